@@ -1,0 +1,86 @@
+/* Doubles the capacity, so that appends are amortised O(1), and never beyond the maximum. */
+#include "ingest/base/buf.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#define BUF_FIRST 256 /* bytes of the first allocation */
+
+char *buf_grow(struct buf *b, size_t n)
+{
+        if (b->error)
+                return NULL;
+        if (b->len > b->max || n > b->max - b->len) {
+                b->error = -ERR_REJECT;
+                return NULL;
+        }
+        size_t need = b->len + n;
+        size_t cap = b->cap ? b->cap : BUF_FIRST;
+        while (cap < need)
+                cap = cap > b->max / 2 ? b->max : cap * 2;
+        if (cap > b->max && need <= b->max)
+                cap = b->max > need ? b->max : need;
+        char *data = realloc(b->data, cap ? cap : 1);
+        if (!data) {
+                b->error = -ERR_NOMEM;
+                return NULL;
+        }
+        b->data = data;
+        b->cap = cap;
+        return b->data + b->len;
+}
+
+void buf_printf(struct buf *b, const char *fmt, ...)
+{
+        va_list ap;
+
+        va_start(ap, fmt);
+        int n = vsnprintf(NULL, 0, fmt, ap);
+        va_end(ap);
+        if (n < 0) {
+                b->error = b->error ? b->error : -ERR_BUG;
+                return;
+        }
+        /* vsnprintf() also writes a NUL: one byte more than counts, so print past len. */
+        char *p = buf_room(b, (size_t)n);
+        if (!p)
+                return;
+        char small[512];
+        char *tmp = (size_t)n < sizeof(small) ? small : malloc((size_t)n + 1);
+        if (!tmp) {
+                b->error = -ERR_NOMEM;
+                return;
+        }
+        va_start(ap, fmt);
+        vsnprintf(tmp, (size_t)n + 1, fmt, ap);
+        va_end(ap);
+        memcpy(p, tmp, (size_t)n);
+        b->len += (size_t)n;
+        if (tmp != small)
+                free(tmp);
+}
+
+const char *buf_cstr(struct buf *b)
+{
+        if (b->error)
+                return NULL;
+        if (b->len == b->cap) {
+                size_t max = b->max;
+                b->max = max + 1; /* the NUL does not count against the maximum */
+                char *p = buf_grow(b, 1);
+                b->max = max;
+                if (!p)
+                        return NULL;
+        }
+        b->data[b->len] = '\0';
+        return b->data;
+}
+
+int buf_check(const struct buf *b, const char *what, struct err *e)
+{
+        if (!b->error)
+                return 0;
+        if (b->error == -ERR_NOMEM)
+                return err_nomem(e, what);
+        return err_set(e, ERR_REJECT, "%s is larger than its limit of %zu bytes", what, b->max);
+}

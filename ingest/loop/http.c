@@ -1,0 +1,1 @@
+#include "ingest/loop/http.h"

@@ -1,0 +1,87 @@
+/*
+ * http.h: HTTP requests on the loop (curl multi, socket API).
+ *
+ * Keep-alive connections are reused up to max_connections per client. An `Expect:` header is
+ * always suppressed (bodies over 1 MiB lose keep-alive with CouchDB otherwise). libcurl's own
+ * re-sending of a POST on a dead reused connection can happen: callers must treat every write
+ * as possibly sent twice.
+ *
+ * on_done is called exactly once per started call, from the loop, also after http_cancel(), and
+ * never from inside http_start() or http_cancel(). The call object is gone after on_done.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ingest/base/buf.h"
+#include "ingest/base/err.h"
+#include "ingest/base/str.h"
+#include "ingest/loop/loop.h"
+
+struct http;
+struct http_call;
+struct http_reply;
+
+struct http_options {
+        const char *ca_file;    /* NULL: the system's */
+        const char *cert_file, *key_file; /* client certificate; NULL: none */
+        const char *proxy;      /* NULL: from the environment, as curl does */
+        int64_t connect_timeout_ms; /* 0: 10 s */
+        int64_t timeout_ms;     /* of a whole request; 0: 300 s */
+        int64_t idle_timeout_ms; /* no byte either way for so long; 0: 90 s */
+        long max_connections;   /* 0: 16 */
+        const char *user_agent; /* NULL: erp2couch/VERSION */
+        bool cookies;           /* keep and send cookies (CouchDB sessions renew theirs) */
+};
+
+#define HTTP_MAX_HEADERS 32
+
+struct http_request {
+        const char *method; /* "GET", "POST", ... */
+        const char *url;    /* without credentials; copied */
+        const char *headers[HTTP_MAX_HEADERS]; /* "Name: value", NULL-terminated; copied */
+        struct str body;    /* borrowed until on_done; .ptr NULL: none */
+        int64_t timeout_ms; /* 0: the client's */
+        size_t max_reply;   /* bytes of a buffered reply; 0: 16 MiB */
+
+        /* Optional: takes the reply's bytes as they come (status 2xx only; others are buffered).
+         * Return 0, or -class with *e filled: the call then ends with that error. */
+        int (*on_body)(void *ctx, struct str bytes, struct err *e);
+
+        void (*on_done)(void *ctx, const struct http_reply *reply);
+        void *ctx;
+};
+
+struct http_reply {
+        int status;             /* HTTP status; 0 where none came */
+        struct str body;        /* borrowed, valid during on_done; NUL behind it */
+        const char *content_type; /* "" when absent */
+        int64_t retry_after_ms; /* from Retry-After (seconds or date); -1 when absent */
+        int64_t elapsed_us;     /* from start to finish */
+        bool sent;              /* at least part of the request may have reached the server */
+        int rc;                 /* 0 when a whole reply came, else -class; err says why */
+        struct err err;         /* ERR_RETRY network, ERR_CONFIG TLS/URL, ERR_CANCEL, on_body's */
+};
+
+int http_new(struct loop *l, const struct http_options *options, struct http **out,
+        struct err *e) __attribute__((warn_unused_result));
+
+/** http_free() - cancels what runs (on_done is called) and closes all connections */
+struct http *http_free(struct http *h);
+DEFINE_CLEANUP(struct http *, http_free);
+
+/** http_start() - begins a request. @out (may be NULL) is valid until on_done.
+ * Return: 0; -ERR_CONFIG unusable URL; -ERR_NOMEM. on_done follows only after 0. */
+int http_start(struct http *h, const struct http_request *request, struct http_call **out,
+        struct err *e) __attribute__((warn_unused_result));
+
+/** http_cancel() - ends a call; on_done comes with -ERR_CANCEL in a later turn */
+void http_cancel(struct http_call *c);
+
+/** http_global_init() - once per process, before any thread starts */
+int http_global_init(struct err *e) __attribute__((warn_unused_result));
+void http_global_cleanup(void);
+
+/** http_url_encode() - appends @s percent-encoded (everything but unreserved characters) */
+void http_url_encode(struct buf *out, struct str s);

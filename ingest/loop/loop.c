@@ -1,0 +1,1 @@
+#include "ingest/loop/loop.h"

@@ -1,0 +1,5 @@
+#include "ingest/couch/bulk.h"
+#include "ingest/couch/scan.h"
+#include "ingest/record/json.h"
+#include "ingest/source/source.h"
+#include "mappers/compile.h"

@@ -1,0 +1,23 @@
+/*
+ * key.h: source keys as bytes.
+ *
+ * The bytes sort integers by value and keep components apart, so that composite keys are
+ * unambiguous and a table read in the order of its integer key is written to the state in order.
+ * Per component: COL_INT that fits 64 bits: 'i' and 8 bytes, big-endian, sign bit flipped; any
+ * other: 't', the text with 0x00 written as 0x00 0xFF, and a closing 0x00 0x01.
+ */
+#pragma once
+
+#include "ingest/base/buf.h"
+#include "ingest/record/record.h"
+
+/** key_encode() - appends the source key of @row to @out
+ * Return: 0; -ERR_REJECT a key column is NULL (the error names the column). */
+int key_encode(const struct shape *shape, const struct value *row, struct buf *out,
+        struct err *e) __attribute__((warn_unused_result));
+
+/** key_text() - appends a key as people read it: "7", or "7,A1" for composite keys */
+void key_text(struct str key, struct buf *out);
+
+/** key_json() - appends it as JSON: 7, "A1", or [7,"A1"] for composite keys */
+void key_json(struct str key, struct buf *out);

@@ -1,0 +1,125 @@
+/*
+ * source.h: the one interface to ERPs.
+ *
+ * A connector is a const struct source_ops in a file pair of its own and one line in the registry
+ * (source.c). It reads; it knows no mapper and no CouchDB. Calls belong to the thread of the loop
+ * given to source_open(); open, describe and close run that loop themselves (so never call them
+ * from a callback); a read is driven by whoever runs the loop.
+ *
+ * Back-pressure: on_record answers SOURCE_PAUSE or SOURCE_HOLD, and source_resume() continues;
+ * meanwhile nothing is taken from the socket.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ingest/base/log.h"
+#include "ingest/base/options.h"
+#include "ingest/loop/loop.h"
+#include "ingest/record/record.h"
+#include "ingest/source/extract.h"
+
+struct source;
+struct source_ops;
+
+struct source_config {
+        const char *name;
+        const struct source_ops *ops;
+        void *own;          /* the connector's options, in the configuration's arena */
+        const struct ydoc *doc;
+        const struct ynode *node;
+};
+
+/** source_config_decode() - one entry of `sources:`; picks the connector by `type`
+ * Return: 0; -ERR_CONFIG with FILE:LINE:COLUMN (an unknown type names those there are). */
+int source_config_decode(const struct ydoc *doc, const char *name, const struct ynode *node,
+        struct arena *arena, struct source_config *out, struct err *e)
+        __attribute__((warn_unused_result));
+
+/** source_open() - connects and proves the credentials; runs the loop
+ * @log, @loop, @config: outlive the source
+ * Return: 0; -ERR_RETRY unreachable; -ERR_CONFIG refused (password, database, TLS). */
+int source_open(const struct source_config *config, struct loop *loop, const struct log *log,
+        struct source **out, struct err *e) __attribute__((warn_unused_result));
+struct source *source_close(struct source *s);
+DEFINE_CLEANUP(struct source *, source_close);
+
+/** source_describe() - columns, types and key of what @x reads; runs the loop
+ * @arena: where the shape lives
+ * Return: 0; -ERR_CONFIG table, column or right missing, a query that does not parse (with the
+ * place in the mapper and the server's words); -ERR_RETRY. */
+int source_describe(struct source *s, const struct extract *x, struct arena *arena,
+        struct shape *out, struct err *e) __attribute__((warn_unused_result));
+
+#define SOURCE_PAUSE 1 /* the record was taken; no more until source_resume() */
+#define SOURCE_HOLD  2 /* the record was not taken; it comes again after source_resume() */
+
+struct source_sink {
+        /* One record, whole with its children; borrowed until it returns.
+         * Return: 0, SOURCE_PAUSE, SOURCE_HOLD, or -class with *e filled: the read then ends. */
+        int (*on_record)(void *ctx, const struct record *record, struct err *e);
+
+        /* A record that the source itself cannot hand over (too large, a broken row).
+         * @key: text of its key, or "" where unknown. Return: as on_record, without HOLD. */
+        int (*on_reject)(void *ctx, const char *key, const char *reason, struct err *e);
+
+        /* Exactly once, from the loop: rc 0 when all was read, else -class. */
+        void (*on_end)(void *ctx, int rc, const struct err *e);
+        void *ctx;
+};
+
+struct source_read; /* one read that is under way; owned by the source, gone after on_end */
+
+/** source_read_all() - starts a read of everything on one snapshot; returns at once
+ * @shape: from source_describe() of the same @x: where the source finds other columns or types
+ * now, the read ends with -ERR_CONFIG
+ * Nothing is delivered from inside this call. */
+int source_read_all(struct source *s, const struct extract *x, const struct shape *shape,
+        const struct source_sink *sink, struct source_read **out, struct err *e)
+        __attribute__((warn_unused_result));
+
+/** source_read_by_keys() - the same, only the records whose key text is in @keys (preview --key)
+ * @keys: one value per key column, @count records */
+int source_read_by_keys(struct source *s, const struct extract *x, const struct shape *shape,
+        const struct value *keys, size_t count, const struct source_sink *sink,
+        struct source_read **out, struct err *e) __attribute__((warn_unused_result));
+
+/** source_resume() - continues after SOURCE_PAUSE or SOURCE_HOLD; never delivers from inside */
+void source_resume(struct source_read *r);
+
+/** source_cancel() - asks the server to stop; on_end follows with -ERR_CANCEL */
+void source_cancel(struct source_read *r);
+
+/* What a connector implements; NULL where it cannot. Same contracts as above. */
+struct source_ops {
+        const char *type; /* in `type:` */
+        const char *help;
+        const struct option_table *options; /* of the entry in `sources:`, without `type` */
+        size_t options_size;                /* of the struct they decode into */
+        int (*check)(const struct source_config *config, struct err *e);
+        int (*decode_extract)(const struct option_context *cx, const struct ynode *node,
+                struct extract *x, struct err *e);
+        int (*open)(const struct source_config *config, struct loop *loop, const struct log *log,
+                struct source **out, struct err *e);
+        struct source *(*close)(struct source *s);
+        int (*describe)(struct source *s, const struct extract *x, struct arena *arena,
+                struct shape *out, struct err *e);
+        int (*read_all)(struct source *s, const struct extract *x, const struct shape *shape,
+                const struct source_sink *sink, struct source_read **out, struct err *e);
+        int (*read_by_keys)(struct source *s, const struct extract *x, const struct shape *shape,
+                const struct value *keys, size_t count, const struct source_sink *sink,
+                struct source_read **out, struct err *e);
+        void (*resume)(struct source_read *r);
+        void (*cancel)(struct source_read *r);
+};
+
+/* Embedded first in every connector's source and read. */
+struct source_base {
+        const struct source_ops *ops;
+};
+
+extern const struct source_ops source_postgres;
+
+/** source_types() - the connectors of this build, NULL-terminated */
+const struct source_ops *const *source_types(void);

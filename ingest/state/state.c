@@ -1,0 +1,1 @@
+#include "ingest/state/state.h"

@@ -1,0 +1,54 @@
+/*
+ * compile.h: a mapper compiled against the shape of its source.
+ *
+ * Compiling proves every column and type once; rendering then is pure and does no look-up by
+ * name: a record in, the bytes of a document out. A program belongs to one thread; what it
+ * returns is valid until its next call.
+ */
+#pragma once
+
+#include "ingest/base/arena.h"
+#include "ingest/base/err.h"
+#include "ingest/record/digest.h"
+#include "ingest/record/record.h"
+#include "mappers/spec.h"
+
+/* Part of the fingerprint: raise it when the same record renders to other bytes than before. */
+#define MAPPER_RENDERER_VERSION 1
+
+#define MAPPER_MAX_DOCUMENT (64 << 20) /* bytes of one rendered document */
+#define MAPPER_MAX_ID       4096       /* bytes of a document id */
+
+struct mapper_program;
+
+/** mapper_compile() - @spec and @shape must outlive the program
+ * Return: 0; -ERR_CONFIG "FILE:LINE:COLUMN: ..." (unknown column with the nearest one, a type
+ * that a column can never have, a zoneless timestamp without `timezone`); -ERR_NOMEM. */
+int mapper_compile(const struct mapper_spec *spec, const struct shape *shape,
+        struct mapper_program **out, struct err *e) __attribute__((warn_unused_result));
+struct mapper_program *mapper_program_free(struct mapper_program *p);
+DEFINE_CLEANUP(struct mapper_program *, mapper_program_free);
+
+struct mapped {
+        struct str database;
+        struct str id;
+        struct str body;      /* canonical members without braces: "type":"product","sku":"A1" */
+        struct digest digest; /* of the significant members */
+};
+
+#define MAPPER_REJECT 1
+
+struct mapper_reject {
+        const char *field;  /* dotted path of the document's field: "lines[2].qty"; or "_id" */
+        const char *reason; /* one line: what is wrong with which value, and the remedy */
+};
+
+/** mapper_render() - maps one record
+ * Return: 0 (@out is filled); MAPPER_REJECT (@why is filled); -ERR_NOMEM, -ERR_BUG. */
+int mapper_render(struct mapper_program *p, const struct record *record, struct mapped *out,
+        struct mapper_reject *why, struct err *e) __attribute__((warn_unused_result));
+
+/** mapper_record_json() - @record as JSON for a reject: columns by name, without `bytes`; each
+ * value cut at 1 KiB, all at @max bytes; never fails on bad text (it is escaped) */
+void mapper_record_json(const struct shape *shape, const struct record *record, size_t max,
+        struct buf *out);
