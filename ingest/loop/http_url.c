@@ -1,0 +1,90 @@
+/*
+ * libcurl's own parser decides what a URL is, so that what passes here is what it will request.
+ * The public form is made by hand: it must also work for what is no URL, where nothing but the
+ * place of '@' says how far a password may reach.
+ */
+#include "ingest/loop/http_url.h"
+
+#include <curl/curl.h>
+
+#include "ingest/loop/http.h"
+
+static bool is_web_scheme(CURLU *u)
+{
+        char *scheme = NULL;
+        bool web = false;
+
+        if (curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK)
+                web = strcasecmp(scheme, "http") == 0 || strcasecmp(scheme, "https") == 0;
+        curl_free(scheme);
+        return web;
+}
+
+static int unusable(struct err *e, const char *url, const char *why)
+{
+        struct buf shown;
+
+        buf_init(&shown, ERR_TEXT_MAX);
+        http_url_public(&shown, url);
+        const char *text = buf_cstr(&shown);
+        int rc = err_set(e, ERR_CONFIG,
+                "%s is not a usable URL (%s); write it as http://HOST:PORT/PATH",
+                text ? text : "it", why);
+        buf_deinit(&shown);
+        return rc;
+}
+
+int http_url_check(const char *url, struct err *e)
+{
+        CURLU *u = curl_url();
+
+        if (!u)
+                return err_nomem(e, "a URL");
+        CURLUcode code = curl_url_set(u, CURLUPART_URL, url, 0);
+        int rc = 0;
+        if (code == CURLUE_OUT_OF_MEMORY)
+                rc = err_nomem(e, "a URL");
+        else if (code != CURLUE_OK)
+                rc = unusable(e, url, curl_url_strerror(code));
+        else if (!is_web_scheme(u))
+                rc = unusable(e, url, "its scheme is not http or https");
+        curl_url_cleanup(u);
+        return rc;
+}
+
+void http_url_public(struct buf *out, const char *url)
+{
+        const char *scheme_end = strstr(url, "://");
+        const char *rest = scheme_end ? scheme_end + 3 : url;
+        size_t end = strcspn(rest, "?#");
+        size_t authority = strcspn(rest, "/?#");
+        size_t begin = 0;
+
+        for (size_t i = 0; i < authority; i++)
+                if (rest[i] == '@')
+                        begin = i + 1;
+        /* A password may hold a slash, and then what looks like the host is a part of it. */
+        CURLU *u = curl_url();
+        bool parsed = u && curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK;
+        curl_url_cleanup(u);
+        if (!parsed && strchr(rest, '@')) {
+                begin = (size_t)(strrchr(rest, '@') - rest) + 1;
+                end = begin + strcspn(rest + begin, "?#");
+        }
+        buf_put(out, url, (size_t)(rest - url));
+        buf_put(out, rest + begin, end - begin);
+}
+
+void http_url_encode(struct buf *out, struct str s)
+{
+        static const char hex[] = "0123456789ABCDEF";
+
+        for (size_t i = 0; i < s.len; i++) {
+                unsigned char c = (unsigned char)s.ptr[i];
+                if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+                        c == '-' || c == '.' || c == '_' || c == '~')
+                        buf_putc(out, (char)c);
+                else
+                        buf_put(out, (char[]){'%', hex[c >> 4], hex[c & 15]}, 3);
+        }
+}
