@@ -278,9 +278,6 @@ static int set_options(struct http_call *c, const struct http_options *o, CURLSH
 int http_call_new(const struct http_options *options, CURLSH *share, const struct http_request *r,
         struct http_call **out, struct err *e)
 {
-        int rc = http_url_check(r->url, e);
-        if (rc < 0)
-                return err_wrap(e, rc, "%s", r->method);
         cleanup_(http_call_freep) struct http_call *c = calloc(1, sizeof(*c));
         if (!c)
                 return err_nomem(e, "a request");
@@ -289,9 +286,13 @@ int http_call_new(const struct http_options *options, CURLSH *share, const struc
         c->on_done = r->on_done;
         c->ctx = r->ctx;
         buf_init(&c->body, r->max_reply ? r->max_reply : MAX_REPLY);
-        rc = make_label(c, r, e);
-        if (rc == 0)
-                rc = copy_headers(c, r, e);
+        int rc = make_label(c, r, e);
+        if (rc < 0)
+                return rc;
+        rc = http_url_check(r->url, e);
+        if (rc < 0)
+                return err_wrap(e, rc, "%s", c->label);
+        rc = copy_headers(c, r, e);
         if (rc < 0)
                 return rc;
         c->easy = curl_easy_init();

@@ -20,18 +20,10 @@ static bool is_web_scheme(CURLU *u)
         return web;
 }
 
-static int unusable(struct err *e, const char *url, const char *why)
+static int unusable(struct err *e, const char *why)
 {
-        struct buf shown;
-
-        buf_init(&shown, ERR_TEXT_MAX);
-        http_url_public(&shown, url);
-        const char *text = buf_cstr(&shown);
-        int rc = err_set(e, ERR_CONFIG,
-                "%s is not a usable URL (%s); write it as http://HOST:PORT/PATH",
-                text ? text : "it", why);
-        buf_deinit(&shown);
-        return rc;
+        return err_set(
+                e, ERR_CONFIG, "not a usable URL (%s); write it as http://HOST:PORT/PATH", why);
 }
 
 int http_url_check(const char *url, struct err *e)
@@ -45,9 +37,9 @@ int http_url_check(const char *url, struct err *e)
         if (code == CURLUE_OUT_OF_MEMORY)
                 rc = err_nomem(e, "a URL");
         else if (code != CURLUE_OK)
-                rc = unusable(e, url, curl_url_strerror(code));
+                rc = unusable(e, curl_url_strerror(code));
         else if (!is_web_scheme(u))
-                rc = unusable(e, url, "its scheme is not http or https");
+                rc = unusable(e, "its scheme is not http or https");
         curl_url_cleanup(u);
         return rc;
 }

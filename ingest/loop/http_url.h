@@ -9,7 +9,8 @@
 #include "ingest/base/err.h"
 
 /** http_url_check() - whether @url is an absolute http or https URL that can be requested
- * Return: 0; -ERR_CONFIG with why and how to write it; -ERR_NOMEM. */
+ * Return: 0; -ERR_CONFIG with why and how to write it, but not the URL: wrap it with its public
+ * form; -ERR_NOMEM. */
 int http_url_check(const char *url, struct err *e) __attribute__((warn_unused_result));
 
 /** http_url_public() - appends @url as texts may show it: without user, password and query
