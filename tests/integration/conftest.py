@@ -1,0 +1,140 @@
+"""Fixtures of the integration tests. What they stand for is in tests/support."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from support import couchdb, erp, faultproxy, postgres, project as projects  # noqa: E402
+
+
+def pytest_configure(config):
+    for line in ("slow: takes long; left out of the sanitizer build and of tests/run --quick",
+                 "apache: needs Apache CouchDB",
+                 "root: needs root (mounts a small tmpfs)"):
+        config.addinivalue_line("markers", line)
+
+
+@pytest.fixture(scope="session")
+def binary():
+    """The program under test."""
+    found = projects.find_binary()
+    if found is None or not found.exists():
+        pytest.exit(f"no program to test: build it, or set ERP2COUCH ({found})", 2)
+    return found
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """The PostgreSQL server of the session."""
+    server = postgres.Cluster()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def couch():
+    """The CouchDB server of the session, of whatever kind there is."""
+    server = couchdb.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def apache_couch(couch):
+    """The same, where it is Apache CouchDB; else the test is skipped."""
+    if not couch.apache:
+        pytest.skip("needs Apache CouchDB; here is pouchdb-server")
+    return couch
+
+
+@pytest.fixture
+def own_couch():
+    """A function that starts an Apache CouchDB for this test alone, to be stopped and restored."""
+    if not couchdb.installed_usable():
+        pytest.skip("needs an installed Apache CouchDB to start, stop and restore")
+    started = []
+
+    def start(**options):
+        started.append(couchdb.PrivateCouch(**options))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.remove()
+
+
+@pytest.fixture
+def database(cluster):
+    """An empty UTF-8 database for this test."""
+    made = cluster.create()
+    yield made
+    made.drop()
+
+
+@pytest.fixture
+def project(tmp_path, binary, couch, database):
+    """A configuration folder that reads `database` and writes to `couch`."""
+    made = projects.Project(tmp_path / "project", binary, couch, database)
+    yield made
+    made.remove()
+
+
+@pytest.fixture
+def make_project(tmp_path, binary):
+    """A function that makes such folders for other servers: make_project(couch, database)."""
+    made = []
+
+    def make(couch=None, database=None, **options):
+        made.append(projects.Project(tmp_path / f"project{len(made)}", binary, couch, database,
+                                     **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        try:
+            one.remove()
+        except OSError:
+            pass  # its server is gone already
+
+
+@pytest.fixture
+def proxy():
+    """A function that starts a fault proxy: proxy("http", host, port) or proxy("tcp", ...)."""
+    started = []
+
+    def start(kind, host, port):
+        maker = faultproxy.HttpProxy if kind == "http" else faultproxy.TcpProxy
+        started.append(maker(host, port))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()
+
+
+@pytest.fixture(scope="session")
+def dumps(cluster):
+    return erp.Dumps(cluster)
+
+
+@pytest.fixture
+def odoo(dumps):
+    """A copy of the Odoo database, to change at will."""
+    made = dumps.copy("odoo")
+    if made is None:
+        pytest.skip("the Odoo dump is not in ../shared/data/erp")
+    yield made
+    made.drop()
+
+
+@pytest.fixture
+def tryton(dumps):
+    """A copy of the Tryton database, to change at will."""
+    made = dumps.copy("tryton")
+    if made is None:
+        pytest.skip("the Tryton dump is not in ../shared/data/erp")
+    yield made
+    made.drop()
