@@ -1,0 +1,264 @@
+"""Builds, runs every kind of test, and adds up: what tests/run does once all is installed."""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ElementTree
+from collections import namedtuple
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+sys.dont_write_bytecode = True
+
+BUILDS = {
+    "sanitize": ["--buildtype=debug", "-Db_sanitize=address,undefined", "-Db_lundef=false"],
+    "release": ["--buildtype=release"],
+}
+STEP_SECONDS = 1200  # of one step; CI as a whole has 20 minutes
+
+Outcome = namedtuple("Outcome", "suite name result detail")
+TAP = re.compile(r"^(not )?ok\b\s*\d*\s*-?\s*(.*?)\s*(?:# SKIP\s*(.*))?$", re.I)
+
+
+class Tally:
+    """All outcomes so far."""
+
+    def __init__(self):
+        self.outcomes = []
+
+    def add(self, suite, name, result, detail=""):
+        self.outcomes.append(Outcome(suite, name, result, (detail or "").strip()))
+
+    def add_tap(self, suite, text):
+        """The lines `ok` and `not ok` of a TAP stream. Returns how many there were, how many bad."""
+        found = bad = 0
+        trouble = []
+        for line in text.splitlines():
+            match = TAP.match(line)
+            if not match:
+                trouble.append(line.lstrip("# "))
+                continue
+            found += 1
+            failed, name, skipped = match.groups()
+            bad += bool(failed)
+            self.add(suite, name, "failed" if failed else "skipped" if skipped else "passed",
+                     skipped or ("\n".join(trouble[-40:]) if failed else ""))
+            trouble = []
+        return found, bad
+
+    def of(self, result):
+        return [one for one in self.outcomes if one.result == result]
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def command(words, seconds=STEP_SECONDS, show=False, env=None):
+    """Runs `words` in the project's folder. Returns (exit code, output)."""
+    try:
+        done = subprocess.run(
+            [str(word) for word in words], cwd=ROOT, stdin=subprocess.DEVNULL, timeout=seconds,
+            stdout=None if show else subprocess.PIPE, stderr=None if show else subprocess.STDOUT,
+            env={**os.environ, **(env or {})})
+    except subprocess.TimeoutExpired as late:
+        return 124, (late.stdout or b"").decode(errors="replace") + f"\nnot done in {seconds} s"
+    return done.returncode, (done.stdout or b"").decode(errors="replace")
+
+
+def build(tally, name):
+    """Configures and compiles. Returns the folder, or None after noting the failure."""
+    folder = ROOT / "build-test" / name
+    options = [*BUILDS[name], "-Dwerror=true"]
+    if not (folder / "build.ninja").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        code, output = command(["meson", "setup", folder, *options])
+        if code:
+            tally.add(f"build {name}", "meson setup", "failed", output)
+            return None
+    code, output = command(["meson", "compile", "-C", folder])
+    tally.add(f"build {name}", "compiles without a warning", "failed" if code else "passed",
+              output if code else "")
+    return None if code else folder
+
+
+def unit(tally, name, folder, only):
+    """The programs of `meson test`: each case of a cmocka program counts as one test."""
+    suite = f"unit {name}"
+    code, listing = command(["meson", "test", "-C", folder, "--list", "--no-rebuild"])
+    if code:
+        tally.add(suite, "meson test --list", "failed", listing)
+        return
+    log = folder / "meson-logs" / "testlog.json"
+    log.unlink(missing_ok=True)
+    command(["meson", "test", "-C", folder, "--no-rebuild", "--num-processes", os.cpu_count()],
+            env={"CMOCKA_MESSAGE_OUTPUT": "TAP",
+                 "ASAN_OPTIONS": "detect_leaks=1",
+                 "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"})
+    if not log.exists():
+        if listing.strip() and "No tests" not in listing:
+            tally.add(suite, "meson test", "failed", "it left no testlog.json")
+        return
+    for line in log.read_text().splitlines():
+        program(tally, suite, json.loads(line), only)
+
+
+def program(tally, suite, entry, only):
+    """One test program: its cases where it printed some, else the program itself."""
+    cases = Tally()
+    label = entry["name"].split(" / ")[-1]
+    found, bad = cases.add_tap(suite, entry.get("stdout", ""))
+    for case in cases.outcomes:
+        tally_unless_left_out(tally, case._replace(name=f"{label}: {case.name}"), only)
+    result = entry["result"]
+    if result in ("OK", "EXPECTEDFAIL") and found:
+        return
+    if result == "SKIP":
+        outcome = ("skipped", entry.get("stdout", "").strip() or "the program said so")
+    elif result in ("OK", "EXPECTEDFAIL"):
+        outcome = ("passed", "")
+    elif bad:
+        return
+    else:  # a crash, a time-out, a leak: after its last case, or without any
+        outcome = ("failed", f"{result}\n{entry.get('stdout', '')[-2000:]}\n"
+                             f"{entry.get('stderr', '')[-6000:]}")
+    tally_unless_left_out(tally, Outcome(suite, label, *outcome), only)
+
+
+def tally_unless_left_out(tally, outcome, only):
+    if not only or only.lower() in outcome.name.lower() or outcome.result == "failed":
+        tally.outcomes.append(outcome)
+
+
+def prepare_couchdb(tally):
+    """Installs pouchdb-server where there is no CouchDB. Returns whether there is one now."""
+    from support import couchdb
+    kind = couchdb.choice()
+    say(f"   CouchDB: {kind}")
+    program_path = couchdb.pouchdb_program()
+    if kind != "pouchdb" or program_path.exists():
+        return True
+    code, output = command([ROOT / "deploy/install-deps", "--pouchdb"])
+    if code == 0:
+        folder = couchdb.cache_folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        fresh = tempfile.mkdtemp(dir=folder)
+        # No scripts: they compile its LevelDB binding, and we keep everything in memory.
+        code, output = command([
+            "npm", "install", "--prefix", fresh, "--ignore-scripts", "--omit=optional",
+            "--no-audit", "--no-fund", "--loglevel=error",
+            f"pouchdb-server@{couchdb.POUCHDB_VERSION}"], seconds=600)
+        if code == 0:
+            target = program_path.parents[2]
+            shutil.rmtree(target, ignore_errors=True)
+            os.rename(fresh, target)
+    if code:
+        tally.add("set-up", "pouchdb-server from npm", "failed", output)
+    return code == 0
+
+
+def integration(tally, name, folder, only, quick):
+    """pytest against the program in `folder`."""
+    suite = f"integration {name}"
+    report = folder / "meson-logs" / "integration.xml"
+    report.unlink(missing_ok=True)
+    words = [sys.executable, "-m", "pytest", "-q", "--tb=short", "--durations=10",
+             f"--junitxml={report}", "-o", "junit_family=xunit1"]
+    if only:
+        words += ["-k", only]
+    if quick or name == "sanitize":
+        words += ["-m", "not slow"]
+    words.append("tests/integration")
+    code, _ = command(words, show=True, env={
+        "ERP2COUCH": str(folder / "cmd" / "erp2couch"), "PYTHONDONTWRITEBYTECODE": "1"})
+    if code not in (0, 1, 5) or not report.exists():
+        tally.add(suite, "pytest", "failed", f"ended with {code}")
+    if report.exists():
+        add_junit(tally, suite, report)
+
+
+def add_junit(tally, suite, report):
+    for case in ElementTree.parse(report).getroot().iter("testcase"):
+        name = "{}::{}".format(case.get("classname", "").split(".")[-1], case.get("name"))
+        result, detail = "passed", ""
+        for child in case:
+            if child.tag in ("failure", "error"):
+                result, detail = "failed", child.text or child.get("message", "")
+            elif child.tag == "skipped" and result == "passed":
+                result, detail = "skipped", child.get("message", "")
+        tally.add(suite, name, result, detail)
+
+
+def style(tally, only):
+    """The programs tests/tools/check-*: each prints TAP."""
+    for path in sorted((ROOT / "tests/tools").glob("check-*")):
+        code, output = command([path])
+        part = Tally()
+        found, bad = part.add_tap("style", output)
+        for outcome in part.outcomes:
+            tally_unless_left_out(tally, outcome, only)
+        if code and not bad or not found:
+            tally.add("style", path.name, "failed", f"exit code {code}\n{output}")
+
+
+def step(title, action, *arguments):
+    say(f"== {title}")
+    started = time.monotonic()
+    result = action(*arguments)
+    say(f"   {time.monotonic() - started:.0f} s")
+    return result
+
+
+def report(tally):
+    """The end of the output. Returns the exit code."""
+    reasons = {}
+    for one in tally.of("skipped"):
+        reasons.setdefault((one.suite, one.detail or "no reason given"), []).append(one.name)
+    for (suite, reason), names in reasons.items():
+        say(f"skipped ({suite}): {reason}: {', '.join(names)}")
+    for one in tally.of("failed"):
+        say(f"\nFAILED ({one.suite}): {one.name}")
+        say("\n".join("    " + line for line in one.detail.splitlines()[-60:]))
+    passed, failed, skipped = (len(tally.of(r)) for r in ("passed", "failed", "skipped"))
+    say(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return 1 if failed or not passed else 0
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(prog="tests/run", add_help=False)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", metavar="PATTERN")
+    parser.add_argument("--sanitize", action="store_true")
+    parser.add_argument("--release", action="store_true")
+    parser.add_argument("--no-install", action="store_true")
+    return parser.parse_args(arguments)
+
+
+def main(arguments):
+    options = parse(arguments)
+    names = [name for name in BUILDS if getattr(options, name)] or list(BUILDS)
+    if options.quick and len(names) > 1:
+        names = ["sanitize"]
+    tally = Tally()
+    folders = {name: step(f"build {name}", build, tally, name) for name in names}
+    step("style checks", style, tally, options.only)
+    for name, folder in folders.items():
+        if folder:
+            step(f"unit tests, {name}", unit, tally, name, folder, options.only)
+    if any(folders.values()) and step("set-up", prepare_couchdb, tally):
+        for name, folder in folders.items():
+            if folder:
+                step(f"integration tests, {name}", integration, tally, name, folder, options.only,
+                     options.quick)
+    return report(tally)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
