@@ -20,7 +20,7 @@ def through(proxy, couch, method, path, **options):
     with requests.Session() as http:
         http.trust_env = False
         return http.request(method, proxy.url + path, auth=(couch.user, couch.password),
-                            timeout=10, **options)
+                            headers={"Accept-Encoding": "identity"}, timeout=10, **options)
 
 
 def test_reader_may_read_and_nothing_else(database):
