@@ -1,1 +1,1 @@
-"""What the integration tests stand on: real servers, a project to run, a proxy that breaks things."""
+"""What the integration tests stand on: servers, a project to run, a proxy that breaks things."""

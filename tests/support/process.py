@@ -95,7 +95,8 @@ class Server:
 
     def check(self):
         if not self.alive():
-            raise ServerError(f"{self.name} ended with {self.process.returncode}:\n{self.log_tail()}")
+            raise ServerError(
+                f"{self.name} ended with {self.process.returncode}:\n{self.log_tail()}")
 
     def stop(self, number=None, seconds=20):
         if self.alive():

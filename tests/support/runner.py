@@ -37,20 +37,21 @@ class Tally:
         self.outcomes.append(Outcome(suite, name, result, (detail or "").strip()))
 
     def add_tap(self, suite, text):
-        """The lines `ok` and `not ok` of a TAP stream. Returns how many there were, how many bad."""
+        """The lines `ok` and `not ok` of a TAP stream. Returns how many, and how many bad."""
         found = bad = 0
-        trouble = []
+        failed = False
         for line in text.splitlines():
             match = TAP.match(line)
-            if not match:
-                trouble.append(line.lstrip("# "))
-                continue
-            found += 1
-            failed, name, skipped = match.groups()
-            bad += bool(failed)
-            self.add(suite, name, "failed" if failed else "skipped" if skipped else "passed",
-                     skipped or ("\n".join(trouble[-40:]) if failed else ""))
-            trouble = []
+            if match:
+                found += 1
+                failed, name, skipped = match.groups()
+                bad += bool(failed)
+                self.add(suite, name, "failed" if failed else "skipped" if skipped else "passed",
+                         skipped)
+            elif failed and line.startswith("#"):  # what was wrong, after its line
+                last = self.outcomes[-1]
+                self.outcomes[-1] = last._replace(
+                    detail=(last.detail + "\n" + line[1:].strip()).strip())
         return found, bad
 
     def of(self, result):
