@@ -117,8 +117,9 @@ static void run_curl(struct http *h, curl_socket_t fd, int what)
         CURLMcode code = curl_multi_socket_action(h->multi, fd, what, &alive);
 
         if (code != CURLM_OK && !h->broken)
-                set_broken(h, err_set(&h->broken_err, ERR_BUG, "HTTP client: %s",
-                                      curl_multi_strerror(code)));
+                set_broken(h,
+                        err_set(&h->broken_err, code == CURLM_OUT_OF_MEMORY ? ERR_NOMEM : ERR_BUG,
+                                "HTTP client: %s", curl_multi_strerror(code)));
         else if (alive < h->running_count)
                 loop_timer_soon(h->step); /* some finished */
 }

@@ -8,6 +8,10 @@
  *
  * on_done is called exactly once per started call, from the loop, also after http_cancel(), and
  * never from inside http_start() or http_cancel(). The call object is gone after on_done.
+ * Callbacks may call http_start() and http_cancel(), but not http_free().
+ *
+ * Calls beyond max_connections wait in order; their time-outs begin when they are sent.
+ * Redirects are not followed: a 3xx is a reply like any other.
  */
 #pragma once
 
@@ -43,7 +47,8 @@ struct http_request {
         const char *headers[HTTP_MAX_HEADERS]; /* "Name: value", NULL-terminated; copied */
         struct str body;    /* borrowed until on_done; .ptr NULL: none */
         int64_t timeout_ms; /* 0: the client's */
-        size_t max_reply;   /* bytes of a buffered reply; 0: 16 MiB */
+        size_t max_reply;   /* bytes of a buffered reply; 0: 16 MiB. A 2xx that is larger ends with
+                             * -ERR_REJECT, any other status is kept with what fits of its body */
 
         /* Optional: takes the reply's bytes as they come (status 2xx only; others are buffered).
          * Return 0, or -class with *e filled: the call then ends with that error. */
@@ -55,11 +60,11 @@ struct http_request {
 
 struct http_reply {
         int status;             /* HTTP status; 0 where none came */
-        struct str body;        /* borrowed, valid during on_done; NUL behind it */
+        struct str body;        /* borrowed, valid during on_done; NUL behind it; empty unless rc is 0 */
         const char *content_type; /* "" when absent */
         int64_t retry_after_ms; /* from Retry-After (seconds or date); -1 when absent */
-        int64_t elapsed_us;     /* from start to finish */
-        bool sent;              /* at least part of the request may have reached the server */
+        int64_t elapsed_us;     /* from leaving the queue to the end */
+        bool sent;              /* true: at least part of the request may have reached the server */
         int rc;                 /* 0 when a whole reply came, else -class; err says why */
         struct err err;         /* ERR_RETRY network, ERR_CONFIG TLS/URL, ERR_CANCEL, on_body's */
 };

@@ -9,15 +9,15 @@
 
 #include "ingest/loop/http.h"
 
-static bool is_web_scheme(CURLU *u)
+static CURLUcode get_scheme(CURLU *u, bool *web)
 {
         char *scheme = NULL;
-        bool web = false;
+        CURLUcode code = curl_url_get(u, CURLUPART_SCHEME, &scheme, 0);
 
-        if (curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK)
-                web = strcasecmp(scheme, "http") == 0 || strcasecmp(scheme, "https") == 0;
+        if (code == CURLUE_OK)
+                *web = strcasecmp(scheme, "http") == 0 || strcasecmp(scheme, "https") == 0;
         curl_free(scheme);
-        return web;
+        return code;
 }
 
 static int unusable(struct err *e, const char *why)
@@ -32,13 +32,16 @@ int http_url_check(const char *url, struct err *e)
 
         if (!u)
                 return err_nomem(e, "a URL");
+        bool web = false;
         CURLUcode code = curl_url_set(u, CURLUPART_URL, url, 0);
+        if (code == CURLUE_OK)
+                code = get_scheme(u, &web);
         int rc = 0;
         if (code == CURLUE_OUT_OF_MEMORY)
                 rc = err_nomem(e, "a URL");
         else if (code != CURLUE_OK)
                 rc = unusable(e, curl_url_strerror(code));
-        else if (!is_web_scheme(u))
+        else if (!web)
                 rc = unusable(e, "its scheme is not http or https");
         curl_url_cleanup(u);
         return rc;
