@@ -4,6 +4,11 @@
  * The decoder is strict and needs no network: names, kinds and combinations are checked here,
  * columns and types by the compiler (compile.h) once a source has described them. Everything
  * lives in the arena of the spec; positions come from its YAML document.
+ *
+ * Dollars: in target.database, target.id and `template`, ${...} is record data and $$ a dollar
+ * sign. Everywhere else (a query, a constant) text is taken as it stands; only ${env:VAR} is
+ * replaced, everywhere, when the file is read (yaml.h). What a variable gave is then read like
+ * text of the file: a $$ in it becomes $ in a template.
  */
 #pragma once
 
@@ -15,13 +20,25 @@
 
 enum field_type {
         FIELD_TYPE_NONE, /* as the column's kind says */
-        FIELD_TYPE_STRING, FIELD_TYPE_INTEGER, FIELD_TYPE_NUMBER, FIELD_TYPE_DECIMAL,
-        FIELD_TYPE_BOOLEAN, FIELD_TYPE_DATE, FIELD_TYPE_DATETIME, FIELD_TYPE_JSON, FIELD_TYPE_BYTES
+        FIELD_TYPE_STRING,
+        FIELD_TYPE_INTEGER,
+        FIELD_TYPE_NUMBER,
+        FIELD_TYPE_DECIMAL,
+        FIELD_TYPE_BOOLEAN,
+        FIELD_TYPE_DATE,
+        FIELD_TYPE_DATETIME,
+        FIELD_TYPE_JSON,
+        FIELD_TYPE_BYTES
 };
 
 enum field_rounding {
         ROUND_NONE, /* digits other than zero that would be lost are a reject */
-        ROUND_HALF_EVEN, ROUND_HALF_UP, ROUND_DOWN, ROUND_UP, ROUND_FLOOR, ROUND_CEILING
+        ROUND_HALF_EVEN,
+        ROUND_HALF_UP,
+        ROUND_DOWN,
+        ROUND_UP,
+        ROUND_FLOOR,
+        ROUND_CEILING
 };
 
 enum field_as { AS_STRING, AS_NUMBER, AS_MINOR };
@@ -30,21 +47,21 @@ enum field_origin { FIELD_FROM, FIELD_VALUE, FIELD_TEMPLATE, FIELD_OBJECT, FIELD
 
 /* A path into a record: column, then members and elements of JSON. */
 struct path_step {
-        struct str name;  /* .ptr NULL: an index */
+        struct str name; /* .ptr NULL: an index */
         int64_t index;
 };
 struct field_path {
         struct path_step *steps; /* steps[0] is the column (or child) */
         size_t count;
-        const char *text;        /* as written */
+        const char *text; /* as written */
 };
 
 enum template_scope { TEMPLATE_LITERAL, TEMPLATE_ANY, TEMPLATE_ROW, TEMPLATE_DOC };
 
 struct template_part {
         enum template_scope scope;
-        struct str text;         /* the literal, or the name inside ${...} without its scope */
-        struct field_path path;  /* of the name */
+        struct str text;        /* the literal, or the name inside ${...} without its scope */
+        struct field_path path; /* of the name */
 };
 struct field_template {
         struct template_part *parts;
@@ -53,20 +70,20 @@ struct field_template {
 };
 
 struct map_entry {
-        struct str from;            /* compared as text */
-        const struct ynode *to;     /* any value; its JSON is in json */
+        struct str from;        /* compared as text */
+        const struct ynode *to; /* any value; its JSON is in json */
         struct str json;
 };
 
 struct field_spec {
         struct str name;
-        const struct ynode *node;   /* for positions: the value (short form: the scalar) */
+        const struct ynode *node; /* for positions: the value (short form: the scalar) */
         int key_line, key_column;
         enum field_origin origin;
-        struct field_path from;     /* FROM, EACH */
-        struct str value_json;      /* VALUE: JSON text */
+        struct field_path from; /* FROM, EACH */
+        struct str value_json;  /* VALUE: JSON text */
         struct field_template template;
-        struct field_spec *fields;  /* OBJECT, EACH */
+        struct field_spec *fields; /* OBJECT, EACH */
         size_t field_count;
         bool trim;
         struct string_list null_if;
@@ -75,11 +92,11 @@ struct field_spec {
         size_t map_count;
         enum field_type type;
         bool has_scale;
-        int64_t scale;              /* 0..38 */
+        int64_t scale; /* 0..38 */
         enum field_rounding rounding;
         enum field_as as;
-        bool numbers_as_strings;    /* numbers: string */
-        const char *timezone;       /* NULL: the mapper's */
+        bool numbers_as_strings; /* numbers: string */
+        const char *timezone;    /* NULL: the mapper's */
         bool has_default;
         struct str default_json;
         bool required;
@@ -90,19 +107,19 @@ struct field_spec {
 enum on_conflict { ON_CONFLICT_OVERWRITE, ON_CONFLICT_REJECT };
 
 struct mapper_spec {
-        struct ydoc *doc;           /* owned */
-        struct arena *arena;        /* owned */
-        const char *path;           /* of the file */
-        const char *name;           /* mapper: */
+        struct ydoc *doc;    /* owned */
+        struct arena *arena; /* owned */
+        const char *path;    /* of the file */
+        const char *name;    /* mapper: */
         const char *source;
-        const struct ynode *extract; /* decoded by ingest/source/extract.h */
+        const struct ynode *extract;                 /* decoded by ingest/source/extract.h */
         const struct ynode *schedule, *full, *tests; /* kept for later */
-        const char *timezone;       /* NULL: none */
-        int64_t max_rejects;        /* -1: the default (half of more than 100 records) */
+        const char *timezone;                        /* NULL: none */
+        int64_t max_rejects; /* -1: the default (half of more than 100 records) */
         struct field_template database;
         struct field_template id;
-        struct str id_prefix;       /* the literal up to the first ${ */
-        const char *schema;         /* NULL: none */
+        struct str id_prefix; /* the literal up to the first ${ */
+        const char *schema;   /* NULL: none */
         enum on_conflict on_conflict;
         struct field_spec *fields;
         size_t field_count;
@@ -125,4 +142,5 @@ int mapper_spec_error(const struct mapper_spec *m, const struct ynode *node, str
         const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 /* The option tables, for the test that keeps the editor schema in step. */
-extern const struct option_table mapper_spec_table, mapper_target_table, mapper_field_table;
+extern const struct option_table mapper_spec_table, mapper_target_table, mapper_field_table,
+        mapper_test_table;

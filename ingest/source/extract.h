@@ -60,3 +60,6 @@ int extract_decode(const struct source_config *source, const struct ydoc *doc,
  * Return: -ERR_CONFIG. */
 int extract_error(const struct extract *x, const char *key, struct err *e, const char *fmt, ...)
         __attribute__((format(printf, 4, 5)));
+
+/* The option tables, for the test that keeps the editor schema in step. */
+extern const struct option_table extract_table, extract_child_table, extract_deletes_table;

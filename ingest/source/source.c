@@ -1,0 +1,135 @@
+/* The registry of connectors, and the way from source.h to the one that is meant. */
+#include "ingest/source/source.h"
+
+#include <stdio.h>
+
+#define LISTED_MAX 200 /* bytes of the connectors' names in a message */
+
+static const struct source_ops *const types[] = {&source_postgres, NULL};
+
+const struct source_ops *const *source_types(void)
+{
+        return types;
+}
+
+/* ---- sources: in erp2couch.yaml ---- */
+
+static int unknown_type(const struct ydoc *doc, const struct ynode *type, struct err *e)
+{
+        char listed[LISTED_MAX] = "", shown[YNODE_SHOW_MAX];
+        size_t at = 0;
+
+        for (size_t i = 0; types[i] && at < sizeof(listed); i++)
+                at += (size_t)snprintf(
+                        listed + at, sizeof(listed) - at, "%s%s", i ? ", " : "", types[i]->type);
+        return ynode_error(doc, type, e,
+                "source type %s is not in this version; this version has: %s",
+                ynode_show(type, shown), listed);
+}
+
+static int find_type(const struct ydoc *doc, const struct ynode *node,
+        const struct source_ops **out, struct err *e)
+{
+        const struct ynode *type = ynode_get(node, "type");
+
+        if (node->kind != YNODE_MAP)
+                return ynode_error(doc, node, e, "a source must be a map, not %s",
+                        ynode_kind_name(node->kind));
+        if (!type)
+                return ynode_error(doc, node, e, "key 'type' is missing in a source");
+        for (size_t i = 0; types[i]; i++) {
+                if (!str_is(type->text, types[i]->type))
+                        continue;
+                *out = types[i];
+                return 0;
+        }
+        return unknown_type(doc, type, e);
+}
+
+/* @node without its key `type`, which the registry has taken. */
+static const struct ynode *without_type(const struct ynode *node, struct arena *arena)
+{
+        struct ynode *copy = arena_alloc(arena, sizeof(*copy));
+        struct ynode_pair *pairs = arena_array(arena, node->count, sizeof(*pairs));
+
+        if (!copy || !pairs)
+                return NULL;
+        *copy = *node;
+        copy->pairs = pairs;
+        copy->count = 0;
+        for (size_t i = 0; i < node->count; i++)
+                if (!str_is(node->pairs[i].key, "type"))
+                        pairs[copy->count++] = node->pairs[i];
+        return copy;
+}
+
+int source_config_decode(const struct ydoc *doc, const char *name, const struct ynode *node,
+        struct arena *arena, struct source_config *out, struct err *e)
+{
+        struct option_context cx = {doc, arena, NULL};
+        struct source_config config = {.name = name, .doc = doc, .node = node};
+
+        int rc = find_type(doc, node, &config.ops, e);
+        if (rc)
+                return rc;
+        const struct ynode *own = without_type(node, arena);
+        config.own = arena_alloc(arena, config.ops->options_size);
+        if (!own || !config.own)
+                return options_nomem(&cx, e);
+        rc = options_decode(&cx, config.ops->options, own, config.own, e);
+        if (rc == 0 && config.ops->check)
+                rc = config.ops->check(&config, e);
+        if (rc == 0)
+                *out = config;
+        return rc;
+}
+
+/* ---- dispatch ---- */
+
+static const struct source_ops *ops_of(const void *embeds_base)
+{
+        return ((const struct source_base *)embeds_base)->ops;
+}
+
+int source_open(const struct source_config *config, struct loop *loop, const struct log *log,
+        struct source **out, struct err *e)
+{
+        return config->ops->open(config, loop, log, out, e);
+}
+
+struct source *source_close(struct source *s)
+{
+        return s ? ops_of(s)->close(s) : NULL;
+}
+
+int source_describe(struct source *s, const struct extract *x, struct arena *arena,
+        struct shape *out, struct err *e)
+{
+        return ops_of(s)->describe(s, x, arena, out, e);
+}
+
+int source_read_all(struct source *s, const struct extract *x, const struct shape *shape,
+        const struct source_sink *sink, struct source_read **out, struct err *e)
+{
+        return ops_of(s)->read_all(s, x, shape, sink, out, e);
+}
+
+int source_read_by_keys(struct source *s, const struct extract *x, const struct shape *shape,
+        const struct value *keys, size_t count, const struct source_sink *sink,
+        struct source_read **out, struct err *e)
+{
+        if (!ops_of(s)->read_by_keys)
+                return extract_error(
+                        x, "key", e, "a source of type %s cannot read by key", ops_of(s)->type);
+        return ops_of(s)->read_by_keys(s, x, shape, keys, count, sink, out, e);
+}
+
+void source_resume(struct source_read *r)
+{
+        ops_of(r)->resume(r);
+}
+
+void source_cancel(struct source_read *r)
+{
+        ops_of(r)->cancel(r);
+}

@@ -1,0 +1,58 @@
+/*
+ * spec_internal.h: what the parts of the mapper's decoder share; nobody else includes it.
+ *
+ * spec.c decodes the file, spec_field.c its fields, spec_path.c and spec_template.c the two small
+ * languages inside values, spec_schedule.c when it runs, spec_filter.c what the digest leaves out.
+ */
+#pragma once
+
+#include "mappers/spec.h"
+
+#define SPEC_MAX_JSON  (1 << 20) /* bytes of one constant */
+#define SPEC_MAX_STEPS 32 /* of a path: more is a mistake, and CouchDB's views would suffer */
+
+/** spec_path_parse() - "a.b[2].c"; @n for the place of errors
+ * @what: how the text is called in errors: "'from'" */
+int spec_path_parse(const struct option_context *cx, const struct ynode *n, const char *what,
+        struct str text, struct field_path *out, struct err *e) __attribute__((warn_unused_result));
+
+/** spec_template_parse() - the string @n as a template */
+int spec_template_parse(const struct option_context *cx, const struct ynode *n, const char *what,
+        struct field_template *out, struct err *e) __attribute__((warn_unused_result));
+
+/** spec_template_is_constant() - no ${...} in it */
+bool spec_template_is_constant(const struct field_template *t);
+
+/** spec_template_check() - every ${doc.x} of @t names one of @m's fields; @n for the place */
+int spec_template_check(const struct mapper_spec *m, const struct field_template *t,
+        const struct ynode *n, struct err *e) __attribute__((warn_unused_result));
+
+/** spec_fields_decode() - the map @n of fields; @what: "'fields'" or "'object'" */
+int spec_fields_decode(const struct option_context *cx, const struct ynode *n, const char *what,
+        struct field_spec **fields, size_t *count, struct err *e)
+        __attribute__((warn_unused_result));
+
+/** spec_fields_check() - what needs all fields of @m at once: ${doc.x} of nested templates */
+int spec_fields_check(const struct mapper_spec *m, const struct field_spec *fields, size_t count,
+        struct err *e) __attribute__((warn_unused_result));
+
+/** spec_json() - the value @n as JSON text in the arena */
+int spec_json(const struct option_context *cx, const struct ynode *n, struct str *out,
+        struct err *e) __attribute__((warn_unused_result));
+
+/** spec_schedule_decode() - option handler: a cron expression or {every: 30s}; keeps the node */
+int spec_schedule_decode(const struct option_context *cx, const struct ynode *n, void *field,
+        struct err *e) __attribute__((warn_unused_result));
+
+/** spec_tests_decode() - option handler: shape of `tests:`; keeps the node */
+int spec_tests_decode(const struct option_context *cx, const struct ynode *n, void *field,
+        struct err *e) __attribute__((warn_unused_result));
+
+/** spec_timezone_check() - whether the system knows the zone @name that stands at @n */
+int spec_timezone_check(const struct option_context *cx, const struct ynode *n, const char *name,
+        struct err *e) __attribute__((warn_unused_result));
+
+/** spec_filter_build() - the tree of insignificant fields; *@out NULL when there is none */
+int spec_filter_build(const struct option_context *cx, const struct field_spec *fields,
+        size_t count, const struct digest_filter **out, struct err *e)
+        __attribute__((warn_unused_result));

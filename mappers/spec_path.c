@@ -1,0 +1,85 @@
+/* name ( "." name | "[" digits "]" )*, left to right; a name is anything but . [ ] */
+#include "mappers/spec_internal.h"
+
+struct path_parser {
+        const struct option_context *cx;
+        const struct ynode *n;
+        const char *what;
+        struct str text;
+        size_t at;
+        struct path_step steps[SPEC_MAX_STEPS];
+        size_t count;
+};
+
+static int refuse(const struct path_parser *p, const char *why, struct err *e)
+{
+        if (p->n->expanded)
+                return ynode_error(p->cx->doc, p->n, e, "%s is not a path: %s", p->what, why);
+        return ynode_error(p->cx->doc, p->n, e, "%s: '%.*s' is not a path: %s", p->what,
+                STR_ARG(p->text), why);
+}
+
+static int take_name(struct path_parser *p, struct err *e)
+{
+        size_t start = p->at;
+
+        while (p->at < p->text.len && !strchr(".[]", p->text.ptr[p->at]))
+                p->at++;
+        struct str name = {p->text.ptr + start, p->at - start};
+        if (name.len == 0)
+                return refuse(p, "a name is missing", e);
+        if (str_trim(name).len != name.len)
+                return refuse(p, "a name begins or ends with a space", e);
+        p->steps[p->count].name = arena_dup(p->cx->arena, name);
+        return p->steps[p->count++].name.ptr ? 0 : options_nomem(p->cx, e);
+}
+
+static int take_index(struct path_parser *p, struct err *e)
+{
+        const char *start = p->text.ptr + p->at + 1;
+        const char *end = memchr(start, ']', p->text.len - p->at - 1);
+        int64_t index;
+
+        if (!end)
+                return refuse(p, "']' is missing", e);
+        struct str digits = {start, (size_t)(end - start)};
+        if (digits.len == 0 || digits.ptr[0] < '0' || digits.ptr[0] > '9' ||
+                !str_to_int64(digits, &index))
+                return refuse(p, "between [ and ] stands a number from 0", e);
+        p->steps[p->count++].index = index;
+        p->at = (size_t)(end - p->text.ptr) + 1;
+        return 0;
+}
+
+static int take_step(struct path_parser *p, struct err *e)
+{
+        char c = p->text.ptr[p->at];
+
+        if (p->count == SPEC_MAX_STEPS)
+                return refuse(p, "it has too many steps", e);
+        if (c == '[')
+                return take_index(p, e);
+        if (c != '.')
+                return refuse(p, "after ] stands . or [ or the end", e);
+        p->at++;
+        return take_name(p, e);
+}
+
+int spec_path_parse(const struct option_context *cx, const struct ynode *n, const char *what,
+        struct str text, struct field_path *out, struct err *e)
+{
+        struct path_parser p = {.cx = cx, .n = n, .what = what, .text = text};
+
+        int rc = take_name(&p, e);
+        while (rc == 0 && p.at < text.len)
+                rc = take_step(&p, e);
+        if (rc)
+                return rc;
+        struct path_step *steps = arena_array(cx->arena, p.count, sizeof(*steps));
+        const char *copy = arena_strdup(cx->arena, text);
+        if (!steps || !copy)
+                return options_nomem(cx, e);
+        memcpy(steps, p.steps, p.count * sizeof(*steps));
+        *out = (struct field_path){steps, p.count, copy};
+        return 0;
+}
