@@ -7,7 +7,8 @@
  *  - strings: UTF-8 as it is; only '"', '\' and controls are escaped (\b \f \n \r \t, else \u00xx);
  *  - integers (no '.', no exponent): as they are, at most 300 digits, "-0" becomes "0";
  *  - other numbers: the shortest text of the nearest double, in the form CouchDB gives back
- *    (0.1, 100.0, 1.0e25 as Apache CouchDB prints them).
+ *    (0.1, 100.0, 1e+25; tried on 3.4.3), -0.0 as 0.0. One exception: a subnormal of one digit is
+ *    written 5.0e-324, because CouchDB reads 5e-324 as another number.
  */
 #pragma once
 
@@ -23,14 +24,23 @@
  * as it was). */
 bool json_put_string(struct buf *out, struct str s) __attribute__((warn_unused_result));
 
+/** json_put_lossy() - the same for messages and rejects: bytes that are not UTF-8 become U+FFFD */
+void json_put_lossy(struct buf *out, struct str s);
+
 /** json_put_double() - a finite double in canonical form */
 void json_put_double(struct buf *out, double d);
 
-enum json_number { JSON_NUMBER_OK, JSON_NUMBER_TOO_LONG, JSON_NUMBER_INEXACT, JSON_NUMBER_RANGE };
+enum json_number {
+        JSON_NUMBER_OK,
+        JSON_NUMBER_MALFORMED,
+        JSON_NUMBER_TOO_LONG,
+        JSON_NUMBER_INEXACT,
+        JSON_NUMBER_RANGE
+};
 
 /** json_put_number() - the JSON number @text in canonical form
- * Return: JSON_NUMBER_OK, or why not (nothing is appended then): an integer of too many digits, a
- * decimal value that does not survive a double, or one outside its range. */
+ * Return: JSON_NUMBER_OK, or why not (nothing is appended then): not a JSON number, an integer of
+ * too many digits, a decimal value that does not survive a double, or one outside its range. */
 enum json_number json_put_number(struct buf *out, struct str text)
         __attribute__((warn_unused_result));
 
@@ -42,7 +52,9 @@ enum json_numbers {
 };
 
 /** json_canonical() - appends the JSON text @in in canonical form
- * Return: 0; -ERR_REJECT malformed, too deep, a lone surrogate, a number refused (the error says
- * which and why); @out may then hold a part: the caller restores its length. */
+ * A key that an object holds twice is an error (CouchDB would keep the last one silently), except
+ * under JSON_NUMBERS_NEAREST; that also allows twice the depth, for documents of others.
+ * Return: 0; -ERR_REJECT malformed, too deep, a lone surrogate, a number or key refused (the error
+ * says which and why); @out may then hold a part: the caller restores its length. -ERR_NOMEM. */
 int json_canonical(struct str in, enum json_numbers numbers, struct buf *out, struct err *e)
         __attribute__((warn_unused_result));

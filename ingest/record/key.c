@@ -1,1 +1,162 @@
+/*
+ * One pass per component. Integers are parsed rather than compared as text so that "7", "07" and
+ * "+7" cannot become three keys, and so that the state's B-tree is filled in ascending order when
+ * a table is read in the order of its integer key.
+ */
 #include "ingest/record/key.h"
+
+#include "ingest/record/json.h"
+
+#define TAG_INT   'i'
+#define TAG_TEXT  't'
+#define INT_BYTES 8
+#define SIGN_BIT  (UINT64_C(1) << 63)
+
+/* A zero byte of the text, and the end of a text: both sort before any longer text. */
+static const char zero_escape[] = {'\x00', '\xFF'};
+static const char text_end[] = {'\x00', '\x01'};
+
+static void put_int(struct buf *out, int64_t value)
+{
+        uint64_t sortable = (uint64_t)value ^ SIGN_BIT;
+        unsigned char bytes[1 + INT_BYTES] = {TAG_INT};
+
+        for (size_t i = 0; i < INT_BYTES; i++)
+                bytes[1 + i] = (unsigned char)(sortable >> (56 - 8 * i));
+        buf_put(out, bytes, sizeof(bytes));
+}
+
+static void put_text(struct buf *out, struct str s)
+{
+        buf_putc(out, TAG_TEXT);
+        while (s.len > 0) {
+                const char *zero = memchr(s.ptr, '\0', s.len);
+                size_t n = zero ? (size_t)(zero - s.ptr) : s.len;
+
+                buf_put(out, s.ptr, n);
+                if (zero) {
+                        buf_put(out, zero_escape, sizeof(zero_escape));
+                        n++;
+                }
+                s.ptr += n;
+                s.len -= n;
+        }
+        buf_put(out, text_end, sizeof(text_end));
+}
+
+int key_encode(const struct shape *shape, const struct value *row, struct buf *out, struct err *e)
+{
+        for (size_t i = 0; i < shape->key_count; i++) {
+                const struct column *column = &shape->columns.items[shape->key[i]];
+                const struct value *v = &row[shape->key[i]];
+                int64_t number;
+
+                if (!v->ptr)
+                        return err_set(e, ERR_REJECT,
+                                "key column \"%s\" is null: a record without its source key "
+                                "cannot be told from others",
+                                column->name);
+                struct str text = {v->ptr, v->len};
+                if (column->kind == COL_INT && str_to_int64(text, &number))
+                        put_int(out, number);
+                else
+                        put_text(out, text);
+        }
+        return buf_check(out, "source key", e);
+}
+
+struct component {
+        bool is_int;
+        int64_t number;
+        struct str text; /* still with escaped zero bytes */
+};
+
+static struct component take_int(struct str *key)
+{
+        uint64_t sortable = 0;
+        size_t n = key->len - 1 < INT_BYTES ? key->len - 1 : INT_BYTES;
+
+        for (size_t i = 0; i < n; i++)
+                sortable = sortable << 8 | (unsigned char)key->ptr[1 + i];
+        key->ptr += 1 + n;
+        key->len -= 1 + n;
+        return (struct component){.is_int = true, .number = (int64_t)(sortable ^ SIGN_BIT)};
+}
+
+static struct component take_text(struct str *key)
+{
+        size_t i = 1;
+
+        while (i + 1 < key->len && memcmp(key->ptr + i, text_end, 2) != 0)
+                i += key->ptr[i] == '\0' ? 2 : 1;
+        size_t end = i < key->len ? i : key->len;
+        struct component c = {.text = {key->ptr + 1, end - 1}};
+        size_t used = end + 2 < key->len ? end + 2 : key->len;
+        key->ptr += used;
+        key->len -= used;
+        return c;
+}
+
+static struct component take_component(struct str *key)
+{
+        return key->ptr[0] == TAG_INT ? take_int(key) : take_text(key);
+}
+
+static void put_unescaped(struct buf *out, struct str s)
+{
+        for (size_t i = 0; i < s.len; i++) {
+                buf_putc(out, s.ptr[i]);
+                if (s.ptr[i] == '\0')
+                        i++;
+        }
+}
+
+void key_text(struct str key, struct buf *out)
+{
+        for (bool first = true; key.len > 0; first = false) {
+                struct component c = take_component(&key);
+
+                if (!first)
+                        buf_putc(out, ',');
+                if (c.is_int)
+                        buf_printf(out, "%lld", (long long)c.number);
+                else
+                        put_unescaped(out, c.text);
+        }
+}
+
+/* Integers that a double cannot hold are strings: readers of JSON would round them. */
+static void put_json(struct buf *out, const struct component *c)
+{
+        cleanup_buf_ struct buf text = {.max = c->text.len};
+
+        if (c->is_int && c->number <= JSON_MAX_INTEGER && c->number >= -JSON_MAX_INTEGER) {
+                buf_printf(out, "%lld", (long long)c->number);
+        } else if (c->is_int) {
+                buf_printf(out, "\"%lld\"", (long long)c->number);
+        } else {
+                put_unescaped(&text, c->text);
+                json_put_lossy(out, buf_str(&text));
+        }
+}
+
+void key_json(struct str key, struct buf *out)
+{
+        size_t start = out->len;
+        size_t count = 0;
+
+        buf_putc(out, '[');
+        for (; key.len > 0; count++) {
+                struct component c = take_component(&key);
+
+                if (count > 0)
+                        buf_putc(out, ',');
+                put_json(out, &c);
+        }
+        if (count != 1) {
+                buf_putc(out, ']');
+        } else if (!out->error) { /* a plain key needs no list */
+                out->len--;
+                memmove(out->data + start, out->data + start + 1, out->len - start);
+        }
+}

@@ -1,0 +1,61 @@
+/*
+ * json_scan.h: walking over JSON text without building a tree.
+ *
+ * For text that is JSON already (a json column, a canonical body): brackets and strings are
+ * followed and every step is bounded, but the inside of what is skipped is not proved. What is
+ * picked is proved by json_canonical(). Everything borrows from the text walked over.
+ */
+#pragma once
+
+#include "ingest/base/buf.h"
+#include "ingest/base/err.h"
+#include "ingest/base/str.h"
+#include "ingest/record/json.h"
+
+struct json_walk {
+        const char *p, *end; /* behind the last element; the end of the text */
+        char close;          /* ']' or '}'; 0: members without braces */
+        bool bad;            /* the text turned out not to be JSON */
+};
+
+/** json_walk_open() - begin at the first element of the object or array @text
+ * Return: false where @text does not begin with @open ('{' or '['). */
+bool json_walk_open(struct json_walk *w, struct str text, char open);
+
+/** json_walk_members() - begin at the first member of @body: an object's text without braces */
+void json_walk_members(struct json_walk *w, struct str body);
+
+/** json_walk_next() - the next element
+ * @key: as written, with quotes (objects only)      @value: as written
+ * Return: false at the end, or when the text is malformed (then w->bad). */
+bool json_walk_next(struct json_walk *w, struct str *key, struct str *value);
+
+/** json_trim() - @s without JSON white space at both ends */
+struct str json_trim(struct str s);
+
+/** json_unquote() - appends the bytes that the JSON string @quoted stands for
+ * Return: 0; -ERR_REJECT not a string, bad escape, lone surrogate, not UTF-8. */
+int json_unquote(struct str quoted, struct buf *out, struct err *e)
+        __attribute__((warn_unused_result));
+
+/** json_put_escape() - one byte of text inside a JSON string, escaped where it must be */
+void json_put_escape(struct buf *out, unsigned char c);
+
+/* How a string is written while it is read. */
+enum json_string_form { JSON_STRING_CANONICAL, JSON_STRING_PLAIN };
+
+/** json_copy_string() - reads the JSON string that begins at @p (its opening quote)
+ * CANONICAL appends it with quotes and escapes; PLAIN the bytes it stands for.
+ * Return: where it ends (behind the closing quote), or NULL (@e says why). */
+const char *json_copy_string(
+        const char *p, const char *end, enum json_string_form form, struct buf *out, struct err *e);
+
+/** json_copy_number() - reads the number at @p and appends it in canonical form
+ * @nearest: take the nearest double where the value does not survive, integers of any length
+ * Return: bytes read, at least 1 unless MALFORMED; *@why says whether it was appended. */
+size_t json_copy_number(
+        const char *p, const char *end, bool nearest, struct buf *out, enum json_number *why);
+
+/** json_put_digits() - the decimal 0.@digits * 10^@point, not an integer, in CouchDB's form
+ * @digits: @count of them, neither the first nor the last is '0'; none: zero */
+void json_put_digits(struct buf *out, bool negative, const char *digits, size_t count, int point);
