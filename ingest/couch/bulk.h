@@ -36,6 +36,7 @@ struct bulk_doc {
         const char *database;   /* borrowed until the outcome */
         struct str id;
         struct str parent;      /* revision to replace; "": none known */
+        bool parent_deleted;    /* parent is a tombstone: sent without _rev, predicted over it */
         bool deleted;           /* body: the fields that stay in the tombstone */
         struct str body;        /* canonical members without braces */
         struct digest digest;   /* of the significant members; unused for deletions */

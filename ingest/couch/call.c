@@ -1,0 +1,200 @@
+/*
+ * couch_call(): one request at a time, straight-line. The wait lives on the heap, because a
+ * second cancellation leaves before on_done has come.
+ */
+#include "ingest/couch/client.h"
+#include "ingest/couch/retry.h"
+
+struct wait {
+        bool done;
+        bool abandoned; /* whoever waited has left: on_done frees */
+        bool unauthorized, not_json;
+        int status;
+        int rc; /* as couch_call() returns it */
+        int64_t retry_after_ms;
+        cJSON *json;
+        const struct couch_request *request;
+        struct session_waiter waiter;
+        struct err err;
+};
+
+static void wait_free(struct wait *w)
+{
+        cJSON_Delete(w->json);
+        free(w);
+}
+
+static void on_reply(void *ctx, const struct http_reply *reply)
+{
+        struct wait *w = ctx;
+        bool success = reply->rc == 0 && reply->status >= 200 && reply->status < 300;
+
+        if (w->abandoned) {
+                wait_free(w);
+                return;
+        }
+        w->done = true;
+        w->status = reply->status;
+        w->retry_after_ms = reply->retry_after_ms;
+        w->unauthorized = reply->rc == 0 && reply->status == 401;
+        if (success || (reply->rc == 0 && reply->status == 404)) {
+                w->json = cJSON_ParseWithLength(reply->body.ptr, reply->body.len);
+                w->not_json = success && !w->json;
+                w->rc = 0;
+        } else {
+                w->rc = couch_reply_error(reply, w->request->method, w->request->path, &w->err);
+        }
+}
+
+static void on_session(void *ctx, int rc, const struct http_reply *reply, const struct err *e)
+{
+        struct wait *w = ctx;
+
+        w->done = true;
+        w->rc = rc;
+        w->retry_after_ms = reply->retry_after_ms;
+        if (rc < 0)
+                w->err = *e;
+}
+
+/* Runs the loop until the wait is over. */
+static int finish(struct couch *c, struct wait *w, struct err *e)
+{
+        int rc = loop_run_until(c->loop, &w->done, e);
+
+        if (rc == 0 && w->rc < 0) {
+                rc = w->rc;
+                if (e)
+                        *e = w->err;
+        }
+        return rc;
+}
+
+static int wait_for_session(struct couch *c, struct wait *w, int rc, struct err *e)
+{
+        if (rc != SESSION_WAIT)
+                return rc;
+        w->done = false;
+        rc = finish(c, w, e);
+        session_forget(c, &w->waiter);
+        return rc;
+}
+
+static int send_once(struct couch *c, struct wait **slot, unsigned *generation, struct err *e)
+{
+        struct wait *w = *slot;
+        struct couch_request request = *w->request;
+        struct http_call *call;
+
+        int rc = wait_for_session(c, w, session_ensure(c, &w->waiter, e), e);
+        if (rc < 0)
+                return rc;
+        w->done = w->not_json = w->unauthorized = false;
+        w->rc = 0;
+        request.on_done = on_reply;
+        request.ctx = w;
+        rc = couch_send(c, &request, generation, &call, e);
+        if (rc < 0)
+                return rc;
+        rc = finish(c, w, e);
+        if (!w->done) { /* cancelled */
+                struct err ignored;
+                http_cancel(call);
+                if (loop_run_until_done(c->loop, &w->done, &ignored) < 0) {
+                        w->abandoned = true;
+                        *slot = NULL;
+                }
+        }
+        return rc;
+}
+
+/* Text instead of JSON: once CouchDB has spoken, a proxy's page that will pass. */
+static int not_json(struct couch *c, const struct wait *w, struct err *e)
+{
+        if (c->speaks_json)
+                return err_set_code(e, ERR_RETRY, w->status, "%s %s: the reply is not JSON",
+                        w->request->method, w->request->path);
+        return err_set_code(e, ERR_CONFIG, w->status,
+                "%s %s: the reply is not JSON; is couchdb.url the address of a CouchDB?",
+                w->request->method, w->request->path);
+}
+
+/* Once with new credentials where the first ones were refused. */
+static int renew(struct couch *c, struct wait *w, unsigned generation, struct err *e)
+{
+        int rc = wait_for_session(c, w, session_refused(c, generation, &w->waiter, e), e);
+
+        return rc < 0 ? err_wrap(e, rc, "%s %s", w->request->method, w->request->path) : 0;
+}
+
+static int attempt(struct couch *c, struct wait **slot, struct err *e)
+{
+        unsigned generation = 0;
+        int rc = send_once(c, slot, &generation, e);
+
+        for (int i = 0; i < 2 && *slot && (*slot)->unauthorized; i++) {
+                rc = renew(c, *slot, generation, e);
+                if (rc < 0)
+                        return rc;
+                rc = send_once(c, slot, &generation, e);
+        }
+        if (rc == 0 && (*slot)->not_json)
+                return not_json(c, *slot, e);
+        if (rc == 0)
+                c->speaks_json = true;
+        return rc;
+}
+
+static int back_off(struct couch *c, struct retry *retry, int64_t retry_after_ms, struct err *e)
+{
+        struct err cancelled;
+        int64_t delay_ms;
+
+        if (!retry_failure(retry, loop_now_ms(c->loop), retry_after_ms, &delay_ms))
+                return err_wrap(e, -ERR_RETRY, "gave up after %u tries in %lld s", retry->failures,
+                        (long long)(loop_now_ms(c->loop) - retry->first_failure_ms) / 1000);
+        if (retry->failures == 1)
+                log_warn(c->log, "CouchDB: %s; trying again", e->text);
+        c->stats.retries++;
+        int rc = loop_sleep(c->loop, delay_ms, &cancelled);
+        if (rc < 0)
+                *e = cancelled;
+        return rc;
+}
+
+static int call_until_done(
+        struct couch *c, struct wait **slot, int *status, cJSON **json, struct err *e)
+{
+        const struct retry_policy policy = {RETRY_BASE_MS, RETRY_CAP_MS, c->options->retry_for_ms};
+        struct retry retry;
+        int rc;
+
+        retry_init(&retry, &policy, 0);
+        while ((rc = attempt(c, slot, e)) == -ERR_RETRY && *slot) {
+                rc = back_off(c, &retry, (*slot)->retry_after_ms, e);
+                if (rc < 0)
+                        return rc;
+        }
+        if (*slot && status)
+                *status = (*slot)->status;
+        if (rc == 0 && json)
+                *json = TAKE((*slot)->json);
+        return rc;
+}
+
+int couch_call(struct couch *c, const struct couch_request *request, int *status, cJSON **json,
+        struct err *e)
+{
+        struct wait *w = calloc(1, sizeof(*w));
+        struct err own;
+
+        if (!w)
+                return err_nomem(e, "a request");
+        w->request = request;
+        w->waiter.fn = on_session;
+        w->waiter.ctx = w;
+        int rc = call_until_done(c, &w, status, json, e ? e : &own);
+        if (w)
+                wait_free(w);
+        return rc;
+}

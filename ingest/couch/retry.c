@@ -1,0 +1,53 @@
+/* Equal jitter: half of the delay is certain, so that a burst of failures cannot spin. */
+#include "ingest/couch/retry.h"
+
+#include <stdlib.h>
+
+static uint64_t next_random(uint64_t *state)
+{
+        /* splitmix64: enough to spread clients, no secret depends on it. */
+        uint64_t z = *state += UINT64_C(0x9E3779B97F4A7C15);
+
+        z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+        z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+        return z ^ (z >> 31);
+}
+
+void retry_init(struct retry *r, const struct retry_policy *policy, uint64_t seed)
+{
+        *r = (struct retry){.policy = *policy, .random = seed};
+        if (seed == 0)
+                arc4random_buf(&r->random, sizeof(r->random));
+}
+
+void retry_success(struct retry *r)
+{
+        r->failures = 0;
+}
+
+static int64_t jittered(struct retry *r)
+{
+        int64_t delay = r->policy.base_ms;
+
+        for (unsigned i = 1; i < r->failures && delay < r->policy.cap_ms; i++)
+                delay *= 2;
+        if (delay > r->policy.cap_ms)
+                delay = r->policy.cap_ms;
+        if (delay < 2)
+                return delay;
+        return delay / 2 + (int64_t)(next_random(&r->random) % (uint64_t)(delay - delay / 2 + 1));
+}
+
+bool retry_failure(struct retry *r, int64_t now_ms, int64_t retry_after_ms, int64_t *delay_ms)
+{
+        if (r->failures++ == 0)
+                r->first_failure_ms = now_ms;
+        int64_t left = r->first_failure_ms + r->policy.budget_ms - now_ms;
+        if (left <= 0 || retry_after_ms > left)
+                return false;
+        int64_t delay = jittered(r);
+        if (delay > left)
+                delay = left;
+        *delay_ms = delay > retry_after_ms ? delay : retry_after_ms;
+        return true;
+}
