@@ -166,7 +166,7 @@ static bool short_decimal(const unsigned char *p, const unsigned char *end, doub
         bool point = false;
 
         for (; p < end; p++) {
-                if (*p == '.') {
+                if (*p == '.' && !point) {
                         point = true;
                         continue;
                 }
