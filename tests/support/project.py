@@ -242,6 +242,24 @@ class Project:
         check_run_shape(result)
         return result
 
+    def snapshot(self, *names):
+        """What would show a needless write: every revision there ever was, and how many writes."""
+        return {name: (self.db(name).all_revs(), self.db(name).update_number()) for name in names}
+
+    def quiet_run(self, *words, databases=("catalog",), unchanged=None, **options):
+        """A run that must find everything unchanged, and must not have written a revision."""
+        before = self.snapshot(*databases)
+        result = self.run(*words, **options)
+        assert self.snapshot(*databases) == before, result
+        for mapper in result.json["mappers"]:
+            written = {key: mapper[key] for key in OUTCOME_KEYS[2:8]
+                       if key != "unchanged" and mapper[key]}
+            assert not written, result
+            assert mapper["read"] == mapper["unchanged"], result
+        if unchanged is not None:
+            assert sum(m["unchanged"] for m in result.json["mappers"]) == unchanged, result
+        return result
+
     def remove(self):
         if self.couch:
             for name in self.couch.databases():

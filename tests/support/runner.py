@@ -138,6 +138,14 @@ def tally_unless_left_out(tally, outcome, only):
         tally.outcomes.append(outcome)
 
 
+def npm_environment():
+    """npm trusts its own list of authorities; this machine's owner may have added some."""
+    system = "/etc/ssl/certs/ca-certificates.crt"
+    if "NODE_EXTRA_CA_CERTS" in os.environ or not os.path.exists(system):
+        return {}
+    return {"NODE_EXTRA_CA_CERTS": system}
+
+
 def prepare_couchdb(tally):
     """Installs pouchdb-server where there is no CouchDB. Returns whether there is one now."""
     from support import couchdb
@@ -155,7 +163,7 @@ def prepare_couchdb(tally):
         code, output = command([
             "npm", "install", "--prefix", fresh, "--ignore-scripts", "--omit=optional",
             "--no-audit", "--no-fund", "--loglevel=error",
-            f"pouchdb-server@{couchdb.POUCHDB_VERSION}"], seconds=600)
+            f"pouchdb-server@{couchdb.POUCHDB_VERSION}"], seconds=600, env=npm_environment())
         if code == 0:
             target = program_path.parents[2]
             shutil.rmtree(target, ignore_errors=True)
