@@ -22,23 +22,26 @@
 #include "ingest/record/digest.h"
 
 #define STATE_MAX_DOCS_PER_RECORD 64
-#define STATE_MAX_REV 64 /* bytes of a revision as text: "12345-" and 32 digits */
+#define STATE_MAX_REV             64 /* bytes of a revision as text: "12345-" and 32 digits */
 
 struct state;
 
 struct state_doc {
-        uint16_t database;    /* number given by state_database() */
+        uint16_t database; /* number given by state_database() */
         struct str id;
         struct str rev;       /* text; "" where unknown */
         struct digest digest; /* void: compare before the next write */
         bool deleted;
 };
 
+/* 8 KiB: only the doc_count first elements of docs mean anything; never zero or copy it whole. */
 struct state_entry {
         uint32_t ordinal;
-        uint64_t run;     /* number of the run that wrote the entry */
+        uint64_t run; /* number of the run that wrote the entry */
         uint32_t doc_count;
         struct state_doc docs[STATE_MAX_DOCS_PER_RECORD];
+        /* Where state_get() unpacks revisions that docs point to; of no use to callers. */
+        char rev_text[STATE_MAX_DOCS_PER_RECORD][STATE_MAX_REV];
 };
 
 /** state_open() - opens or creates the state in the folder @path
@@ -60,7 +63,8 @@ int state_database(struct state *s, struct str name, uint16_t *number, struct er
 const char *state_database_name(const struct state *s, uint16_t number);
 size_t state_database_count(const struct state *s);
 
-/* ---- reading; returned strings are borrowed until the next state_apply() or state_refresh() ---- */
+/* ---- reading: returned strings are borrowed until the next state_apply(), state_database() of a
+ * new name or state_wipe(); revisions of a struct state_entry live in that struct ---- */
 
 #define STATE_ABSENT 1
 
@@ -90,13 +94,13 @@ uint64_t state_size_bytes(struct state *s);
 
 /* Walks; @fn returns 0 to go on, a positive value to stop, -class with *e filled.
  * The walk reads one snapshot: state_apply() during it is allowed and not seen. */
-typedef int (*state_record_fn)(void *ctx, struct str key, const struct state_entry *entry,
-        struct err *e);
+typedef int (*state_record_fn)(
+        void *ctx, struct str key, const struct state_entry *entry, struct err *e);
 int state_each_record(struct state *s, state_record_fn fn, void *ctx, struct err *e)
         __attribute__((warn_unused_result));
 
-typedef int (*state_unattached_fn)(void *ctx, uint16_t database, struct str id,
-        const struct state_holder *doc, struct err *e);
+typedef int (*state_unattached_fn)(
+        void *ctx, uint16_t database, struct str id, const struct state_holder *doc, struct err *e);
 /** state_each_unattached() - documents without a source key (orphans after a full read) */
 int state_each_unattached(struct state *s, state_unattached_fn fn, void *ctx, struct err *e)
         __attribute__((warn_unused_result));
@@ -105,8 +109,8 @@ enum state_owed_reason { STATE_OWED_DELETION = 1, STATE_OWED_OLD_ID, STATE_OWED_
 
 struct state_owed {
         enum state_owed_reason reason;
-        struct str key;       /* source key */
-        uint16_t database;    /* of OLD_ID */
+        struct str key;    /* source key */
+        uint16_t database; /* of OLD_ID */
         struct str id;
         struct str rev;
 };
@@ -119,25 +123,35 @@ int state_each_owed(struct state *s, state_owed_fn fn, void *ctx, struct err *e)
 struct state_parked {
         uint16_t database;
         struct str id;
-        struct str key;       /* of the claiming record */
-        uint32_t ordinal;     /* of the claiming record */
+        struct str key;   /* of the claiming record */
+        uint32_t ordinal; /* of the claiming record */
         struct digest digest;
-        struct str body;      /* members without braces */
+        struct str body; /* members without braces */
 };
 typedef int (*state_parked_fn)(void *ctx, const struct state_parked *parked, struct err *e);
 /** state_each_parked() - in the order of (database, id, key): equal claims stand together */
 int state_each_parked(struct state *s, state_parked_fn fn, void *ctx, struct err *e)
         __attribute__((warn_unused_result));
+/** state_each_rival() - the parked claims on (@database, @id) only; callable inside the walk */
+int state_each_rival(struct state *s, uint16_t database, struct str id, state_parked_fn fn,
+        void *ctx, struct err *e) __attribute__((warn_unused_result));
 bool state_has_parked(struct state *s, struct str key);
 
 struct state_reject {
-        struct str rev;       /* of the reject's document in the control database */
-        struct str first;     /* time of the first one, RFC 3339 */
+        struct str rev;   /* of the reject's document in the control database */
+        struct str first; /* time of the first one, RFC 3339 */
         uint32_t attempts;
+        uint64_t run; /* number of the run that wrote it; 0: an earlier program's */
 };
 int state_reject_get(struct state *s, struct str key, struct state_reject *out, struct err *e)
         __attribute__((warn_unused_result));
 uint64_t state_reject_count(struct state *s);
+
+typedef int (*state_reject_fn)(
+        void *ctx, struct str key, const struct state_reject *reject, struct err *e);
+/** state_each_reject() - all of them; a walk as above */
+int state_each_reject(struct state *s, state_reject_fn fn, void *ctx, struct err *e)
+        __attribute__((warn_unused_result));
 
 /* Meta: small named values. Return of get: 0, STATE_ABSENT, -class; @out borrowed as above. */
 int state_meta_get(struct state *s, const char *name, struct str *out, struct err *e)
@@ -159,10 +173,12 @@ int state_batch_put(struct state_batch *b, struct str key, const struct state_en
         struct err *e) __attribute__((warn_unused_result));
 int state_batch_delete(struct state_batch *b, struct str key, struct err *e)
         __attribute__((warn_unused_result));
-/** state_batch_hold() - source key @key holds (database, id) from now on; len 0: @doc, unattached */
+/** state_batch_hold() - source key @key holds (database, id) from now on; len 0: @doc, unattached
+ */
 int state_batch_hold(struct state_batch *b, uint16_t database, struct str id, struct str key,
         const struct state_holder *doc, struct err *e) __attribute__((warn_unused_result));
-/** state_batch_release() - forgets who holds (database, id), if it is still @key (len 0: whoever) */
+/** state_batch_release() - forgets who holds (database, id), if it is still @key (len 0: whoever)
+ */
 int state_batch_release(struct state_batch *b, uint16_t database, struct str id, struct str key,
         struct err *e) __attribute__((warn_unused_result));
 int state_batch_owe(struct state_batch *b, const struct state_owed *owed, struct err *e)
