@@ -104,15 +104,17 @@ struct str codec_owed_key(const struct state_owed *owed, struct codec_space *spa
         return (struct str){p, n};
 }
 
+struct str codec_parked_range(uint16_t database, struct str id, struct codec_space *space)
+{
+        put_database(space->bytes, database);
+        return (struct str){space->bytes, 2 + put_component(space->bytes + 2, id)};
+}
+
 struct str codec_parked_key(const struct state_parked *parked, struct codec_space *space)
 {
-        char *p = space->bytes;
-        size_t n = 2;
+        size_t n = codec_parked_range(parked->database, parked->id, space).len;
 
-        put_database(p, parked->database);
-        n += put_component(p + n, parked->id);
-        n += put_component(p + n, parked->key);
-        return (struct str){p, n};
+        return (struct str){space->bytes, n + put_component(space->bytes + n, parked->key)};
 }
 
 /* ---- writing values ---- */
@@ -262,15 +264,15 @@ void codec_put_parked(struct buf *out, const struct state_parked *parked)
 void codec_put_reject(
         struct buf *out, struct str stored, struct str key, const struct state_reject *reject)
 {
-        char *p = buf_room(out, VARINT_BYTES + string_bound(key) + string_bound(reject->rev) +
+        char *p = buf_room(out, 2 * VARINT_BYTES + string_bound(key) + string_bound(reject->rev) +
                                         string_bound(reject->first));
 
         if (!p)
                 return;
         if (codec_key_is_cut(stored))
                 p = string(p, key);
-        p = string(varint(p, reject->attempts), reject->rev);
-        done(out, string(p, reject->first));
+        p = varint(varint(p, reject->attempts), reject->run);
+        done(out, string(string(p, reject->rev), reject->first));
 }
 
 /* ---- revisions ---- */

@@ -42,6 +42,9 @@ struct str codec_owed_key(const struct state_owed *owed, struct codec_space *spa
 /** codec_parked_key() - sorts by database, id, key; equal (database, id) always stand together */
 struct str codec_parked_key(const struct state_parked *parked, struct codec_space *space);
 
+/** codec_parked_range() - what the keys of all claims on (@database, @id) begin with */
+struct str codec_parked_range(uint16_t database, struct str id, struct codec_space *space);
+
 /* The first byte of a document in an entry, and of an unattached one. */
 enum codec_doc_flags {
         DOC_DELETED = 1,
@@ -83,7 +86,8 @@ enum codec_result codec_get_parked(struct str value, struct state_parked *parked
 void codec_put_reject(
         struct buf *out, struct str stored, struct str key, const struct state_reject *reject);
 enum codec_result codec_get_reject(
-        struct str value, struct str stored, struct str key, struct state_reject *reject);
+        struct str value, struct str stored, const struct str *want, struct str *full,
+        struct state_reject *reject);
 
 /** codec_id_key_database() - the database of a stored id key */
 uint16_t codec_id_key_database(struct str stored);

@@ -202,15 +202,17 @@ enum codec_result codec_get_parked(struct str value, struct state_parked *parked
 }
 
 enum codec_result codec_get_reject(
-        struct str value, struct str stored, struct str key, struct state_reject *reject)
+        struct str value, struct str stored, const struct str *want, struct str *full,
+        struct state_reject *reject)
 {
         struct in in = in_of(value);
-        struct str full = full_key(&in, stored);
 
+        *full = full_key(&in, stored);
         reject->attempts = (uint32_t)varint_below(&in, (uint64_t)UINT32_MAX + 1);
+        reject->run = varint(&in);
         reject->rev = string(&in);
         reject->first = string(&in);
-        if (!in.bad && is_other(stored, full, &key))
+        if (!in.bad && is_other(stored, *full, want))
                 return CODEC_OTHER;
         return finish(&in);
 }

@@ -119,7 +119,7 @@ static int check_length(struct state *s)
         mdb_filehandle_t fd;
         MDB_envinfo info;
         MDB_stat stat;
-        off_t bytes;
+        off_t bytes = 0;
         int rc = file_bytes(s, &bytes);
 
         rc = rc ? rc : mdb_env_info(s->env, &info);

@@ -33,6 +33,7 @@ struct state_walk {
         MDB_dbi dbi;
         MDB_txn *txn;
         MDB_cursor *cursor;
+        struct str from;       /* where to begin; len 0: begun */
         struct codec_space at; /* where it stood when the map moved */
         size_t at_len;
         bool moved;

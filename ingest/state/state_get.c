@@ -99,6 +99,7 @@ bool state_has_parked(struct state *s, struct str key)
 int state_reject_get(struct state *s, struct str key, struct state_reject *out, struct err *e)
 {
         struct codec_space space;
+        struct str full;
         MDB_val value;
         int rc = state_env_read(s, e);
 
@@ -110,7 +111,7 @@ int state_reject_get(struct state *s, struct str key, struct state_reject *out, 
         rc = get(s, TABLE_REJECT, stored, &value);
         if (rc)
                 return outcome(s, rc, CODEC_OK, e);
-        return outcome(s, 0, codec_get_reject(state_str(&value), stored, key, out), e);
+        return outcome(s, 0, codec_get_reject(state_str(&value), stored, &key, &full, out), e);
 }
 
 int state_meta_get(struct state *s, const char *name, struct str *out, struct err *e)

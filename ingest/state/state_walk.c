@@ -7,7 +7,9 @@
 
 #include <stdio.h>
 
-static int walk_open(struct state_walk *w, struct state *s, enum state_table table)
+/* noinline: inlined, GCC takes the list of open walks for a dangling pointer. */
+__attribute__((noinline)) static int walk_open(
+        struct state_walk *w, struct state *s, enum state_table table)
 {
         int rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &w->txn);
 
@@ -59,7 +61,8 @@ static int walk_return(struct state_walk *w)
         return rc;
 }
 
-/* The next entry. Return: LMDB's code; MDB_NOTFOUND at the end. */
+/* The next entry, at first the one at or behind w->from. Return: LMDB's code; MDB_NOTFOUND at the
+ * end. */
 static int walk_next(struct state_walk *w, struct str *key, struct str *value)
 {
         MDB_val k, v;
@@ -67,7 +70,9 @@ static int walk_next(struct state_walk *w, struct str *key, struct str *value)
 
         if (rc == MDB_NOTFOUND)
                 return MDB_CORRUPTED; /* it was there in this very snapshot */
-        rc = rc ? rc : mdb_cursor_get(w->cursor, &k, &v, MDB_NEXT);
+        k = (MDB_val){w->from.len, (void *)(uintptr_t)w->from.ptr};
+        rc = rc ? rc : mdb_cursor_get(w->cursor, &k, &v, w->from.len ? MDB_SET_RANGE : MDB_NEXT);
+        w->from.len = 0;
         if (rc == 0) {
                 *key = state_str(&k);
                 *value = state_str(&v);
@@ -81,7 +86,9 @@ typedef int (*entry_fn)(void *ctx, struct str key, struct str value, struct err 
 /* @each: decodes, calls. Return of it: 0; STATE_WALK_DAMAGED; positive: stop; -class. */
 #define STATE_WALK_DAMAGED 0x44414d47 /* no caller's value: a callback returns small ones */
 
-static int walk(struct state *s, enum state_table table, entry_fn each, void *ctx, struct err *e)
+/* Over the entries whose keys begin with @range ("" for all). */
+static int walk_range(struct state *s, enum state_table table, struct str range, entry_fn each,
+        void *ctx, struct err *e)
 {
         cleanup_(walk_close) struct state_walk w = {0};
         struct str key, value;
@@ -90,7 +97,10 @@ static int walk(struct state *s, enum state_table table, entry_fn each, void *ct
         if (rc)
                 return rc;
         rc = walk_open(&w, s, table);
+        w.from = range;
         while (rc == 0 && (rc = walk_next(&w, &key, &value)) == 0) {
+                if (!str_starts(key, range))
+                        return 0;
                 outcome = each(ctx, key, value, e);
                 if (outcome == STATE_WALK_DAMAGED)
                         return state_env_damaged(s, e);
@@ -98,6 +108,11 @@ static int walk(struct state *s, enum state_table table, entry_fn each, void *ct
                         return outcome < 0 ? outcome : 0;
         }
         return rc == MDB_NOTFOUND ? 0 : state_env_error(s, rc, "read", e);
+}
+
+static int walk(struct state *s, enum state_table table, entry_fn each, void *ctx, struct err *e)
+{
+        return walk_range(s, table, STR(""), each, ctx, e);
 }
 
 struct record_walk {
@@ -192,4 +207,37 @@ int state_each_parked(struct state *s, state_parked_fn fn, void *ctx, struct err
         struct parked_walk w = {fn, ctx};
 
         return walk(s, TABLE_PARKED, each_parked, &w, e);
+}
+
+int state_each_rival(struct state *s, uint16_t database, struct str id, state_parked_fn fn,
+        void *ctx, struct err *e)
+{
+        struct parked_walk w = {fn, ctx};
+        struct codec_space space;
+
+        return walk_range(
+                s, TABLE_PARKED, codec_parked_range(database, id, &space), each_parked, &w, e);
+}
+
+struct reject_walk {
+        state_reject_fn fn;
+        void *ctx;
+};
+
+static int each_reject(void *ctx, struct str key, struct str value, struct err *e)
+{
+        struct reject_walk *w = ctx;
+        struct state_reject reject;
+        struct str full;
+
+        if (codec_get_reject(value, key, NULL, &full, &reject) != CODEC_OK)
+                return STATE_WALK_DAMAGED;
+        return w->fn(w->ctx, full, &reject, e);
+}
+
+int state_each_reject(struct state *s, state_reject_fn fn, void *ctx, struct err *e)
+{
+        struct reject_walk w = {fn, ctx};
+
+        return walk(s, TABLE_REJECT, each_reject, &w, e);
 }

@@ -376,18 +376,22 @@ static void rejects_come_back(void **state)
                 struct codec_space space;
                 struct str key = random_str(key_space, 1, TEXT_MAX);
                 struct str stored = codec_key(key, &space);
-                struct state_reject reject = {
-                        random_rev(rev), random_str(first, 0, sizeof(first)), (uint32_t)random()};
+                struct state_reject reject = {random_rev(rev), random_str(first, 0, sizeof(first)),
+                        (uint32_t)random(), (uint64_t)random() << 20};
                 struct state_reject back;
+                struct str full, other = STR("other");
                 buf_clear(&out);
                 codec_put_reject(&out, stored, key, &reject);
-                assert_int_equal(codec_get_reject(buf_str(&out), stored, key, &back), CODEC_OK);
+                assert_int_equal(
+                        codec_get_reject(buf_str(&out), stored, &key, &full, &back), CODEC_OK);
+                assert_str(full, key);
+                assert_int_equal(back.run, reject.run);
                 assert_int_equal(back.attempts, reject.attempts);
                 assert_str(back.rev, reject.rev);
                 assert_str(back.first, reject.first);
                 if (codec_key_is_cut(stored))
                         assert_int_equal(
-                                codec_get_reject(buf_str(&out), stored, STR("other"), &back),
+                                codec_get_reject(buf_str(&out), stored, &other, &full, &back),
                                 CODEC_OTHER);
         }
 }
