@@ -441,7 +441,8 @@ int spec_fields_check(
         for (size_t i = 0; i < count && rc == 0; i++) {
                 const struct field_spec *f = &fields[i];
                 if (f->origin == FIELD_TEMPLATE)
-                        rc = spec_template_check(m, &f->template, f->node, e);
+                        rc = spec_template_check(
+                                m, &f->template, ynode_get(f->node, "template"), e);
                 if (rc == 0)
                         rc = spec_fields_check(m, f->fields, f->field_count, e);
         }

@@ -22,8 +22,8 @@
  * ${env:VAR}: that resolves as if its text stood in the file, so that ports and booleans work.
  * What a file gave is always a string.
  *
- * Every error reads FILE:LINE:COLUMN: message, lines and columns from 1, class ERR_CONFIG. Text
- * that came from a variable or a file is never in a message (ynode.expanded, ynode_show()).
+ * Every error reads FILE:LINE:COLUMN: message, lines and columns from 1, class ERR_CONFIG. Values
+ * that came from a variable or a file are not in messages: show them with ynode_show() only.
  */
 #pragma once
 

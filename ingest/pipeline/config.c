@@ -1,5 +1,243 @@
-#include "ingest/couch/bulk.h"
-#include "ingest/couch/scan.h"
-#include "ingest/record/json.h"
-#include "ingest/source/source.h"
-#include "mappers/compile.h"
+/* erp2couch.yaml: one table; blocks of other modules are handed to their own decoders. */
+#include "ingest/pipeline/config_internal.h"
+
+#define ARENA_MAX ((size_t)16 << 20) /* of what is decoded from erp2couch.yaml */
+
+struct config_draft {
+        struct config config;
+        const struct ynode *couchdb, *sources;
+        struct string_list mappers;
+        int level, format;
+};
+
+#define AT(member) offsetof(struct config_draft, config.member)
+
+static int decode_version(
+        const struct option_context *cx, const struct ynode *n, void *field, struct err *e)
+{
+        char shown[YNODE_SHOW_MAX];
+
+        (void)field;
+        if (n->kind != YNODE_INT || !str_is(n->text, "1"))
+                return ynode_error(cx->doc, n, e,
+                        "'version' must be 1, the only version of this file there is, not %s",
+                        ynode_show(n, shown));
+        return 0;
+}
+
+/* HOST:PORT; a host with colons stands in brackets. */
+static bool is_address(struct str s)
+{
+        const char *colon = memrchr(s.ptr, ':', s.len);
+        int64_t port;
+
+        if (!colon || colon == s.ptr)
+                return false;
+        struct str host = {s.ptr, (size_t)(colon - s.ptr)};
+        struct str digits = {colon + 1, s.len - host.len - 1};
+        bool bracketed = host.ptr[0] == '[' && host.ptr[host.len - 1] == ']' && host.len > 2;
+        if (!bracketed && memchr(host.ptr, ':', host.len))
+                return false;
+        return digits.len > 0 && digits.ptr[0] != '+' && str_to_int64(digits, &port) && port >= 0 &&
+               port <= 65535;
+}
+
+static int decode_listen(
+        const struct option_context *cx, const struct ynode *n, void *field, struct err *e)
+{
+        char shown[YNODE_SHOW_MAX];
+
+        if (n->kind != YNODE_STRING || !is_address(n->text))
+                return ynode_error(cx->doc, n, e,
+                        "'listen' must be HOST:PORT, such as 127.0.0.1:8090, not %s",
+                        ynode_show(n, shown));
+        *(const char **)field = arena_strdup(cx->arena, n->text);
+        return *(const char **)field ? 0 : options_nomem(cx, e);
+}
+
+static const struct option http_options[] = {
+        {.name = "listen",
+                .type = OPTION_HANDLER,
+                .offset = AT(http.listen),
+                .handler = decode_listen,
+                .default_text = "127.0.0.1:8090",
+                .help = "Address of the HTTP interface of serve: HOST:PORT."},
+        {.name = "token",
+                .type = OPTION_STRING,
+                .offset = AT(http.token),
+                .min = 1,
+                .secret = true,
+                .help = "Bearer token that requests must carry."},
+};
+static const OPTION_TABLE(http_table, "http", http_options);
+
+/* In the order of enum log_level and enum log_format. */
+static const char *const level_names[] = {"error", "warn", "info", "debug", NULL};
+static const char *const format_names[] = {"auto", "text", "logfmt", "json", NULL};
+
+static const struct option log_options[] = {
+        {.name = "level",
+                .type = OPTION_CHOICE,
+                .offset = offsetof(struct config_draft, level),
+                .choices = level_names,
+                .default_text = "info",
+                .help = "The least important lines that are logged."},
+        {.name = "format",
+                .type = OPTION_CHOICE,
+                .offset = offsetof(struct config_draft, format),
+                .choices = format_names,
+                .default_text = "auto",
+                .help = "Form of the log; auto is text on a terminal, else logfmt."},
+};
+static const OPTION_TABLE(log_table, "log", log_options);
+
+static const struct option config_options[] = {
+        {.name = "version",
+                .type = OPTION_HANDLER,
+                .handler = decode_version,
+                .required = true,
+                .help = "Version of this file's form: 1."},
+        {.name = "couchdb",
+                .type = OPTION_NODE,
+                .required = true,
+                .offset = offsetof(struct config_draft, couchdb),
+                .table = &couch_option_table,
+                .help = "The CouchDB server."},
+        {.name = "sources",
+                .type = OPTION_NODE,
+                .required = true,
+                .offset = offsetof(struct config_draft, sources),
+                .help = "The ERPs to read, by name."},
+        {.name = "mappers",
+                .type = OPTION_STRINGS,
+                .required = true,
+                .min = 1,
+                .offset = offsetof(struct config_draft, mappers),
+                .help = "Mapper files: globs, relative to this file."},
+        {.name = "schemas",
+                .type = OPTION_STRING,
+                .offset = AT(schemas),
+                .min = 1,
+                .help = "Folder of NAME.schema.json files."},
+        {.name = "state_dir",
+                .type = OPTION_STRING,
+                .offset = AT(state_dir),
+                .required = true,
+                .min = 1,
+                .help = "Folder of the local state, one folder a mapper."},
+        {.name = "http",
+                .type = OPTION_MAP,
+                .table = &http_table,
+                .help = "The HTTP interface of serve."},
+        {.name = "log", .type = OPTION_MAP, .table = &log_table, .help = "Logging to stderr."},
+};
+OPTION_TABLE(config_table, "the configuration", config_options);
+
+static int decode_sources(
+        const struct option_context *cx, const struct ynode *n, struct config *c, struct err *e)
+{
+        if (n->kind != YNODE_MAP || n->count == 0)
+                return ynode_error(cx->doc, n, e, "'sources' must be a map of sources, not %s",
+                        n->kind == YNODE_MAP ? "an empty one" : ynode_kind_name(n->kind));
+        c->sources = arena_array(cx->arena, n->count, sizeof(*c->sources));
+        if (!c->sources)
+                return options_nomem(cx, e);
+        for (; c->source_count < n->count; c->source_count++) {
+                const struct ynode_pair *p = &n->pairs[c->source_count];
+                if (p->key.len == 0)
+                        return ydoc_error_at(
+                                cx->doc, p->line, p->column, e, "a source needs a name");
+                int rc = source_config_decode(
+                        cx->doc, p->key.ptr, p->value, cx->arena, &c->sources[c->source_count], e);
+                if (rc)
+                        return rc;
+        }
+        return 0;
+}
+
+static int resolve_folders(const struct option_context *cx, struct config *c, struct err *e)
+{
+        c->state_dir = ydoc_path(cx->doc, cx->arena, c->state_dir);
+        if (c->schemas)
+                c->schemas = ydoc_path(cx->doc, cx->arena, c->schemas);
+        return c->state_dir ? 0 : options_nomem(cx, e);
+}
+
+/* @c->doc and @c->arena are there; the rest comes. */
+static int decode(struct config *c, struct err *e)
+{
+        struct option_context cx = {c->doc, c->arena, NULL};
+        struct config_draft d = {.config = *c};
+
+        int rc = options_decode(&cx, &config_table, c->doc->root, &d, e);
+        if (rc)
+                return rc;
+        *c = d.config;
+        c->path = c->doc->name;
+        c->log.level = (enum log_level)d.level;
+        c->log.format = (enum log_format)d.format;
+        rc = couch_options_decode(c->doc, d.couchdb, c->arena, &c->couch, e);
+        if (rc == 0)
+                rc = decode_sources(&cx, d.sources, c, e);
+        if (rc == 0)
+                rc = resolve_folders(&cx, c, e);
+        if (rc == 0)
+                rc = config_mappers_load(c, ynode_get(c->doc->root, "mappers"), e);
+        return rc ? rc : config_check(c, e);
+}
+
+int config_load(const char *path, struct config **out, struct err *e)
+{
+        cleanup_(config_freep) struct config *c = calloc(1, sizeof(*c));
+
+        if (!c)
+                return err_nomem(e, "the configuration");
+        c->arena = arena_new(ARENA_MAX);
+        if (!c->arena)
+                return err_nomem(e, "the configuration");
+        int rc = ydoc_load(path, YDOC_EXPAND_CONFIG, &c->doc, e);
+        if (rc == 0)
+                rc = decode(c, e);
+        if (rc == 0)
+                *out = TAKE(c);
+        return rc;
+}
+
+struct config *config_free(struct config *c)
+{
+        if (c) {
+                for (size_t i = 0; i < c->mapper_count; i++)
+                        mapper_spec_free(c->mappers[i].spec);
+                ydoc_free(c->doc);
+                arena_free(c->arena);
+                free(c);
+        }
+        return NULL;
+}
+
+int config_mapper(
+        const struct config *c, const char *name, const struct config_mapper **out, struct err *e)
+{
+        const char *names[CONFIG_MAX_MAPPERS];
+
+        for (size_t i = 0; i < c->mapper_count; i++) {
+                names[i] = c->mappers[i].spec->name;
+                if (strcmp(names[i], name) == 0) {
+                        *out = &c->mappers[i];
+                        return 0;
+                }
+        }
+        const char *near = str_nearest(str_of(name), names, c->mapper_count);
+        if (near)
+                return err_set(
+                        e, ERR_USAGE, "there is no mapper '%s', did you mean '%s'?", name, near);
+        return err_set(e, ERR_USAGE, "there is no mapper '%s' in %s", name, c->path);
+}
+
+const struct source_config *config_source(const struct config *c, const char *name)
+{
+        for (size_t i = 0; i < c->source_count; i++)
+                if (strcmp(c->sources[i].name, name) == 0)
+                        return &c->sources[i];
+        return NULL;
+}

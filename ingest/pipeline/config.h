@@ -1,0 +1,65 @@
+/*
+ * config.h: erp2couch.yaml and all mapper files, decoded and checked against each other.
+ *
+ * Loaded once, immutable then, any thread may read it. Needs no network: what only a source or
+ * CouchDB can tell (columns, rights) is found when a mapper is compiled or run. File names in the
+ * configuration are relative to its folder. Strings live as long as the configuration.
+ */
+#pragma once
+
+#include "ingest/couch/couch.h"
+#include "ingest/source/source.h"
+#include "mappers/spec.h"
+
+#define CONFIG_MAX_MAPPERS 1000 /* every pair of them is compared */
+
+struct config_http {
+        const char *listen; /* HOST:PORT, [V6]:PORT */
+        const char *token;  /* secret; NULL: none */
+};
+
+struct config_log {
+        enum log_level level;
+        enum log_format format;
+};
+
+struct config_mapper {
+        struct mapper_spec *spec;           /* owned */
+        const struct source_config *source; /* borrowed from the configuration */
+        struct extract *extract;            /* in the arena of spec */
+};
+
+struct config {
+        struct ydoc *doc;    /* owned */
+        struct arena *arena; /* owned */
+        const char *path;    /* of erp2couch.yaml, as given */
+        struct couch_options couch;
+        struct source_config *sources;
+        size_t source_count;
+        struct config_mapper *mappers; /* in the order of their file names */
+        size_t mapper_count;
+        const char *schemas; /* folder; NULL: none */
+        const char *state_dir;
+        struct config_http http;
+        struct config_log log;
+};
+
+/** config_load() - @path and everything it names
+ * Checks across files: mapper names and id prefixes are unique, sources exist, database names are
+ * possible ones, a cursor with children or group has a `full:` schedule.
+ * Return: 0; -ERR_CONFIG "FILE:LINE:COLUMN: ..."; -ERR_NOMEM. */
+int config_load(const char *path, struct config **out, struct err *e)
+        __attribute__((warn_unused_result));
+struct config *config_free(struct config *c);
+DEFINE_CLEANUP(struct config *, config_free);
+
+/** config_mapper() - the mapper @name
+ * Return: 0; -ERR_USAGE there is none (with the nearest name). */
+int config_mapper(const struct config *c, const char *name, const struct config_mapper **out,
+        struct err *e) __attribute__((warn_unused_result));
+
+/** config_source() - the source @name; NULL when there is none */
+const struct source_config *config_source(const struct config *c, const char *name);
+
+/* The option table, for the test that keeps the editor schema in step. */
+extern const struct option_table config_table;

@@ -1,0 +1,156 @@
+/*
+ * Files are found first, all of them, then sorted: the order of mappers does not depend on the
+ * order of globs or of the file system. One that two globs name is loaded once.
+ */
+#include "ingest/pipeline/config_internal.h"
+
+#include <glob.h>
+
+struct file_list {
+        struct buf paths; /* const char *, in the configuration's arena */
+};
+
+static const char **list_items(const struct file_list *files, size_t *count)
+{
+        *count = files->paths.len / sizeof(const char *);
+        return (const char **)files->paths.data;
+}
+
+static int add_file(struct config *c, struct file_list *files, const char *path, struct err *e)
+{
+        struct option_context cx = {c->doc, c->arena, NULL};
+        const char *copy = arena_strdup(c->arena, str_of(path));
+
+        if (!copy)
+                return options_nomem(&cx, e);
+        buf_put(&files->paths, &copy, sizeof(copy));
+        if (files->paths.error == -ERR_REJECT)
+                return err_set(e, ERR_CONFIG, "%s: more than %d mapper files", c->path,
+                        CONFIG_MAX_MAPPERS);
+        return buf_check(&files->paths, "the list of mapper files", e);
+}
+
+/* @pattern relative to the configuration's folder, whose own name is no pattern. */
+static int absolute_pattern(
+        const struct config *c, const char *pattern, struct buf *out, struct err *e)
+{
+        const char *slash = strrchr(c->path, '/');
+        size_t folder = slash && pattern[0] != '/' ? (size_t)(slash - c->path) + 1 : 0;
+
+        for (size_t i = 0; i < folder; i++) {
+                if (strchr("*?[\\", c->path[i]))
+                        buf_putc(out, '\\');
+                buf_putc(out, c->path[i]);
+        }
+        buf_puts(out, pattern);
+        buf_putc(out, '\0');
+        return buf_check(out, "a file name", e);
+}
+
+static int glob_failed(const struct config *c, const struct ynode *n, int why, struct err *e)
+{
+        char shown[YNODE_SHOW_MAX];
+
+        if (why == GLOB_NOSPACE)
+                return err_nomem(e, "the list of mapper files");
+        if (why == GLOB_NOMATCH)
+                return ynode_error(
+                        c->doc, n, e, "'mappers': no file matches %s", ynode_show(n, shown));
+        return ynode_error(
+                c->doc, n, e, "'mappers': a folder of %s cannot be read", ynode_show(n, shown));
+}
+
+static int add_matches(
+        struct config *c, struct file_list *files, const struct ynode *n, struct err *e)
+{
+        cleanup_buf_ struct buf pattern;
+        glob_t found = {0};
+
+        buf_init(&pattern, 1 << 16);
+        if (n->text.len == 0)
+                return ynode_error(c->doc, n, e, "'mappers': a file name is empty");
+        int rc = absolute_pattern(c, n->text.ptr, &pattern, e);
+        if (rc)
+                return rc;
+        int why = glob(pattern.data, GLOB_ERR | GLOB_NOSORT, NULL, &found);
+        if (why)
+                rc = glob_failed(c, n, why, e);
+        for (size_t i = 0; i < found.gl_pathc && rc == 0; i++)
+                rc = add_file(c, files, found.gl_pathv[i], e);
+        globfree(&found);
+        return rc;
+}
+
+static int compare_paths(const void *a, const void *b)
+{
+        return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static int unknown_source(const struct config *c, const struct mapper_spec *m, struct err *e)
+{
+        const char **names = arena_array(c->arena, c->source_count, sizeof(*names));
+        const struct ynode *at = ynode_get(m->doc->root, "source");
+        char shown[YNODE_SHOW_MAX];
+
+        if (!names)
+                return err_nomem(e, "names of sources");
+        for (size_t i = 0; i < c->source_count; i++)
+                names[i] = c->sources[i].name;
+        const char *near = str_nearest(str_of(m->source), names, c->source_count);
+        if (near)
+                return mapper_spec_error(m, at, e, "unknown source %s, did you mean '%s'?",
+                        ynode_show(at, shown), near);
+        return mapper_spec_error(m, at, e, "unknown source %s: it is not in 'sources' of %s",
+                ynode_show(at, shown), c->path);
+}
+
+static int load_mapper(struct config *c, const char *path, struct err *e)
+{
+        struct config_mapper *m = &c->mappers[c->mapper_count];
+
+        int rc = mapper_spec_load(path, &m->spec, e);
+        if (rc)
+                return rc;
+        c->mapper_count++; /* config_free() frees the spec from here on */
+        m->source = config_source(c, m->spec->source);
+        if (!m->source)
+                return unknown_source(c, m->spec, e);
+        return extract_decode(
+                m->source, m->spec->doc, m->spec->extract, m->spec->arena, &m->extract, e);
+}
+
+static int load_files(struct config *c, struct file_list *files, struct err *e)
+{
+        struct option_context cx = {c->doc, c->arena, NULL};
+        size_t count;
+        const char **paths = list_items(files, &count);
+
+        c->mappers = arena_array(c->arena, count, sizeof(*c->mappers));
+        if (!c->mappers)
+                return options_nomem(&cx, e);
+        qsort(paths, count, sizeof(*paths), compare_paths);
+        for (size_t i = 0; i < count; i++) {
+                if (i > 0 && strcmp(paths[i], paths[i - 1]) == 0)
+                        continue;
+                int rc = load_mapper(c, paths[i], e);
+                if (rc)
+                        return rc;
+        }
+        return 0;
+}
+
+int config_mappers_load(struct config *c, const struct ynode *globs, struct err *e)
+{
+        const struct ynode *const *items = globs->kind == YNODE_LIST ? globs->items : &globs;
+        size_t count = globs->kind == YNODE_LIST ? globs->count : 1;
+        struct file_list files;
+        int rc = 0;
+
+        buf_init(&files.paths, CONFIG_MAX_MAPPERS * sizeof(const char *));
+        for (size_t i = 0; i < count && rc == 0; i++)
+                rc = add_matches(c, &files, items[i], e);
+        if (rc == 0)
+                rc = load_files(c, &files, e);
+        buf_deinit(&files.paths);
+        return rc;
+}
