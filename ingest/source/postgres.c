@@ -1,0 +1,272 @@
+/*
+ * One connection per source, opened once and lent to one read at a time; whoever finds none
+ * opens another. A connection that failed is not repaired but replaced by the next user.
+ */
+#include "ingest/source/postgres.h"
+
+#include <stddef.h>
+
+#include "ingest/source/postgres_describe.h"
+#include "ingest/source/postgres_dsn.h"
+#include "ingest/source/postgres_sql.h"
+
+#define DAY_MS (INT64_C(86400) * 1000)
+
+static const struct option pg_option_items[] = {
+        {.name = "dsn",
+                .type = OPTION_STRING,
+                .offset = offsetof(struct pg_options, dsn),
+                .required = true,
+                .secret = true,
+                .help = "how to connect: postgresql://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=... "
+                        "or keywords and values, as libpq takes them"},
+        {.name = "connect_timeout",
+                .type = OPTION_DURATION,
+                .offset = offsetof(struct pg_options, connect_timeout_ms),
+                .present_offset = offsetof(struct pg_options, connect_timeout_given),
+                .default_text = "10s",
+                .min = 100,
+                .max = DAY_MS,
+                .help = "how long one host may take to answer"},
+        {.name = "statement_timeout",
+                .type = OPTION_DURATION,
+                .offset = offsetof(struct pg_options, statement_timeout_ms),
+                .present_offset = offsetof(struct pg_options, statement_timeout_given),
+                .max = 24 * DAY_MS,
+                .help = "how long one statement may take, reading all its rows included; 0: for "
+                        "ever; absent: as the server is set"},
+        {.name = "application_name",
+                .type = OPTION_STRING,
+                .offset = offsetof(struct pg_options, application_name),
+                .present_offset = offsetof(struct pg_options, application_name_given),
+                .default_text = "erp2couch",
+                .help = "the name that pg_stat_activity shows"},
+};
+
+static const OPTION_TABLE(pg_option_table, "postgres source", pg_option_items);
+
+static int pg_check(const struct source_config *config, struct err *e)
+{
+        const struct pg_options *o = config->own;
+        struct err cause;
+
+        if (pg_dsn_check(o->dsn, &cause) == 0)
+                return 0;
+        const struct ynode *node = ynode_get(config->node, "dsn");
+        return ynode_error(config->doc, node ? node : config->node, e, "%s", cause.text);
+}
+
+/* The keys are common to all connectors; that a table's name and a query can be used is ours. */
+static int pg_decode_extract(const struct option_context *cx, const struct ynode *node,
+        struct extract *x, struct err *e)
+{
+        struct pg_target *targets;
+        size_t count;
+
+        (void)node;
+        return pg_targets_new(x, cx->arena, &targets, &count, e);
+}
+
+int pg_wrap_source(const struct pg_source *s, int rc, struct err *e)
+{
+        return rc == -ERR_CONFIG ? rc : err_wrap(e, rc, "source %s", s->config->name);
+}
+
+static struct source *pg_close(struct source *source)
+{
+        struct pg_source *s = (struct pg_source *)source;
+
+        if (!s)
+                return NULL;
+        pg_reads_reap(s, true);
+        pg_conn_free(s->conn);
+        free(s);
+        return NULL;
+}
+
+static int pg_open(const struct source_config *config, struct loop *loop, const struct log *log,
+        struct source **out, struct err *e)
+{
+        struct pg_source *s = calloc(1, sizeof(*s));
+
+        if (!s)
+                return err_nomem(e, "a source");
+        s->base.ops = &source_postgres;
+        s->config = config;
+        s->options = config->own;
+        s->loop = loop;
+        s->log = log;
+        int rc = pg_dsn_check(s->options->dsn, e);
+        if (!rc)
+                rc = pg_conn_new(s->options, loop, log, &s->conn, e);
+        if (!rc)
+                rc = pg_conn_connect_wait(s->conn, e);
+        if (rc) {
+                rc = err_wrap(e, rc, "source %s", config->name);
+                pg_close((struct source *)s);
+                return rc;
+        }
+        *out = (struct source *)s;
+        return 0;
+}
+
+/* A database without an encoding sends its bytes as they are: told UTF8, the server would check
+ * them and end the read at the first that is not; as it is, that row alone is a reject. */
+static const char *client_encoding(const struct pg_conn *c)
+{
+        return strcmp(pg_conn_parameter(c, "server_encoding"), "SQL_ASCII") == 0 ? "SQL_ASCII"
+                                                                                 : "UTF8";
+}
+
+void pg_sql_begin(
+        const struct pg_source *s, const struct pg_conn *c, const char *snapshot, struct buf *sql)
+{
+        buf_puts(sql, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ");
+        if (snapshot) {
+                buf_puts(sql, "SET TRANSACTION SNAPSHOT ");
+                pg_sql_literal(sql, str_of(snapshot));
+                buf_puts(sql, "; ");
+        }
+        buf_printf(sql,
+                "SET LOCAL client_encoding = '%s'; "
+                "SET LOCAL standard_conforming_strings = on; "
+                "SET LOCAL DateStyle = 'ISO, YMD'; "
+                "SET LOCAL IntervalStyle = 'iso_8601'; "
+                "SET LOCAL TimeZone = 'UTC'; "
+                "SET LOCAL bytea_output = 'hex'; "
+                "SET LOCAL extra_float_digits = 3; "
+                "SET LOCAL xmloption = 'content'; "
+                "SET LOCAL idle_in_transaction_session_timeout = 0",
+                client_encoding(c));
+        if (s->options->statement_timeout_given)
+                buf_printf(sql, "; SET LOCAL statement_timeout = %lld",
+                        (long long)s->options->statement_timeout_ms);
+}
+
+int pg_targets_new(const struct extract *x, struct arena *arena, struct pg_target **out,
+        size_t *count, struct err *e)
+{
+        struct pg_target *targets = arena_array(arena, x->child_count + 1, sizeof(*targets));
+        int rc = 0;
+
+        if (!targets)
+                return arena_failed(arena, "a read", e);
+        for (size_t i = 0; !rc && i <= x->child_count; i++)
+                rc = pg_target_init(&targets[i], x, i ? &x->children[i - 1] : NULL, arena, e);
+        *out = targets;
+        *count = x->child_count + 1;
+        return rc;
+}
+
+/* ---- describe: straight-line, on the source's own connection ---- */
+
+struct describe_wait {
+        bool done;
+        int rc;
+        struct err err;
+};
+
+static void on_described(void *ctx, int rc, const struct err *e)
+{
+        struct describe_wait *w = ctx;
+
+        w->done = true;
+        w->rc = rc;
+        if (rc)
+                w->err = *e;
+}
+
+static int describe_target(struct pg_source *s, struct pg_target *t, struct err *e)
+{
+        struct describe_wait w = {0};
+
+        pg_describe(t, s->conn, on_described, &w);
+        int rc = loop_run_until(s->loop, &w.done, e);
+        if (rc) {
+                s->conn = pg_conn_free(s->conn);
+                return rc;
+        }
+        if (w.rc && e)
+                *e = w.err;
+        return w.rc;
+}
+
+static int ready_connection(struct pg_source *s, struct err *e)
+{
+        if (s->conn && pg_conn_is_idle(s->conn))
+                return 0;
+        if (s->conn)
+                s->conn = pg_conn_free(s->conn);
+        int rc = pg_conn_new(s->options, s->loop, s->log, &s->conn, e);
+        if (!rc)
+                rc = pg_conn_connect_wait(s->conn, e);
+        return rc == -ERR_CONFIG ? err_wrap(e, rc, "source %s", s->config->name) : rc;
+}
+
+static int describe_all(struct pg_source *s, struct pg_target *targets, size_t count, struct err *e)
+{
+        cleanup_buf_ struct buf sql;
+
+        buf_init(&sql, PG_SQL_MAX_BYTES);
+        pg_sql_begin(s, s->conn, NULL, &sql);
+        if (!buf_cstr(&sql))
+                return buf_check(&sql, "statement", e);
+        int rc = pg_conn_exec_wait(s->conn, sql.data, e);
+        for (size_t i = 0; !rc && i < count; i++)
+                rc = describe_target(s, &targets[i], e);
+        if (!rc)
+                rc = pg_conn_exec_wait(s->conn, "ROLLBACK", e);
+        return rc;
+}
+
+static int pg_describe_extract(struct source *source, const struct extract *x, struct arena *arena,
+        struct shape *out, struct err *e)
+{
+        struct pg_source *s = (struct pg_source *)source;
+        struct pg_target *targets;
+        size_t count;
+
+        pg_reads_reap(s, false);
+        int rc = pg_targets_new(x, arena, &targets, &count, e);
+        if (!rc)
+                rc = ready_connection(s, e);
+        if (!rc)
+                rc = describe_all(s, targets, count, e);
+        if (!rc)
+                return pg_shape(targets, count, arena, out, e);
+        /* Whatever state it is in: the next user opens another. */
+        s->conn = pg_conn_free(s->conn);
+        return pg_wrap_source(s, rc, e);
+}
+
+static int pg_read_all(struct source *source, const struct extract *x, const struct shape *shape,
+        const struct source_sink *sink, struct source_read **out, struct err *e)
+{
+        return pg_read_start((struct pg_source *)source, x, shape, NULL, 0, sink, out, e);
+}
+
+static int pg_read_by_keys(struct source *source, const struct extract *x,
+        const struct shape *shape, const struct value *keys, size_t count,
+        const struct source_sink *sink, struct source_read **out, struct err *e)
+{
+        static const struct value none = {0};
+
+        return pg_read_start(
+                (struct pg_source *)source, x, shape, keys ? keys : &none, count, sink, out, e);
+}
+
+const struct source_ops source_postgres = {
+        .type = "postgres",
+        .help = "PostgreSQL 10 or later, read with COPY in one snapshot",
+        .options = &pg_option_table,
+        .options_size = sizeof(struct pg_options),
+        .check = pg_check,
+        .decode_extract = pg_decode_extract,
+        .open = pg_open,
+        .close = pg_close,
+        .describe = pg_describe_extract,
+        .read_all = pg_read_all,
+        .read_by_keys = pg_read_by_keys,
+        .resume = pg_read_resume,
+        .cancel = pg_read_cancel,
+};

@@ -1,0 +1,54 @@
+/*
+ * postgres.h: the PostgreSQL connector, as its parts see it. Everybody else uses source.h.
+ *
+ *   postgres.c           options, open, describe, close
+ *   postgres_read.c      a read: connections, snapshot, COPY, records
+ *   postgres_describe.c  a table or query and its columns
+ *   postgres_shape.c     shapes, and the statements that read them
+ *   postgres_conn.c      one connection on the loop
+ *   postgres_types.c postgres_copy.c postgres_sql.c postgres_dsn.c postgres_error.c
+ */
+#pragma once
+
+#include "ingest/source/postgres_conn.h"
+#include "ingest/source/source.h"
+
+struct pg_read;
+struct pg_target;
+
+struct pg_source {
+        struct source_base base;
+        const struct source_config *config;
+        const struct pg_options *options; /* in the configuration's arena */
+        struct loop *loop;
+        const struct log *log;
+        struct pg_conn *conn;  /* owned; NULL while a read uses it */
+        struct pg_read *reads; /* owned, ended ones too until the next call */
+};
+
+/** pg_sql_begin() - begins a transaction for reading, with the settings that fix the form of values
+ * @snapshot: of another transaction, or NULL
+ * The settings hold in the transaction only, so that a pooler between us and the server cannot
+ * mix them up. */
+void pg_sql_begin(
+        const struct pg_source *s, const struct pg_conn *c, const char *snapshot, struct buf *sql);
+
+/** pg_targets_new() - the targets of @x in @arena: the parent, then its children */
+int pg_targets_new(const struct extract *x, struct arena *arena, struct pg_target **out,
+        size_t *count, struct err *e) __attribute__((warn_unused_result));
+
+/** pg_wrap_source() - puts "source NAME" in front of an error, unless it is one of configuration:
+ * those begin with their place in a file
+ * Return: @rc. */
+int pg_wrap_source(const struct pg_source *s, int rc, struct err *e);
+
+/* The operations of a read: see source.h. @keys: NULL for all. */
+int pg_read_start(struct pg_source *s, const struct extract *x, const struct shape *shape,
+        const struct value *keys, size_t key_rows, const struct source_sink *sink,
+        struct source_read **out, struct err *e) __attribute__((warn_unused_result));
+void pg_read_resume(struct source_read *read);
+void pg_read_cancel(struct source_read *read);
+
+/** pg_reads_reap() - frees the reads that have ended; with @all the others too, after their
+ * servers were asked to stop (runs the loop; their on_end is not called) */
+void pg_reads_reap(struct pg_source *s, bool all);

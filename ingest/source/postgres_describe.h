@@ -1,0 +1,79 @@
+/*
+ * postgres_describe.h: one thing to read (a table or a query) and its columns.
+ *
+ * A target is the parent of an extract or one of its children. Describing it runs the query
+ * without rows, which also proves the right to read, and looks up the types; it must be done in
+ * the transaction that reads, so that what is read is what was described.
+ */
+#pragma once
+
+#include "ingest/base/arena.h"
+#include "ingest/source/extract.h"
+#include "ingest/source/postgres_conn.h"
+#include "ingest/source/postgres_types.h"
+
+struct pg_target {
+        const struct extract *x;
+        const struct extract_child *child; /* NULL: the parent */
+        struct arena *arena;
+        struct str from; /* the quoted table, or the query in parentheses */
+        const char *describe_sql;
+        struct pg_column *columns; /* from here on filled by pg_describe() */
+        size_t count;
+        size_t *key; /* parent: key or group columns; child: its parent columns */
+        size_t key_count;
+        size_t *tie; /* child: its own key, which orders the rows of one parent */
+        size_t tie_count;
+
+        /* Of a description that is under way. */
+        struct pg_conn *conn;
+        void (*fn)(void *ctx, int rc, const struct err *e);
+        void *ctx;
+};
+
+/** pg_target_init() - @child: NULL for the parent of @x
+ * @arena: outlives the target
+ * Return: 0; -ERR_CONFIG (a table name or query that cannot be used, with its place). */
+int pg_target_init(struct pg_target *t, const struct extract *x, const struct extract_child *child,
+        struct arena *arena, struct err *e) __attribute__((warn_unused_result));
+
+/** pg_describe() - completes from the loop with the columns, or an error that names the place */
+void pg_describe(struct pg_target *t, struct pg_conn *conn,
+        void (*fn)(void *ctx, int rc, const struct err *e), void *ctx);
+
+/** pg_target_name() - "table sale-line" or "query", behind "child lines: " for a child */
+const char *pg_target_name(const struct pg_target *t, char *out, size_t size);
+
+/** pg_target_error() - a configuration error at @key of the target's part of the mapper
+ * Return: -ERR_CONFIG. */
+int pg_target_error(const struct pg_target *t, const char *key, struct err *e, const char *fmt, ...)
+        __attribute__((format(printf, 4, 5)));
+
+/** pg_target_sql_error() - what the server said about a statement on @t
+ * @result: may be NULL: @cause alone      @prefix: bytes of the statement before `from`
+ * Return: -class of @cause. */
+int pg_target_sql_error(const struct pg_target *t, const PGresult *result, size_t prefix,
+        const struct err *cause, struct err *e);
+
+/** pg_shape() - the shape of @targets: the parent, then the children
+ * A group has one child "rows" with all columns.
+ * Return: 0; -ERR_CONFIG (children that cannot be merged); -ERR_NOMEM. */
+int pg_shape(const struct pg_target *targets, size_t count, struct arena *arena, struct shape *out,
+        struct err *e) __attribute__((warn_unused_result));
+
+/** pg_shape_check() - whether @targets still have the columns of @shape
+ * Return: 0; -ERR_CONFIG naming the first that differs. */
+int pg_shape_check(const struct pg_target *targets, size_t count, const struct shape *shape,
+        struct err *e) __attribute__((warn_unused_result));
+
+/** pg_merge_orders() - one order for each key column, for the parent and all children */
+int pg_merge_orders(const struct pg_target *targets, size_t count, enum row_order *orders,
+        struct err *e) __attribute__((warn_unused_result));
+
+/** pg_sql_copy() - the COPY statement of @t
+ * @orders: of a merge; NULL without children      @keys: NULL, or @key_rows rows of key_count
+ * @where_at: characters of the statement before the literals of @keys begin
+ * Return: 0; -ERR_CONFIG a key is NULL; -ERR_REJECT too long. */
+int pg_sql_copy(const struct pg_target *t, const enum row_order *orders, const struct value *keys,
+        size_t key_rows, struct buf *sql, size_t *where_at, struct err *e)
+        __attribute__((warn_unused_result));

@@ -1,0 +1,162 @@
+/*
+ * libpq gives no SQLSTATE for a failed connection attempt, but with PQERRORS_VERBOSE each server
+ * message begins "SEVERITY:  SQLSTATE: ", in any language: the code is taken from there and cut
+ * out of what people read, like the LOCATION lines that come with it.
+ */
+#include "ingest/source/postgres_error.h"
+
+#include <stdlib.h>
+
+struct sqlstate_class {
+        const char *prefix; /* of the SQLSTATE; the first that fits decides */
+        enum err_class class;
+};
+
+static const struct sqlstate_class sqlstate_classes[] = {
+        {"08", ERR_RETRY},     /* connection exception */
+        {"25P03", ERR_RETRY},  /* idle_in_transaction_session_timeout */
+        {"25P04", ERR_RETRY},  /* transaction_timeout */
+        {"40", ERR_RETRY},     /* serialization failure, deadlock, conflict with recovery */
+        {"53", ERR_RETRY},     /* too many connections, disk full, out of memory */
+        {"55006", ERR_RETRY},  /* the database is being copied or dropped */
+        {"55P03", ERR_RETRY},  /* lock_timeout */
+        {"57014", ERR_RETRY},  /* statement_timeout, or an administrator's cancel */
+        {"57P04", ERR_CONFIG}, /* the database was dropped */
+        {"57P", ERR_RETRY},    /* shutdown, crash, starting up */
+        {"58", ERR_RETRY},     /* I/O error of the server */
+        {"72", ERR_RETRY},     /* snapshot too old */
+        {"XX", ERR_RETRY},     /* internal error of the server */
+};
+
+enum err_class pg_error_class(const char *sqlstate)
+{
+        for (size_t i = 0; i < sizeof(sqlstate_classes) / sizeof(sqlstate_classes[0]); i++) {
+                const struct sqlstate_class *c = &sqlstate_classes[i];
+
+                if (strncmp(sqlstate, c->prefix, strlen(c->prefix)) == 0)
+                        return c->class;
+        }
+        return ERR_CONFIG;
+}
+
+static void set_sqlstate(struct err *e, const char *sqlstate)
+{
+        if (e && strlen(sqlstate) == sizeof(e->sqlstate) - 1)
+                memcpy(e->sqlstate, sqlstate, sizeof(e->sqlstate));
+}
+
+/* The hint that goes with a failure which an operator mends in erp2couch.yaml or on the server. */
+static int add_hint(int rc, const char *sqlstate, struct err *e)
+{
+        if (strcmp(sqlstate, "57014") == 0)
+                return err_hint(e, rc,
+                        "the limit is statement_timeout, of the source in erp2couch.yaml or of "
+                        "the server");
+        if (strcmp(sqlstate, "42501") == 0)
+                return err_hint(e, rc, "GRANT SELECT to the source's user");
+        if (strcmp(sqlstate, "25006") == 0)
+                return err_hint(
+                        e, rc, "a query must not write: it runs in a read only transaction");
+        return rc;
+}
+
+int pg_error_result(const PGresult *result, struct err *e)
+{
+        const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+        const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+        const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
+        const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
+
+        if (!state) /* libpq's own words: the connection broke */
+                return err_set(e, ERR_RETRY, "%s",
+                        message ? message : "the connection to the server was lost");
+        int rc = err_set(e, pg_error_class(state), "%s (%s%s%s%sSQLSTATE %s)",
+                message ? message : "error without a message", detail ? detail : "",
+                detail ? "; " : "", hint ? hint : "", hint ? "; " : "", state);
+        set_sqlstate(e, state);
+        return add_hint(rc, state, e);
+}
+
+size_t pg_error_position(const PGresult *result)
+{
+        const char *text = PQresultErrorField(result, PG_DIAG_STATEMENT_POSITION);
+        int64_t position;
+
+        return text && str_to_int64(str_of(text), &position) && position > 0 ? (size_t)position : 0;
+}
+
+static bool is_sqlstate(const char *p)
+{
+        for (int i = 0; i < 5; i++) {
+                if (!((p[i] >= '0' && p[i] <= '9') || (p[i] >= 'A' && p[i] <= 'Z')))
+                        return false;
+        }
+        return p[5] == ':' && p[6] == ' ';
+}
+
+/* Copies one line of libpq's message without its SQLSTATE, which goes to @state. */
+static size_t copy_line(struct str line, char *out, size_t room, char state[6])
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < line.len && n + 1 < room; i++) {
+                out[n++] = line.ptr[i];
+                bool behind_severity = i >= 2 && memcmp(line.ptr + i - 2, ":  ", 3) == 0;
+
+                if (behind_severity && line.len - i > 7 && is_sqlstate(line.ptr + i + 1)) {
+                        memcpy(state, line.ptr + i + 1, 5);
+                        i += 7;
+                }
+        }
+        return n;
+}
+
+/* libpq's text (several lines, one or more for each host tried) as one line. */
+static void flatten(const char *text, char *out, size_t size, char state[6])
+{
+        static const struct str location = {"LOCATION:", 9};
+        size_t n = 0;
+
+        while (*text) {
+                size_t len = strcspn(text, "\n");
+                struct str line = str_trim((struct str){text, len});
+
+                text += len + (text[len] == '\n');
+                if (line.len == 0 || str_starts(line, location))
+                        continue;
+                if (n > 0 && n + 2 < size) {
+                        memcpy(out + n, "; ", 2);
+                        n += 2;
+                }
+                n += copy_line(line, out + n, size - n, state);
+        }
+        out[n] = '\0';
+}
+
+int pg_error_connection(const PGconn *pg, bool answered, bool closed, struct err *e)
+{
+        char text[ERR_TEXT_MAX / 2], state[6] = "";
+        enum err_class class;
+
+        flatten(PQerrorMessage(pg), text, sizeof(text), state);
+        if (state[0])
+                class = pg_error_class(state);
+        else if (PQconnectionNeedsPassword(pg))
+                class = ERR_CONFIG;
+        else
+                class = answered && !closed ? ERR_CONFIG : ERR_RETRY;
+        int rc = err_set(e, class, "%s", text[0] ? text : "the connection failed");
+        set_sqlstate(e, state);
+        if (PQconnectionNeedsPassword(pg))
+                return err_hint(e, rc, "the server asks for a password: put one into the dsn");
+        return rc;
+}
+
+int pg_error_lost(const PGconn *pg, struct err *e)
+{
+        char text[ERR_TEXT_MAX / 2], state[6] = "";
+
+        flatten(PQerrorMessage(pg), text, sizeof(text), state);
+        return err_set(
+                e, ERR_RETRY, "connection lost: %s", text[0] ? text : "the server closed it");
+}
