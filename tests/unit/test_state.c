@@ -1,5 +1,7 @@
 #include "tests/unit/state_fixture.h"
 
+#include "tests/support/alloc_fail.h"
+
 /* ---- records and ids ---- */
 
 static void an_empty_state_is_empty(void **state)
@@ -606,6 +608,43 @@ static void walks_stop_when_told(void **state)
         assert_int_equal(state_each_record(f->s, walk_in_walk, f, &e), 0);
 }
 
+/* ---- no memory ---- */
+
+/* Everything a run does with a state; each failure leaves it usable. */
+static int use(struct fixture *f)
+{
+        cleanup_(state_closep) struct state *s = NULL;
+        cleanup_(state_batch_freep) struct state_batch *b = NULL;
+        static struct state_entry en = {.doc_count = 1};
+        struct state_owed owed = {STATE_OWED_DELETION, STR("k"), 0, STR(""), STR("")};
+        struct state_parked parked = {.id = STR("a"), .key = STR("k")};
+        uint16_t number;
+        bool fresh;
+        int rc = state_open(f->path, NULL, &s, &fresh, NULL);
+
+        rc = rc ? rc : state_batch_new(&b, NULL);
+        rc = rc ? rc : state_database(s, STR("catalog"), &number, NULL);
+        rc = rc ? rc : state_batch_put(b, STR("k"), &en, NULL);
+        rc = rc ? rc : state_batch_hold(b, 0, STR("doc"), STR("k"), NULL, NULL);
+        rc = rc ? rc : state_batch_owe(b, &owed, NULL);
+        rc = rc ? rc : state_batch_park(b, &parked, NULL);
+        return rc ? rc : state_apply(s, b, NULL);
+}
+
+static void failing_allocations_are_reported(void **state)
+{
+        struct fixture *f = *state;
+
+        f->s = state_close(f->s);
+        for (long i = 1, hit = 1; hit; i++) {
+                alloc_fail_at(i);
+                int rc = use(f);
+                hit = alloc_fail_hit();
+                assert_int_equal(rc, hit ? -ERR_NOMEM : 0);
+                run_shell("rm -rf $DIR", f->path);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -629,6 +668,7 @@ int main(void)
                 STATE_TEST(a_walk_sees_one_snapshot),
                 STATE_TEST(a_walk_survives_a_growing_map),
                 STATE_TEST(walks_stop_when_told),
+                STATE_TEST(failing_allocations_are_reported),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
