@@ -60,13 +60,14 @@ struct http_request {
 
 struct http_reply {
         int status;             /* HTTP status; 0 where none came */
-        struct str body;        /* borrowed, valid during on_done; NUL behind it; empty unless rc is 0 */
+        struct str body;        /* borrowed, valid during on_done; NUL behind; empty when rc < 0 */
         const char *content_type; /* "" when absent */
         int64_t retry_after_ms; /* from Retry-After (seconds or date); -1 when absent */
         int64_t elapsed_us;     /* from leaving the queue to the end */
-        bool sent;              /* true: at least part of the request may have reached the server */
+        bool sent;              /* at least part of the request may have reached the server */
         int rc;                 /* 0 when a whole reply came, else -class; err says why */
-        struct err err;         /* ERR_RETRY network, ERR_CONFIG TLS/URL, ERR_CANCEL, on_body's */
+        struct err err;         /* ERR_RETRY network, ERR_CONFIG TLS/URL, ERR_CANCEL, ERR_REJECT too
+                                 * large, or on_body's; "METHOD URL: " without secrets before it */
 };
 
 int http_new(struct loop *l, const struct http_options *options, struct http **out,

@@ -77,6 +77,13 @@ static struct event_base *new_base(void)
         return base;
 }
 
+/* libevent would write to standard error, between log lines; our own errors say the same. */
+static void keep_quiet(int severity, const char *text)
+{
+        (void)severity;
+        (void)text;
+}
+
 static void on_slept(void *ctx)
 {
         *(bool *)ctx = true;
@@ -88,6 +95,7 @@ int loop_new(struct loop **out, struct err *e)
 
         if (!l)
                 return err_nomem(e, "the event loop");
+        event_set_log_callback(keep_quiet);
         l->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
         if (l->wake_fd < 0)
                 return err_set_errno(e, ERR_SYSTEM, errno, "event loop: eventfd");
@@ -121,13 +129,13 @@ struct loop *loop_free(struct loop *l)
 
 static int run_turn(struct loop *l, struct err *e)
 {
+        if (l->failed_errno)
+                return err_set_errno(e, ERR_SYSTEM, l->failed_errno,
+                        "event loop: watching a descriptor or setting a timer");
         l->turn_ms = 0;
         errno = 0;
         if (event_base_loop(l->base, EVLOOP_ONCE) < 0)
                 return err_set_errno(e, ERR_SYSTEM, errno, "event loop: waiting for events");
-        if (l->failed_errno)
-                return err_set_errno(e, ERR_SYSTEM, l->failed_errno,
-                        "event loop: watching a descriptor or setting a timer");
         return 0;
 }
 
