@@ -55,6 +55,8 @@ static struct chunk *add_chunk(struct arena *a, size_t need)
 {
         size_t size = a->next_size > need ? a->next_size : need;
 
+        if (size > SIZE_MAX - sizeof(struct chunk))
+                return NULL;
         struct chunk *c = malloc(sizeof(*c) + size);
         if (!c)
                 return NULL;
@@ -89,7 +91,8 @@ void *arena_array(struct arena *a, size_t count, size_t size)
 {
         size_t n;
 
-        if (__builtin_mul_overflow(count, size, &n))
+        a->at_max = __builtin_mul_overflow(count, size, &n);
+        if (a->at_max)
                 return NULL;
         return arena_alloc(a, n);
 }
@@ -126,7 +129,7 @@ size_t arena_used(const struct arena *a)
 int arena_failed(const struct arena *a, const char *what, struct err *e)
 {
         if (a->at_max)
-                return err_set(e, ERR_REJECT, "%s needs more than the limit of %zu bytes", what,
-                        a->max);
+                return err_set(
+                        e, ERR_REJECT, "%s needs more than the limit of %zu bytes", what, a->max);
         return err_nomem(e, what);
 }

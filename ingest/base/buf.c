@@ -18,9 +18,10 @@ char *buf_grow(struct buf *b, size_t n)
         size_t cap = b->cap ? b->cap : BUF_FIRST;
         while (cap < need)
                 cap = cap > b->max / 2 ? b->max : cap * 2;
-        if (cap > b->max && need <= b->max)
-                cap = b->max > need ? b->max : need;
-        char *data = realloc(b->data, cap ? cap : 1);
+        if (cap > b->max)
+                cap = b->max;
+        /* One byte more than counts: buf_cstr() puts its NUL there. */
+        char *data = cap < SIZE_MAX ? realloc(b->data, cap + 1) : NULL;
         if (!data) {
                 b->error = -ERR_NOMEM;
                 return NULL;
@@ -41,37 +42,21 @@ void buf_printf(struct buf *b, const char *fmt, ...)
                 b->error = b->error ? b->error : -ERR_BUG;
                 return;
         }
-        /* vsnprintf() also writes a NUL: one byte more than counts, so print past len. */
         char *p = buf_room(b, (size_t)n);
         if (!p)
                 return;
-        char small[512];
-        char *tmp = (size_t)n < sizeof(small) ? small : malloc((size_t)n + 1);
-        if (!tmp) {
-                b->error = -ERR_NOMEM;
-                return;
-        }
         va_start(ap, fmt);
-        vsnprintf(tmp, (size_t)n + 1, fmt, ap);
+        vsnprintf(p, (size_t)n + 1, fmt, ap); /* its NUL goes to buf_cstr()'s byte */
         va_end(ap);
-        memcpy(p, tmp, (size_t)n);
         b->len += (size_t)n;
-        if (tmp != small)
-                free(tmp);
 }
 
 const char *buf_cstr(struct buf *b)
 {
         if (b->error)
                 return NULL;
-        if (b->len == b->cap) {
-                size_t max = b->max;
-                b->max = max + 1; /* the NUL does not count against the maximum */
-                char *p = buf_grow(b, 1);
-                b->max = max;
-                if (!p)
-                        return NULL;
-        }
+        if (!b->data && !buf_grow(b, 0))
+                return NULL;
         b->data[b->len] = '\0';
         return b->data;
 }

@@ -15,11 +15,11 @@
 #include "ingest/base/str.h"
 
 struct buf {
-        char *data;  /* owned; NULL until the first append */
-        size_t len;  /* bytes in use */
-        size_t cap;  /* bytes allocated */
-        size_t max;  /* len never exceeds it */
-        int error;   /* 0, or -class of the first append that failed */
+        char *data; /* owned; NULL until the first append */
+        size_t len; /* bytes in use */
+        size_t cap; /* bytes allocated, but one for buf_cstr()'s NUL */
+        size_t max; /* len never exceeds it */
+        int error;  /* 0, or -class of the first append that failed */
 };
 
 static inline void buf_init(struct buf *b, size_t max_bytes)

@@ -1,26 +1,63 @@
-/* Texts are built in place: a wrap moves the text right and keeps the end when it must cut. */
+/* Texts are built in place: a wrap moves the text right, and what does not fit goes from the
+ * middle, marked with "...". No cut goes through a UTF-8 character. */
 #include "ingest/base/err.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-/* Length of the longest prefix of @text that does not end inside a UTF-8 sequence. */
+#define PREFIX_MAX 512 /* bytes that one err_wrap() can add */
+#define TAIL_MAX   384 /* bytes that a cause or a hint can add: less than what they follow */
+#define CUT        "..."
+
+/* Length of @text without a UTF-8 sequence that is incomplete at its end. */
 static size_t utf8_floor(const char *text, size_t len)
 {
-        while (len > 0 && ((unsigned char)text[len] & 0xC0) == 0x80)
-                len--;
+        size_t lead = len;
+
+        while (lead > 0 && len - lead < 3 && ((unsigned char)text[lead - 1] & 0xC0) == 0x80)
+                lead--;
+        if (lead == 0)
+                return len;
+        unsigned char c = (unsigned char)text[lead - 1];
+        size_t whole = c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : c >= 0xC0 ? 2 : 1;
+        return whole > len - lead + 1 ? lead - 1 : len;
+}
+
+/* vsnprintf() that never leaves half a character. Return: the length. */
+static size_t format(char *out, size_t size, const char *fmt, va_list ap)
+{
+        int n = vsnprintf(out, size, fmt, ap);
+
+        if (n < 0)
+                n = 0;
+        size_t len = (size_t)n < size ? (size_t)n : utf8_floor(out, size - 1);
+        out[len] = '\0';
         return len;
 }
 
-static void put_text(struct err *e, const char *fmt, va_list ap)
+/* Appends @tail, which must not be lost: what stands before it is cut where both do not fit. */
+static void append(struct err *e, const char *tail, size_t tail_len)
 {
-        int n = vsnprintf(e->text, sizeof(e->text), fmt, ap);
+        size_t len = strlen(e->text);
+        size_t room = sizeof(e->text) - 1 - tail_len;
 
-        if (n < 0)
-                e->text[0] = '\0';
-        else if ((size_t)n >= sizeof(e->text))
-                e->text[utf8_floor(e->text, sizeof(e->text) - 1)] = '\0';
+        if (len > room) {
+                len = utf8_floor(e->text, room - strlen(CUT));
+                memcpy(e->text + len, CUT, strlen(CUT));
+                len += strlen(CUT);
+        }
+        memcpy(e->text + len, tail, tail_len);
+        e->text[len + tail_len] = '\0';
+}
+
+static void set(struct err *e, enum err_class class, int code, const char *file, int line)
+{
+        e->class = class;
+        e->code = code;
+        e->sqlstate[0] = '\0';
+        e->file = file;
+        e->line = line;
 }
 
 int err_set_at(struct err *e, enum err_class class, int code, const char *file, int line,
@@ -30,13 +67,9 @@ int err_set_at(struct err *e, enum err_class class, int code, const char *file, 
 
         if (!e)
                 return -(int)class;
-        e->class = class;
-        e->code = code;
-        e->sqlstate[0] = '\0';
-        e->file = file;
-        e->line = line;
+        set(e, class, code, file, line);
         va_start(ap, fmt);
-        put_text(e, fmt, ap);
+        format(e->text, sizeof(e->text), fmt, ap);
         va_end(ap);
         return -(int)class;
 }
@@ -44,24 +77,19 @@ int err_set_at(struct err *e, enum err_class class, int code, const char *file, 
 int err_set_errno_at(struct err *e, enum err_class class, int errnum, const char *file, int line,
         const char *fmt, ...)
 {
-        char cause[128] = "";
+        char words[128], tail[sizeof(words) + 2];
         va_list ap;
 
         if (errnum == ENOMEM)
                 class = ERR_NOMEM;
         if (!e)
                 return -(int)class;
-        e->class = class;
-        e->code = errnum;
-        e->sqlstate[0] = '\0';
-        e->file = file;
-        e->line = line;
+        set(e, class, errnum, file, line);
         va_start(ap, fmt);
-        put_text(e, fmt, ap);
+        format(e->text, sizeof(e->text), fmt, ap);
         va_end(ap);
-        const char *msg = strerror_r(errnum, cause, sizeof(cause));
-        size_t len = strlen(e->text);
-        snprintf(e->text + len, sizeof(e->text) - len, ": %s", msg);
+        int n = snprintf(tail, sizeof(tail), ": %s", strerror_r(errnum, words, sizeof(words)));
+        append(e, tail, (size_t)n < sizeof(tail) ? (size_t)n : sizeof(tail) - 1);
         return -(int)class;
 }
 
@@ -72,25 +100,24 @@ int err_nomem(struct err *e, const char *what)
 
 int err_wrap(struct err *e, int rc, const char *fmt, ...)
 {
-        char prefix[512];
+        char prefix[PREFIX_MAX + sizeof(": " CUT)];
         va_list ap;
 
         if (!e)
                 return rc;
         va_start(ap, fmt);
-        int n = vsnprintf(prefix, sizeof(prefix) - 2, fmt, ap);
+        size_t plen = format(prefix, PREFIX_MAX, fmt, ap);
         va_end(ap);
-        if (n < 0)
-                return rc;
-        size_t plen = utf8_floor(prefix, strlen(prefix));
-        memcpy(prefix + plen, ": ", 2);
+        size_t tlen = strlen(e->text), skip = 0;
+        memcpy(prefix + plen, ": " CUT, sizeof(": " CUT));
         plen += 2;
-        size_t tlen = strlen(e->text);
-        size_t room = sizeof(e->text) - 1 - plen;
         /* The cause stands at the end: where both do not fit, the middle goes. */
-        size_t skip = tlen > room ? tlen - room : 0;
-        while (skip < tlen && ((unsigned char)e->text[skip] & 0xC0) == 0x80)
-                skip++;
+        if (plen + tlen > sizeof(e->text) - 1) {
+                plen += strlen(CUT);
+                skip = plen + tlen - (sizeof(e->text) - 1);
+                while (skip < tlen && ((unsigned char)e->text[skip] & 0xC0) == 0x80)
+                        skip++;
+        }
         memmove(e->text + plen, e->text + skip, tlen - skip + 1);
         memcpy(e->text, prefix, plen);
         return rc;
@@ -98,17 +125,15 @@ int err_wrap(struct err *e, int rc, const char *fmt, ...)
 
 int err_hint(struct err *e, int rc, const char *fmt, ...)
 {
+        char tail[TAIL_MAX] = "; ";
         va_list ap;
 
         if (!e)
                 return rc;
-        size_t len = strlen(e->text);
-        if (len + 3 >= sizeof(e->text))
-                return rc;
-        memcpy(e->text + len, "; ", 3);
         va_start(ap, fmt);
-        vsnprintf(e->text + len + 2, sizeof(e->text) - len - 2, fmt, ap);
+        size_t len = format(tail + 2, sizeof(tail) - 2, fmt, ap);
         va_end(ap);
+        append(e, tail, len + 2);
         return rc;
 }
 

@@ -209,8 +209,15 @@ static const struct unit *find_unit(const struct unit *units, size_t count, stru
 bool str_to_size(struct str s, int64_t *bytes)
 {
         static const struct unit units[] = {
-                {"", 1}, {"B", 1}, {"kB", 1000}, {"KB", 1000}, {"MB", 1000000},
-                {"GB", 1000000000}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30},
+                {"", 1},
+                {"B", 1},
+                {"kB", 1000},
+                {"KB", 1000},
+                {"MB", 1000000},
+                {"GB", 1000000000},
+                {"KiB", 1 << 10},
+                {"MiB", 1 << 20},
+                {"GiB", 1 << 30},
         };
         size_t at = 0;
         int64_t value;
@@ -219,13 +226,20 @@ bool str_to_size(struct str s, int64_t *bytes)
         if (!number_and_unit(s, &at, &value, &name) || at != s.len)
                 return false;
         const struct unit *u = find_unit(units, sizeof(units) / sizeof(units[0]), name);
-        return u && !__builtin_mul_overflow(value, u->factor, bytes);
+        if (!u || __builtin_mul_overflow(value, u->factor, &value))
+                return false;
+        *bytes = value;
+        return true;
 }
 
 bool str_to_duration(struct str s, int64_t *ms)
 {
         static const struct unit units[] = {
-                {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000},
+                {"ms", 1},
+                {"s", 1000},
+                {"m", 60000},
+                {"h", 3600000},
+                {"d", 86400000},
         };
         int64_t total = 0;
         size_t at = 0;

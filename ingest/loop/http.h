@@ -28,27 +28,27 @@ struct http_call;
 struct http_reply;
 
 struct http_options {
-        const char *ca_file;    /* NULL: the system's */
+        const char *ca_file;              /* NULL: the system's */
         const char *cert_file, *key_file; /* client certificate; NULL: none */
-        const char *proxy;      /* NULL: from the environment, as curl does */
-        int64_t connect_timeout_ms; /* 0: 10 s */
-        int64_t timeout_ms;     /* of a whole request; 0: 300 s */
-        int64_t idle_timeout_ms; /* no byte either way for so long; 0: 90 s */
-        long max_connections;   /* 0: 16 */
-        const char *user_agent; /* NULL: erp2couch/VERSION */
-        bool cookies;           /* keep and send cookies (CouchDB sessions renew theirs) */
+        const char *proxy;                /* NULL: from the environment, as curl does */
+        int64_t connect_timeout_ms;       /* 0: 10 s */
+        int64_t timeout_ms;               /* of a whole request; 0: 300 s */
+        int64_t idle_timeout_ms;          /* no byte either way for so long; 0: 90 s */
+        long max_connections;             /* 0: 16 */
+        const char *user_agent;           /* NULL: erp2couch/VERSION */
+        bool cookies; /* keep and send cookies (CouchDB sessions renew theirs) */
 };
 
 #define HTTP_MAX_HEADERS 32
 
 struct http_request {
-        const char *method; /* "GET", "POST", ... */
-        const char *url;    /* without credentials; copied */
+        const char *method;                    /* "GET", "POST", ... */
+        const char *url;                       /* without credentials; copied */
         const char *headers[HTTP_MAX_HEADERS]; /* "Name: value", NULL-terminated; copied */
-        struct str body;    /* borrowed until on_done; .ptr NULL: none */
-        int64_t timeout_ms; /* 0: the client's */
-        size_t max_reply;   /* bytes of a buffered reply; 0: 16 MiB. A 2xx that is larger ends with
-                             * -ERR_REJECT, any other status is kept with what fits of its body */
+        struct str body;                       /* borrowed until on_done; .ptr NULL: none */
+        int64_t timeout_ms;                    /* 0: the client's */
+        size_t max_reply; /* bytes of a buffered reply; 0: 16 MiB. A 2xx that is larger ends with
+                           * -ERR_REJECT, any other status is kept with what fits of its body */
 
         /* Optional: takes the reply's bytes as they come (status 2xx only; others are buffered).
          * Return 0, or -class with *e filled: the call then ends with that error. */
@@ -59,19 +59,19 @@ struct http_request {
 };
 
 struct http_reply {
-        int status;             /* HTTP status; 0 where none came */
-        struct str body;        /* borrowed, valid during on_done; NUL behind; empty when rc < 0 */
+        int status;      /* HTTP status; 0 where none came */
+        struct str body; /* borrowed, valid during on_done; NUL behind; empty when rc < 0 */
         const char *content_type; /* "" when absent */
-        int64_t retry_after_ms; /* from Retry-After (seconds or date); -1 when absent */
-        int64_t elapsed_us;     /* from leaving the queue to the end */
-        bool sent;              /* at least part of the request may have reached the server */
-        int rc;                 /* 0 when a whole reply came, else -class; err says why */
-        struct err err;         /* ERR_RETRY network, ERR_CONFIG TLS/URL, ERR_CANCEL, ERR_REJECT too
-                                 * large, or on_body's; "METHOD URL: " without secrets before it */
+        int64_t retry_after_ms;   /* from Retry-After (seconds or date); -1 when absent */
+        int64_t elapsed_us;       /* from leaving the queue to the end */
+        bool sent;                /* at least part of the request may have reached the server */
+        int rc;                   /* 0 when a whole reply came, else -class; err says why */
+        struct err err; /* ERR_RETRY network, ERR_CONFIG TLS/URL, ERR_CANCEL, ERR_REJECT too
+                         * large, or on_body's; "METHOD URL: " without secrets before it */
 };
 
-int http_new(struct loop *l, const struct http_options *options, struct http **out,
-        struct err *e) __attribute__((warn_unused_result));
+int http_new(struct loop *l, const struct http_options *options, struct http **out, struct err *e)
+        __attribute__((warn_unused_result));
 
 /** http_free() - cancels what runs (on_done is called) and closes all connections */
 struct http *http_free(struct http *h);
