@@ -81,7 +81,7 @@ struct field_spec {
         int key_line, key_column;
         enum field_origin origin;
         struct field_path from; /* FROM, EACH */
-        struct str value_json;  /* VALUE: JSON text */
+        struct str value_json;  /* VALUE: canonical JSON */
         struct field_template template;
         struct field_spec *fields; /* OBJECT, EACH */
         size_t field_count;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "ingest/base/tz.h"
+#include "ingest/record/json.h"
 
 struct field_draft {
         struct field_spec spec;
@@ -259,20 +260,37 @@ int spec_timezone_check(
 
 /* ---- parts ---- */
 
+/* Canonical, as it will stand in documents: two spellings of one constant are one document. */
+static int canonical_json(const struct option_context *cx, const struct ynode *n, struct buf *text,
+        struct buf *out, struct err *e)
+{
+        struct err why;
+
+        ynode_json(n, text);
+        if (text->error == -ERR_REJECT)
+                return ynode_error(
+                        cx->doc, n, e, "the value is larger than %d bytes as JSON", SPEC_MAX_JSON);
+        int rc = buf_check(text, "a constant", e);
+        if (rc)
+                return rc;
+        rc = json_canonical(buf_str(text), JSON_NUMBERS_EXACT, out, &why);
+        if (rc == -ERR_REJECT)
+                return ynode_error(cx->doc, n, e, "%s", why.text);
+        if (rc && e)
+                *e = why;
+        return rc ? rc : buf_check(out, "a constant", e);
+}
+
 int spec_json(
         const struct option_context *cx, const struct ynode *n, struct str *out, struct err *e)
 {
-        cleanup_buf_ struct buf json;
+        cleanup_buf_ struct buf text, json;
 
-        buf_init(&json, SPEC_MAX_JSON);
+        buf_init(&text, SPEC_MAX_JSON);
+        buf_init(&json, 2 * SPEC_MAX_JSON); /* canonical numbers may be a little longer */
         int rc = ynode_json_check(cx->doc, n, e);
-        if (rc)
-                return rc;
-        ynode_json(n, &json);
-        if (json.error == -ERR_REJECT)
-                return ynode_error(
-                        cx->doc, n, e, "the value is larger than %d bytes as JSON", SPEC_MAX_JSON);
-        rc = buf_check(&json, "a constant", e);
+        if (rc == 0)
+                rc = canonical_json(cx, n, &text, &json, e);
         if (rc)
                 return rc;
         struct str copy = arena_dup(cx->arena, buf_str(&json));

@@ -36,7 +36,7 @@ int spec_fields_decode(const struct option_context *cx, const struct ynode *n, c
 int spec_fields_check(const struct mapper_spec *m, const struct field_spec *fields, size_t count,
         struct err *e) __attribute__((warn_unused_result));
 
-/** spec_json() - the value @n as JSON text in the arena */
+/** spec_json() - the value @n as canonical JSON in the arena */
 int spec_json(const struct option_context *cx, const struct ynode *n, struct str *out,
         struct err *e) __attribute__((warn_unused_result));
 
