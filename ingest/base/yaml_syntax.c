@@ -29,6 +29,8 @@ static const char *syntax_hint(struct str text, yaml_mark_t mark)
                 return "; put a value that begins with this character in quotes";
         if (at.ptr[0] == '{' && at.ptr > text.ptr && at.ptr[-1] == '$')
                 return "; inside {} or [] put ${...} in quotes";
+        if (at.ptr[0] == '[' && at.ptr > text.ptr && !strchr(" ,:[{", at.ptr[-1]))
+                return "; inside {} or [] put a value with [n] in quotes";
         return "";
 }
 

@@ -193,6 +193,10 @@ static void broken_syntax_names_place_and_cause(void **state)
                 {"a: {b: ${C}}\n", "f.yaml:1:9: did not find expected ',' or '}' (while parsing a "
                                    "flow mapping "
                                    "from line 1); inside {} or [] put ${...} in quotes"},
+                {"a: {b: c[0].d}\n",
+                        "f.yaml:1:9: did not find expected ',' or '}' (while parsing a flow "
+                        "mapping "
+                        "from line 1); inside {} or [] put a value with [n] in quotes"},
                 {"a: \"b\n", "f.yaml:2:1: found unexpected end of stream (while scanning a quoted "
                              "scalar "
                              "from line 1)"},
