@@ -57,19 +57,14 @@ static int pg_check(const struct source_config *config, struct err *e)
 }
 
 /* The keys are common to all connectors; that a table's name and a query can be used is ours. */
-static int pg_decode_extract(const struct option_context *cx, const struct ynode *node,
-        struct extract *x, struct err *e)
+static int pg_decode_extract(
+        const struct option_context *cx, const struct ynode *node, struct extract *x, struct err *e)
 {
         struct pg_target *targets;
         size_t count;
 
         (void)node;
         return pg_targets_new(x, cx->arena, &targets, &count, e);
-}
-
-int pg_wrap_source(const struct pg_source *s, int rc, struct err *e)
-{
-        return rc == -ERR_CONFIG ? rc : err_wrap(e, rc, "source %s", s->config->name);
 }
 
 static struct source *pg_close(struct source *source)
@@ -102,7 +97,6 @@ static int pg_open(const struct source_config *config, struct loop *loop, const 
         if (!rc)
                 rc = pg_conn_connect_wait(s->conn, e);
         if (rc) {
-                rc = err_wrap(e, rc, "source %s", config->name);
                 pg_close((struct source *)s);
                 return rc;
         }
@@ -198,9 +192,7 @@ static int ready_connection(struct pg_source *s, struct err *e)
         if (s->conn)
                 s->conn = pg_conn_free(s->conn);
         int rc = pg_conn_new(s->options, s->loop, s->log, &s->conn, e);
-        if (!rc)
-                rc = pg_conn_connect_wait(s->conn, e);
-        return rc == -ERR_CONFIG ? err_wrap(e, rc, "source %s", s->config->name) : rc;
+        return rc ? rc : pg_conn_connect_wait(s->conn, e);
 }
 
 static int describe_all(struct pg_source *s, struct pg_target *targets, size_t count, struct err *e)
@@ -236,7 +228,7 @@ static int pg_describe_extract(struct source *source, const struct extract *x, s
                 return pg_shape(targets, count, arena, out, e);
         /* Whatever state it is in: the next user opens another. */
         s->conn = pg_conn_free(s->conn);
-        return pg_wrap_source(s, rc, e);
+        return rc;
 }
 
 static int pg_read_all(struct source *source, const struct extract *x, const struct shape *shape,

@@ -37,11 +37,6 @@ void pg_sql_begin(
 int pg_targets_new(const struct extract *x, struct arena *arena, struct pg_target **out,
         size_t *count, struct err *e) __attribute__((warn_unused_result));
 
-/** pg_wrap_source() - puts "source NAME" in front of an error, unless it is one of configuration:
- * those begin with their place in a file
- * Return: @rc. */
-int pg_wrap_source(const struct pg_source *s, int rc, struct err *e);
-
 /* The operations of a read: see source.h. @keys: NULL for all. */
 int pg_read_start(struct pg_source *s, const struct extract *x, const struct shape *shape,
         const struct value *keys, size_t key_rows, const struct source_sink *sink,

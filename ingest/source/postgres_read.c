@@ -140,8 +140,8 @@ static void end(struct pg_read *r)
         let_go(r);
         r->phase = READ_ENDED;
         r->ended = true;
-        if (r->rc)
-                pg_wrap_source(r->source, r->rc, &r->err);
+        if (r->rc && r->rc != -ERR_CONFIG) /* those begin with their place in a file */
+                err_wrap(&r->err, r->rc, "source %s", r->source->config->name);
         if (r->sink.on_end)
                 r->sink.on_end(r->sink.ctx, r->rc, r->rc ? &r->err : NULL);
 }
