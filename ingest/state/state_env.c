@@ -144,7 +144,9 @@ static int open_environment(struct state *s)
 
         rc = rc ? rc : mdb_env_set_maxdbs(s->env, STATE_TABLES);
         rc = rc ? rc : mdb_env_set_mapsize(s->env, MAP_FIRST);
-        /* NOTLS: readers belong to their transaction, so that walks and the reader coexist. */
+        /* Synchronous commits: two waits for the disk each, 0.6 ms here, 1 us an entry in batches
+         * of 1000. MDB_NOMETASYNC gains nothing that can be measured, and would not be durable.
+         * NOTLS: readers belong to their transaction, so that walks and the reader coexist. */
         rc = rc ? rc : mdb_env_open(s->env, s->path, MDB_NOTLS, 0600);
         rc = rc ? rc : file_bytes(s, &bytes);
         if (rc == 0 && map_for(bytes) > MAP_FIRST)

@@ -7,31 +7,39 @@
 
 #include <stdio.h>
 
-/* noinline: inlined, GCC takes the list of open walks for a dangling pointer. */
-__attribute__((noinline)) static int walk_open(
-        struct state_walk *w, struct state *s, enum state_table table)
-{
-        int rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &w->txn);
-
-        w->dbi = s->dbi[table];
-        rc = rc ? rc : mdb_cursor_open(w->txn, w->dbi, &w->cursor);
-        w->state = s;
-        w->next = s->walks;
-        s->walks = w;
-        return rc;
-}
-
-static void walk_close(struct state_walk *w)
+static struct state_walk *walk_close(struct state_walk *w)
 {
         struct state_walk **p;
 
-        if (!w->state)
-                return;
         for (p = &w->state->walks; *p != w; p = &(*p)->next)
                 ;
         *p = w->next;
         state_cursor_closep(&w->cursor);
         state_txn_abortp(&w->txn);
+        free(w);
+        return NULL;
+}
+DEFINE_CLEANUP(struct state_walk *, walk_close);
+
+static struct state_walk *walk_new(struct state *s, enum state_table table, struct str from)
+{
+        struct state_walk *w = calloc(1, sizeof(*w));
+
+        if (!w)
+                return NULL;
+        w->state = s;
+        w->dbi = s->dbi[table];
+        w->from = from;
+        w->next = s->walks;
+        s->walks = w;
+        return w;
+}
+
+static int walk_begin(struct state_walk *w)
+{
+        int rc = mdb_txn_begin(w->state->env, NULL, MDB_RDONLY, &w->txn);
+
+        return rc ? rc : mdb_cursor_open(w->txn, w->dbi, &w->cursor);
 }
 
 void state_walk_leave_map(struct state_walk *w)
@@ -90,15 +98,17 @@ typedef int (*entry_fn)(void *ctx, struct str key, struct str value, struct err 
 static int walk_range(struct state *s, enum state_table table, struct str range, entry_fn each,
         void *ctx, struct err *e)
 {
-        cleanup_(walk_close) struct state_walk w = {0};
+        cleanup_(walk_closep) struct state_walk *w = NULL;
         struct str key, value;
-        int outcome = 0, rc = state_env_usable(s, e);
+        int outcome, rc = state_env_usable(s, e);
 
         if (rc)
                 return rc;
-        rc = walk_open(&w, s, table);
-        w.from = range;
-        while (rc == 0 && (rc = walk_next(&w, &key, &value)) == 0) {
+        w = walk_new(s, table, range);
+        if (!w)
+                return err_nomem(e, "reading the state");
+        rc = walk_begin(w);
+        while (rc == 0 && (rc = walk_next(w, &key, &value)) == 0) {
                 if (!str_starts(key, range))
                         return 0;
                 outcome = each(ctx, key, value, e);
