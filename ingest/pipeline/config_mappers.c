@@ -4,6 +4,7 @@
  */
 #include "ingest/pipeline/config_internal.h"
 
+#include <errno.h>
 #include <glob.h>
 
 struct file_list {
@@ -60,6 +61,13 @@ static int glob_failed(const struct config *c, const struct ynode *n, int why, s
                 c->doc, n, e, "'mappers': a folder of %s cannot be read", ynode_show(n, shown));
 }
 
+/* A folder that is not there matches nothing; one that cannot be read may hide a mapper. */
+static int is_serious(const char *path, int errnum)
+{
+        (void)path;
+        return errnum != ENOENT && errnum != ENOTDIR;
+}
+
 static int add_matches(
         struct config *c, struct file_list *files, const struct ynode *n, struct err *e)
 {
@@ -72,7 +80,7 @@ static int add_matches(
         int rc = absolute_pattern(c, n->text.ptr, &pattern, e);
         if (rc)
                 return rc;
-        int why = glob(pattern.data, GLOB_ERR | GLOB_NOSORT, NULL, &found);
+        int why = glob(pattern.data, GLOB_NOSORT, is_serious, &found);
         if (why)
                 rc = glob_failed(c, n, why, e);
         for (size_t i = 0; i < found.gl_pathc && rc == 0; i++)

@@ -185,12 +185,15 @@ static int error_at_key(const struct option_context *cx, const struct ynode *n, 
 static int check_one_of(const struct option_context *cx, const struct ynode *n, const char *what,
         const char *a, const char *b, struct err *e)
 {
-        if (ynode_key(n, a) && ynode_key(n, b))
-                return ydoc_error_at(cx->doc, ynode_key(n, b)->line, ynode_key(n, b)->column, e,
-                        "%s has one of '%s' and '%s', not both", what, a, b);
-        if (!ynode_key(n, a) && !ynode_key(n, b))
+        const struct ynode_pair *first = ynode_key(n, a), *second = ynode_key(n, b);
+
+        if (!first && !second)
                 return ynode_error(cx->doc, n, e, "%s needs one of '%s' and '%s'", what, a, b);
-        return 0;
+        if (!first || !second)
+                return 0;
+        const struct ynode_pair *later = first > second ? first : second;
+        return ydoc_error_at(cx->doc, later->line, later->column, e,
+                "%s has one of '%s' and '%s', not both", what, a, b);
 }
 
 static int check_columns(const struct option_context *cx, const struct ynode *n, const char *key,

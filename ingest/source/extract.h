@@ -15,38 +15,38 @@ struct source_config;
 
 struct extract_child {
         const char *name;
-        const char *query;        /* exactly one of query and table */
+        const char *query; /* exactly one of query and table */
         const char *table;
-        struct string_list key;   /* orders the rows of one parent; may be empty: source's order */
+        struct string_list key;    /* orders the rows of one parent; may be empty: source's order */
         struct string_list parent; /* columns that hold the parent's key, in its order */
         const char *cursor;
         const struct ynode *node; /* for positions */
 };
 
 struct extract_deletes {
-        bool sweep;               /* default true */
-        double max_percent;       /* the brake: default 10 */
-        struct string_list keep;  /* fields that stay in a tombstone */
-        int64_t every_ms;         /* 0: on full reads only */
-        const char *column;       /* a flag ... */
-        const char *when;         /* ... and its value */
-        const char *query;        /* a table or feed of deletions ... */
-        struct string_list key;   /* ... and its key columns */
+        bool sweep;              /* default true */
+        double max_percent;      /* the brake: default 10 */
+        struct string_list keep; /* fields that stay in a tombstone */
+        int64_t every_ms;        /* 0: on full reads only */
+        const char *column;      /* a flag ... */
+        const char *when;        /* ... and its value */
+        const char *query;       /* a table or feed of deletions ... */
+        struct string_list key;  /* ... and its key columns */
 };
 
 struct extract {
         const struct ydoc *doc;
         const struct ynode *node;
-        const char *query;        /* exactly one of query and table (SQL) */
+        const char *query; /* exactly one of query and table (SQL) */
         const char *table;
-        struct string_list key;   /* exactly one of key and group */
+        struct string_list key; /* exactly one of key and group */
         struct string_list group;
-        const char *cursor;       /* NULL: every run reads all */
-        int64_t lookback_ms;      /* default 5 minutes */
+        const char *cursor;  /* NULL: every run reads all */
+        int64_t lookback_ms; /* default 5 minutes */
         struct extract_child *children;
         size_t child_count;
         struct extract_deletes deletes;
-        void *own;                /* of the connector */
+        void *own; /* of the connector */
 };
 
 /** extract_decode() - @node, the mapper's `extract:`, as the connector of @source understands it
