@@ -371,6 +371,38 @@ static void claims_are_parked_in_order(void **state)
         assert_false(state_has_parked(f->s, STR("k8")));
 }
 
+/* From within the walk over all of them; an id is no rival of one that begins with it. */
+static int see_rivals(void *ctx, const struct state_parked *parked, struct err *e)
+{
+        struct fixture *f = ctx;
+        struct seen seen = {0};
+        bool is_a = str_eq(parked->id, STR("a")) && parked->database == 0;
+
+        int rc = state_each_rival(f->s, parked->database, parked->id, see_parked, &seen, e);
+        if (rc)
+                return rc;
+        if (is_a)
+                assert_string_equal(seen.text, "0:a:k4 0:a:k5 ");
+        else /* only itself */
+                assert_int_equal(strchr(seen.text, ' ') - seen.text + 1, seen.len);
+        return 0;
+}
+
+static void rivals_claim_one_id(void **state)
+{
+        struct fixture *f = *state;
+        struct seen seen = {0};
+
+        park(f, 0, "a", "k5");
+        park(f, 0, "ab", "k3");
+        park(f, 0, "a", "k4");
+        park(f, 1, "a", "k1");
+        apply(f);
+        assert_int_equal(state_each_parked(f->s, see_rivals, f, NULL), 0);
+        assert_int_equal(state_each_rival(f->s, 0, STR("b"), see_parked, &seen, NULL), 0);
+        assert_int_equal(seen.len, 0);
+}
+
 static void a_large_body_is_parked(void **state)
 {
         struct fixture *f = *state;
@@ -386,10 +418,20 @@ static void a_large_body_is_parked(void **state)
         assert_true(state_has_parked(f->s, STR("k")));
 }
 
+static int see_reject(void *ctx, struct str key, const struct state_reject *reject, struct err *e)
+{
+        struct seen *seen = ctx;
+
+        seen->len += (size_t)snprintf(seen->text + seen->len, sizeof(seen->text) - seen->len,
+                "%.*s:%llu:%u ", STR_ARG(key), (unsigned long long)reject->run, reject->attempts);
+        return 0;
+}
+
 static void rejects_are_kept_until_removed(void **state)
 {
         struct fixture *f = *state;
-        struct state_reject reject = {STR("1-x"), STR("2026-01-31T12:00:00.000Z"), 3}, back;
+        struct state_reject reject = {STR("1-x"), STR("2026-01-31T12:00:00.000Z"), 3, 12}, back;
+        struct seen seen = {0};
 
         assert_int_equal(state_batch_reject(f->b, STR("k1"), &reject, NULL), 0);
         assert_int_equal(state_batch_reject(f->b, STR("k2"), &reject, NULL), 0);
@@ -399,6 +441,8 @@ static void rejects_are_kept_until_removed(void **state)
         assert_int_equal(back.attempts, 3);
         assert_str(back.rev, reject.rev);
         assert_str(back.first, reject.first);
+        assert_int_equal(state_each_reject(f->s, see_reject, &seen, NULL), 0);
+        assert_string_equal(seen.text, "k1:12:3 k2:12:3 ");
         assert_int_equal(state_batch_reject(f->b, STR("k1"), NULL, NULL), 0);
         apply(f);
         assert_int_equal(state_reject_get(f->s, STR("k1"), &back, NULL), STATE_ABSENT);
@@ -659,6 +703,7 @@ int main(void)
                 STATE_TEST(documents_without_a_key_are_attached),
                 STATE_TEST(debts_are_owed_until_settled),
                 STATE_TEST(claims_are_parked_in_order),
+                STATE_TEST(rivals_claim_one_id),
                 STATE_TEST(a_large_body_is_parked),
                 STATE_TEST(rejects_are_kept_until_removed),
                 STATE_TEST(meta_values_have_names),
