@@ -37,6 +37,7 @@ struct bulk_doc {
         struct str id;
         struct str parent;      /* revision to replace; "": none known */
         bool parent_deleted;    /* parent is a tombstone: sent without _rev, predicted over it */
+        bool attachments;       /* the document may have some: they are looked up and kept */
         bool deleted;           /* body: the fields that stay in the tombstone */
         struct str body;        /* canonical members without braces */
         struct digest digest;   /* of the significant members; unused for deletions */
@@ -52,6 +53,7 @@ struct bulk_outcome {
         struct str rev;      /* now in CouchDB; "" where there is none or it is unknown */
         bool existed;        /* a live document was there before: an update, not a creation */
         bool foreign;        /* another's revision was overwritten */
+        bool attachments;    /* the document has some, and they were kept: tell the next push */
         const char *reason;  /* CouchDB's error and reason, for REFUSED and CONFLICT */
         void *cookie;
 };

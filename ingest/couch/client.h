@@ -28,3 +28,6 @@ int couch_send(struct couch *c, const struct couch_request *request, unsigned *g
 
 /** couch_json_text() - member @name of @object where it is a string, else "" */
 const char *couch_json_text(const cJSON *object, const char *name);
+
+/** couch_reply_reason() - CouchDB's "error: reason", or the status, into @out */
+void couch_reply_reason(const struct http_reply *reply, char *out, size_t size);

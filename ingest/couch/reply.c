@@ -89,3 +89,16 @@ int couch_reply_error(
         cJSON_Delete(json);
         return rule.hint ? err_hint(e, rc, "%s", rule.hint) : rc;
 }
+
+void couch_reply_reason(const struct http_reply *reply, char *out, size_t size)
+{
+        cJSON *json = cJSON_ParseWithLength(reply->body.ptr, reply->body.len);
+        const char *error = couch_json_text(json, "error");
+        const char *reason = couch_json_text(json, "reason");
+
+        if (*error || *reason)
+                snprintf(out, size, "%s%s%s", error, *error && *reason ? ": " : "", reason);
+        else
+                snprintf(out, size, "HTTP status %d", reply->status);
+        cJSON_Delete(json);
+}

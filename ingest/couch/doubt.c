@@ -1,0 +1,324 @@
+/*
+ * What became of documents about which CouchDB said nothing, or "conflict".
+ *
+ * _revs_diff is asked with the predicted revision and with one that cannot exist: for the second
+ * CouchDB lists the leaves there are (the winner first), so one cheap request tells whether the
+ * predicted revision is known, whether it is still the current one, and whether the parent is. A
+ * revision that is known but not current may stem from an earlier life of the document (written,
+ * deleted, state lost), so only the current one counts as landed.
+ *
+ * Where that does not settle it, the current documents are read and their bodies compared. Never
+ * is a document simply sent again over whatever is there.
+ */
+#include <stdio.h>
+
+#include "ingest/couch/writer.h"
+#include "ingest/record/json_scan.h"
+
+/* Higher than any generation: every leaf is a possible ancestor of it. */
+#define NO_REV     "2000000000-00"
+#define ROUNDS_MAX 8 /* conflicts of one document: somebody else writes it all the time */
+
+static bool predicted(const struct batch *b, const struct item *i)
+{
+        return b->bulk->predicts && *i->rev;
+}
+
+int doubt_ask(struct batch *b, struct err *e)
+{
+        struct buf *out = &b->request;
+
+        buf_clear(out);
+        for (size_t n = 0; n < b->count; n++) {
+                const struct item *i = &b->items[n];
+                if (i->state != ITEM_DOUBT || !predicted(b, i))
+                        continue;
+                buf_putc(out, out->len ? ',' : '{');
+                buf_put_str(out, item_id_json(b, i));
+                buf_puts(out, ":[\"");
+                buf_puts(out, i->rev);
+                buf_puts(out, "\",\"" NO_REV "\"]");
+        }
+        buf_putc(out, '}');
+        return buf_check(out, "a question about revisions", e);
+}
+
+int doubt_read(struct batch *b, struct err *e)
+{
+        struct buf *out = &b->request;
+        bool first = true;
+
+        buf_clear(out);
+        buf_puts(out, "{\"keys\":[");
+        for (size_t n = 0; n < b->count; n++) {
+                if (b->items[n].state != ITEM_COMPARE)
+                        continue;
+                if (!first)
+                        buf_putc(out, ',');
+                buf_put_str(out, item_id_json(b, &b->items[n]));
+                first = false;
+        }
+        buf_puts(out, "]}");
+        rows_reset(&b->rows);
+        b->cursor = 0;
+        return buf_check(out, "a question about documents", e);
+}
+
+/* The item whose id stands in a reply as @written. */
+static struct item *find(struct batch *b, struct str written)
+{
+        struct buf *scratch = &b->bulk->scratch;
+        struct item *i = pack_find(b, written);
+
+        if (i)
+                return i;
+        buf_clear(scratch);
+        if (json_canonical(written, JSON_NUMBERS_NEAREST, scratch, NULL) < 0)
+                return NULL;
+        return pack_find(b, buf_str(scratch));
+}
+
+static bool list_has(struct str list, const char *rev)
+{
+        struct json_walk w;
+        struct str none, value;
+
+        if (!list.ptr || !json_walk_open(&w, list, '['))
+                return false;
+        while (json_walk_next(&w, &none, &value))
+                if (value.len >= 2 && str_is((struct str){value.ptr + 1, value.len - 2}, rev))
+                        return true;
+        return false;
+}
+
+/* The first of a list of revisions; "" where it is empty. *@more: there are others. */
+static struct str list_first(struct str list, bool *more)
+{
+        struct json_walk w;
+        struct str none, first, other;
+
+        *more = false;
+        if (!list.ptr || !json_walk_open(&w, list, '[') || !json_walk_next(&w, &none, &first) ||
+                first.len < 2)
+                return STR("");
+        *more = json_walk_next(&w, &none, &other);
+        return (struct str){first.ptr + 1, first.len - 2};
+}
+
+/* @told: {"missing":[...],"possible_ancestors":[...]} */
+static void item_told(struct batch *b, struct item *i, struct str told)
+{
+        struct str key, value, missing = {NULL, 0}, leaves = {NULL, 0};
+        struct json_walk w;
+        bool more;
+
+        i->state = ITEM_COMPARE;
+        if (!json_walk_open(&w, told, '{'))
+                return;
+        while (json_walk_next(&w, &key, &value)) {
+                if (str_is(key, "\"missing\""))
+                        missing = value;
+                else if (str_is(key, "\"possible_ancestors\""))
+                        leaves = value;
+        }
+        if (w.bad || !list_has(missing, NO_REV))
+                return;
+        struct str winner = list_first(leaves, &more);
+        if (!list_has(missing, i->rev)) {
+                if (!more && str_is(winner, i->rev))
+                        bulk_settle(b, i, BULK_WRITTEN, winner, NULL);
+        } else if (!i->conflicted && !more && str_is(winner, i->parent)) {
+                i->state = ITEM_TODO; /* it did not land, and nothing has changed since */
+        }
+}
+
+int doubt_told(struct batch *b, struct str reply, struct err *e)
+{
+        struct json_walk w;
+        struct str id, told;
+
+        if (!json_walk_open(&w, reply, '{'))
+                return err_set(e, ERR_RETRY, "_revs_diff: the reply is not a JSON object");
+        b->cursor = 0;
+        while (json_walk_next(&w, &id, &told)) {
+                struct item *i = find(b, id);
+                if (i && i->state == ITEM_DOUBT && predicted(b, i))
+                        item_told(b, i, told);
+        }
+        if (w.bad)
+                return err_set(e, ERR_RETRY, "_revs_diff: the reply is not JSON");
+        for (size_t n = 0; n < b->count; n++) /* every id has a revision that is missing */
+                if (b->items[n].state == ITEM_DOUBT)
+                        b->items[n].state = ITEM_COMPARE;
+        return 0;
+}
+
+/* ---- comparing ---- */
+
+struct current {
+        struct str key;   /* as written */
+        struct str rev;   /* "": the document was never there */
+        struct str doc;   /* .ptr NULL: not live */
+        struct str stubs; /* its _attachments; .ptr NULL: none */
+};
+
+static struct str unquoted(struct str written)
+{
+        if (written.len < 2 || *written.ptr != '"')
+                return STR("");
+        return (struct str){written.ptr + 1, written.len - 2};
+}
+
+static struct str member(struct str object, const char *name)
+{
+        struct str key, value, found = {NULL, 0};
+        struct json_walk w;
+
+        if (!json_walk_open(&w, object, '{'))
+                return found;
+        while (json_walk_next(&w, &key, &value))
+                if (str_is(unquoted(key), name))
+                        found = value;
+        return found;
+}
+
+/* live: {"id","key","value":{"rev"},"doc":{}}; deleted: "value":{"rev","deleted":true},"doc":null;
+ * never there: {"key","error":"not_found"} */
+static bool read_current(struct str row, struct current *out)
+{
+        struct str key, value, error = {NULL, 0};
+        struct json_walk w;
+
+        *out = (struct current){.rev = STR("")};
+        if (!json_walk_open(&w, row, '{'))
+                return false;
+        while (json_walk_next(&w, &key, &value)) {
+                if (str_is(key, "\"key\""))
+                        out->key = value;
+                else if (str_is(key, "\"value\""))
+                        out->rev = unquoted(member(value, "rev"));
+                else if (str_is(key, "\"doc\"") && value.len && *value.ptr == '{')
+                        out->doc = value;
+                else if (str_is(key, "\"error\""))
+                        error = unquoted(value);
+        }
+        if (w.bad || !out->key.ptr || (error.ptr && !str_is(error, "not_found")))
+                return false;
+        if (out->doc.ptr)
+                out->stubs = member(out->doc, "_attachments");
+        return (out->rev.len > 0 && out->rev.len < REV_MAX) || (error.ptr && !out->doc.ptr);
+}
+
+static void set_parent(struct item *i, struct str rev, bool deleted)
+{
+        if (rev.len)
+                memcpy(i->parent, rev.ptr, rev.len);
+        i->parent[rev.len] = '\0';
+        i->parent_deleted = deleted;
+}
+
+static void give_up(struct batch *b, struct item *i, struct str rev, const char *why)
+{
+        char reason[REASON_MAX];
+
+        snprintf(reason, sizeof(reason), "conflict: %s, revision %.*s", why, STR_ARG(rev));
+        bulk_settle(b, i, BULK_CONFLICT, rev, reason);
+}
+
+/* To be sent over what is there now, so that its attachments stay. */
+static void send_over(struct batch *b, struct item *i, const struct current *now)
+{
+        size_t at = b->stubs.len;
+
+        if (++i->rounds > ROUNDS_MAX) {
+                give_up(b, i, now->rev,
+                        "the document changed again and again while it was written");
+                return;
+        }
+        if (now->stubs.ptr && !i->deleted) {
+                buf_put_str(&b->stubs, now->stubs);
+                if (b->stubs.error) {
+                        b->stubs.len = at;
+                        b->stubs.error = 0;
+                        bulk_settle(b, i, BULK_REFUSED, now->rev,
+                                "the document has too many attachments to keep them");
+                        return;
+                }
+                i->stubs = (struct span){(uint32_t)at, (uint32_t)now->stubs.len};
+        }
+        set_parent(i, now->rev, !now->doc.ptr);
+        i->existed = now->doc.ptr != NULL;
+        i->state = ITEM_TODO;
+        i->conflicted = false;
+        b->stale = true;
+}
+
+/* Whether the current revision is what we sent and were not told about. Without a prediction the
+ * next generation after the parent is taken for it (the body is the same). */
+static bool is_ours(const struct batch *b, const struct item *i, const struct current *now)
+{
+        if (predicted(b, i))
+                return str_is(now->rev, i->rev);
+        return i->unsure && rev_generation(now->rev) == rev_generation(str_of(i->parent)) + 1;
+}
+
+static void deletion_compared(struct batch *b, struct item *i, const struct current *now)
+{
+        if (!now->doc.ptr) {
+                bool ours = now->rev.len && is_ours(b, i, now);
+                bulk_settle(b, i, ours ? BULK_WRITTEN : BULK_GONE, now->rev, NULL);
+        } else if (item_sends_rev(i) && str_is(now->rev, i->parent)) {
+                send_over(b, i, now);
+        } else if (i->reject_conflicts) {
+                give_up(b, i, now->rev, "somebody else's change is there");
+        } else {
+                i->foreign = true;
+                send_over(b, i, now);
+        }
+}
+
+static void live_compared(struct batch *b, struct item *i, const struct current *now)
+{
+        struct digest digest;
+
+        if (predicted(b, i) && str_is(now->rev, i->rev)) {
+                bulk_settle(b, i, BULK_WRITTEN, now->rev, NULL);
+                return;
+        }
+        /* A body that cannot be read as JSON differs from ours. */
+        if (digest_document(now->doc, i->filter, &b->bulk->scratch, NULL, &digest, NULL) == 0 &&
+                digest_eq(&digest, &i->digest)) {
+                bool ours = is_ours(b, i, now);
+                i->existed = i->existed || !ours;
+                bulk_settle(b, i, ours ? BULK_WRITTEN : BULK_EQUAL, now->rev, NULL);
+        } else if (item_sends_rev(i) && str_is(now->rev, i->parent)) {
+                send_over(b, i, now);
+        } else if (i->reject_conflicts) {
+                give_up(b, i, now->rev, "somebody else's change is there");
+        } else {
+                i->foreign = true;
+                send_over(b, i, now);
+        }
+}
+
+int doubt_row(void *batch, struct str row, struct err *e)
+{
+        struct batch *b = batch;
+        struct current now;
+
+        if (!b->bulk)
+                return err_set(e, ERR_CANCEL, "the writer has ended");
+        if (!read_current(row, &now))
+                return err_set(e, ERR_RETRY, "_all_docs: a row cannot be read: %.*s",
+                        (int)(row.len < 200 ? row.len : 200), row.ptr);
+        struct item *i = find(b, now.key);
+        if (!i || i->state != ITEM_COMPARE)
+                return 0;
+        if (i->deleted)
+                deletion_compared(b, i, &now);
+        else if (now.doc.ptr)
+                live_compared(b, i, &now);
+        else
+                send_over(b, i, &now); /* missing or deleted: it (again) begins */
+        return 0;
+}
