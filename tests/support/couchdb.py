@@ -6,6 +6,9 @@ pouchdb-server from npm. Only the first three are Apache CouchDB for sure; tests
 pouchdb-server lacks use the fixture apache_couch.
 """
 
+import base64
+import hashlib
+import hmac
 import json
 import os
 import shutil
@@ -23,6 +26,7 @@ INSTALLED = Path("/opt/couchdb")
 IMAGE = "couchdb:3.4"
 POUCHDB_VERSION = "4.2.0"
 ADMIN, PASSWORD = "adm", "pa:ss/w@rd %"
+JWT_SECRET = b"test-key-of-the-unit-tests"  # the one that tests/support/couch_server.sh sets
 
 INI = """
 [couchdb]
@@ -34,20 +38,41 @@ uuid = {uuid}
 [chttpd]
 bind_address = 127.0.0.1
 port = {port}
+authentication_handlers = {handlers}
 [smoosh]
 state_dir = {folder}/data
 [log]
 writer = file
 file = {folder}/couch.log
 level = warning
+; 10 iterations: tests log in often, and the default takes 0.2 s each time
 [chttpd_auth]
 iterations = 10
+[jwt_keys]
+hmac:_default = {jwt_key}
+[jwt_auth]
+required_claims = exp
 [admins]
 {admin} = {password}
 """
+HANDLERS = ", ".join(f"{{chttpd_auth, {name}_authentication_handler}}"
+                     for name in ("cookie", "jwt", "default"))
+JWT_KEY = base64.b64encode(JWT_SECRET).decode()
 # Without epmd and distribution nothing is shared with another CouchDB of this machine.
 VM_ARGS = ["-start_epmd false", "-dist_listen false", "+sbwt none", "+sbwtdcpu none",
            "+sbwtdio none"]
+
+
+def token(user, seconds):
+    """A JWT that a PrivateCouch accepts from `user` (an administrator) for so long."""
+    def part(data):
+        return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+    head = part(json.dumps({"alg": "HS256", "typ": "JWT"}).encode())
+    claims = part(json.dumps({"sub": user, "exp": int(time.time()) + seconds,
+                              "_couchdb.roles": ["_admin"]}).encode())
+    signature = hmac.new(JWT_SECRET, head + b"." + claims, hashlib.sha256).digest()
+    return (head + b"." + claims + b"." + part(signature)).decode()
 
 
 def cache_folder():
@@ -186,6 +211,7 @@ class PrivateCouch(Couch):
         ini, arguments = self.folder / "local.ini", self.folder / "vm.args"
         if not ini.exists():
             ini.write_text(INI.format(folder=self.folder, uuid=uuid.uuid4().hex, port=0,
+                                      handlers=HANDLERS, jwt_key=JWT_KEY,
                                       admin=self.user, password=self.password))
         stock = (INSTALLED / "etc/vm.args").read_text()
         arguments.write_text(stock + "\n" + "\n".join(VM_ARGS) + "\n")

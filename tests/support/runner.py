@@ -1,6 +1,7 @@
 """Builds, runs every kind of test, and adds up: what tests/run does once all is installed."""
 
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -90,6 +91,23 @@ def build(tally, name):
     return None if code else folder
 
 
+@contextlib.contextmanager
+def unit_environment():
+    """Variables for unit tests; Apache CouchDB is started once for all that want it."""
+    from support import couchdb
+    env = {"CMOCKA_MESSAGE_OUTPUT": "TAP",
+           "ASAN_OPTIONS": "detect_leaks=1",
+           "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
+    server = couchdb.start() if couchdb.choice() in ("installed", "docker") else None
+    if server:
+        env["COUCHDB_URL"] = server.url
+    try:
+        yield env
+    finally:
+        if server:
+            server.remove()
+
+
 def unit(tally, name, folder, only):
     """The programs of `meson test`: each case of a cmocka program counts as one test."""
     suite = f"unit {name}"
@@ -99,10 +117,9 @@ def unit(tally, name, folder, only):
         return
     log = folder / "meson-logs" / "testlog.json"
     log.unlink(missing_ok=True)
-    command(["meson", "test", "-C", folder, "--no-rebuild", "--num-processes", os.cpu_count()],
-            env={"CMOCKA_MESSAGE_OUTPUT": "TAP",
-                 "ASAN_OPTIONS": "detect_leaks=1",
-                 "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"})
+    with unit_environment() as env:
+        command(["meson", "test", "-C", folder, "--no-rebuild", "--num-processes", os.cpu_count()],
+                env=env)
     if not log.exists():
         if listing.strip() and "No tests" not in listing:
             tally.add(suite, "meson test", "failed", "it left no testlog.json")
