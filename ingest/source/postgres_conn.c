@@ -355,6 +355,20 @@ static void poll_connection(struct pg_conn *c)
                 watch_host(c);
 }
 
+/* Whether the attempt failed before it began, at what the dsn says. libpq tells this apart from a
+ * network that failed at once only in a ping, which then does not try the network either. */
+static bool is_unusable(const struct pg_conn *c)
+{
+        cleanup_(pg_dsn_freep) PQconninfoOption *dsn = NULL;
+        struct parameters p = {0};
+
+        if (pg_dsn_parse(c->options->dsn, &dsn, NULL) < 0)
+                return true;
+        connect_parameters(c, dsn, &p);
+        add_parameter(&p, "connect_timeout", "2");
+        return PQpingParams(p.keywords, p.values, 1) == PQPING_NO_ATTEMPT;
+}
+
 static int begin_connecting(struct pg_conn *c, struct err *e)
 {
         int rc = start_connection(c, e);
@@ -362,7 +376,7 @@ static int begin_connecting(struct pg_conn *c, struct err *e)
         if (rc)
                 return rc;
         if (PQstatus(c->pg) == CONNECTION_BAD)
-                rc = pg_error_connection(c->pg, false, false, e);
+                rc = pg_error_connection(c->pg, is_unusable(c), false, e);
         else
                 rc = watch_socket(c, false, true, e);
         if (rc)

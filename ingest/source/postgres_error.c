@@ -13,6 +13,7 @@ struct sqlstate_class {
 };
 
 static const struct sqlstate_class sqlstate_classes[] = {
+        {"08P01", ERR_CONFIG}, /* our own statements hold to the protocol: a $1 in a query */
         {"08", ERR_RETRY},     /* connection exception */
         {"25P03", ERR_RETRY},  /* idle_in_transaction_session_timeout */
         {"25P04", ERR_RETRY},  /* transaction_timeout */
@@ -52,6 +53,8 @@ static int add_hint(int rc, const char *sqlstate, struct err *e)
                 return err_hint(e, rc,
                         "the limit is statement_timeout, of the source in erp2couch.yaml or of "
                         "the server");
+        if (strcmp(sqlstate, "08P01") == 0)
+                return err_hint(e, rc, "a query has no parameters: remove $1 and the like");
         if (strcmp(sqlstate, "42501") == 0)
                 return err_hint(e, rc, "GRANT SELECT to the source's user");
         if (strcmp(sqlstate, "25006") == 0)
@@ -145,7 +148,8 @@ int pg_error_connection(const PGconn *pg, bool answered, bool closed, struct err
                 class = ERR_CONFIG;
         else
                 class = answered && !closed ? ERR_CONFIG : ERR_RETRY;
-        int rc = err_set(e, class, "%s", text[0] ? text : "the connection failed");
+        int rc = err_set(e, class, "%s%s%s%s", text[0] ? text : "the connection failed",
+                state[0] ? " (SQLSTATE " : "", state, state[0] ? ")" : "");
         set_sqlstate(e, state);
         if (PQconnectionNeedsPassword(pg))
                 return err_hint(e, rc, "the server asks for a password: put one into the dsn");

@@ -19,7 +19,7 @@ enum err_class pg_error_class(const char *sqlstate);
 int pg_error_result(const PGresult *result, struct err *e);
 
 /** pg_error_connection() - why @pg, whose connection attempt failed, did so
- * @answered: it failed while TLS or the log-in was negotiated: the server was there
+ * @answered: not the network failed, but TLS or the log-in, or what the dsn says
  * @closed: the peer closed it without a word
  * The connection must have had PQERRORS_VERBOSE set: its messages then carry SQLSTATEs.
  * Return: -ERR_CONFIG refused for good (password, database, TLS); -ERR_RETRY. */

@@ -209,7 +209,10 @@ struct merge_case {
         size_t skipped;
 };
 
-#define ROWS(...) {__VA_ARGS__}
+#define ROWS(...)                                                                                  \
+        {                                                                                          \
+                __VA_ARGS__                                                                        \
+        }
 
 static const struct merge_case merge_cases[] = {
         {"children find their parents", ROWS({{"1"}}, {{"2"}}, {{"10"}}),
@@ -221,8 +224,8 @@ static const struct merge_case merge_cases[] = {
                 ROWS({{"1", "a"}}, {{"1", "b"}}, {{"2", "c"}}, {{"3", "d"}}, {{"5", "e"}},
                         {{NULL, "f"}}),
                 ROWS({{NULL}}), 2, 6, 0, "2[2,c][];4[][];", 5},
-        {"no parents at all", ROWS({{NULL}}), ROWS({{"1", "a"}}, {{"2", "b"}}),
-                ROWS({{"1", "c"}}), 0, 2, 1, "", 2},
+        {"no parents at all", ROWS({{NULL}}), ROWS({{"1", "a"}}, {{"2", "b"}}), ROWS({{"1", "c"}}),
+                0, 2, 1, "", 2},
         {"a NULL key has no children", ROWS({{"1"}}, {{NULL}}), ROWS({{"1", "a"}}, {{NULL, "b"}}),
                 ROWS({{NULL, "c"}}), 2, 2, 1, "1[1,a][];-[][];", 1},
         {"equal keys have the same children", ROWS({{"1"}}, {{"1"}}, {{"2"}}),
@@ -285,8 +288,8 @@ static void merges_by_table(void **state)
 static void too_many_children_are_one_reject(void **state)
 {
         static const struct fake_row parents[] = {{{"1"}}, {{"2"}}, {{"3"}, 4000}, {{"4"}}};
-        static const struct fake_row a[] = {{{"1", "a"}}, {{"2", "b"}}, {{"2", "c"}}, {{"2", "d"}},
-                {{"2", "e"}}, {{"4", "f"}}};
+        static const struct fake_row a[] = {
+                {{"1", "a"}}, {{"2", "b"}}, {{"2", "c"}}, {{"2", "d"}}, {{"2", "e"}}, {{"4", "f"}}};
         static const struct fake_row b[] = {{{"1", "x"}, 3000}, {{"4", "y"}}};
         struct row_limits limits = {.max_bytes = 2000, .max_rows = 3};
         struct fake fakes[] = {{parents, 4, 1}, {a, 6, 2}, {b, 2, 2}};
@@ -451,8 +454,8 @@ static void merges_at_random(void **state)
                         {"c", stream_of(&fakes[1]), 3, two_columns},
                         {"d", stream_of(&fakes[2]), 3, two_columns},
                 };
-                struct merge_plan plan = {stream_of(&fakes[0]), 2, two_columns,
-                        decimal_bytes_order, plans, 2, row_limits_default};
+                struct merge_plan plan = {stream_of(&fakes[0]), 2, two_columns, decimal_bytes_order,
+                        plans, 2, row_limits_default};
                 assert_int_equal(merge_new(&plan, &a, &e), 0);
                 assert_int_equal(run(a, 3, child_columns, 2, &got, &e), RECORD_END);
                 assert_string_equal(buf_cstr(&got), buf_cstr(&expected));
@@ -479,8 +482,8 @@ static void a_merge_can_be_left_at_any_point(void **state)
                 struct fake fakes[] = {{parents.rows, parents.count, 3, .waits = 3},
                         {child.rows, child.count, 3, .waits = 3}};
                 struct merge_child plans[] = {{"c", stream_of(&fakes[1]), 3, two_columns}};
-                struct merge_plan plan = {stream_of(&fakes[0]), 2, two_columns,
-                        decimal_bytes_order, plans, 1, row_limits_default};
+                struct merge_plan plan = {stream_of(&fakes[0]), 2, two_columns, decimal_bytes_order,
+                        plans, 1, row_limits_default};
                 assert_int_equal(merge_new(&plan, &a, &e), 0);
                 for (int i = rand() % 60; i > 0; i--)
                         assert_true(assembler_next(a, &got, &e) >= 0);
@@ -508,8 +511,8 @@ static void groups_by_table(void **state)
                 buf_init(&out, 4096);
                 assert_int_equal(group_new(&stream, 2, first_column, 1, NULL, &a, &e), 0);
                 assert_int_equal(run(a, 2, child_columns, 1, &out, &e), RECORD_END);
-                assert_string_equal(buf_cstr(&out),
-                        "1,a[1,a 1,b];2,c[2,c];-,d[-,d -,e];,f[,f];1,g[1,g];");
+                assert_string_equal(
+                        buf_cstr(&out), "1,a[1,a 1,b];2,c[2,c];-,d[-,d -,e];,f[,f];1,g[1,g];");
                 assembler_free(a);
                 assert_int_equal(rows_out, 0);
         }
@@ -538,7 +541,8 @@ static void too_large_groups_are_rejects(void **state)
 
 static void large_rows_are_rejects(void **state)
 {
-        static const struct fake_row rows[] = {{{"1", "a"}}, {{"2", "b"}, 5001}, {{"3", "c"}, 5000}};
+        static const struct fake_row rows[] = {
+                {{"1", "a"}}, {{"2", "b"}, 5001}, {{"3", "c"}, 5000}};
         struct row_limits limits = {.max_bytes = 5000, .max_rows = 2};
         struct fake fake = {rows, 3, 2};
         struct row_stream stream = stream_of(&fake);
