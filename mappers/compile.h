@@ -50,5 +50,5 @@ int mapper_render(struct mapper_program *p, const struct record *record, struct 
 
 /** mapper_record_json() - @record as JSON for a reject: columns by name, without `bytes`; each
  * value cut at 1 KiB, all at @max bytes; never fails on bad text (it is escaped) */
-void mapper_record_json(const struct shape *shape, const struct record *record, size_t max,
-        struct buf *out);
+void mapper_record_json(
+        const struct shape *shape, const struct record *record, size_t max, struct buf *out);

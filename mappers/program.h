@@ -1,0 +1,269 @@
+/*
+ * program.h: a compiled mapper, as the compiler leaves it and the renderer runs it; nobody else
+ * includes it.
+ *
+ * A program is an array of ops for each scope: the document, and the elements of each `each`. An
+ * op appends one member, `,"name":value`, with its leading comma: the first comma of a container
+ * becomes its opening bracket. What is needed once per value (how to convert, where to look) lies
+ * in the op; the rest in its plan.
+ *
+ * Text that is not in the source's form is converted in scratch buffers of the renderer; who uses
+ * which is written beside them. Nothing is allocated once they have grown.
+ */
+#pragma once
+
+#include "ingest/base/tz.h"
+#include "ingest/record/json.h"
+#include "mappers/compile.h"
+
+struct render;
+struct chain;
+struct plan;
+struct op;
+
+/* Outcomes of putting a value, beside 0 (appended) and MAPPER_REJECT. */
+#define PUT_NULL 2 /* it is null: nothing was appended */
+
+/* Appends the JSON of @text, which is in the form of the kind it is registered for. */
+typedef int (*convert_fn)(struct render *r, const struct chain *c, struct str text);
+
+/* Appends the op's member, or nothing. Return: 0 or MAPPER_REJECT. */
+typedef int (*op_fn)(struct render *r, const struct op *op);
+
+struct mapping {
+        struct str from;
+        struct str to; /* canonical JSON, converted to the field's type; "null": null */
+};
+
+/* What happens to one value: trim, null_if, map, then the conversion. */
+struct chain {
+        bool has_steps; /* any of the three */
+        bool trim;
+        const struct str *null_if;
+        size_t null_if_count;
+        const struct mapping *map; /* sorted by str_cmp(from) */
+        size_t map_count;
+        bool has_map;
+        bool unmapped_is_null; /* there is a default for what the map does not name */
+
+        enum field_type type;
+        int64_t scale; /* DECIMAL_AS_IS: none given */
+        enum field_rounding rounding;
+        enum field_as as;
+        enum json_numbers numbers;
+        const struct tz *zone; /* NULL: none set */
+        enum col_kind elem;    /* of an array's elements */
+        char delimiter;
+};
+
+/* One step into JSON or into an array. */
+struct locate_step {
+        struct str name; /* canonical JSON string, with quotes; .ptr NULL: an index */
+        int64_t index;
+};
+
+/* Where a value is taken from. */
+enum locate_from { LOCATE_ROW, LOCATE_RECORD, LOCATE_ELEMENT };
+
+struct locate {
+        enum locate_from from; /* the row of this scope; the record's row; the JSON element */
+        size_t column;
+        enum col_kind kind, elem;
+        char delimiter;
+        const struct locate_step *steps;
+        size_t step_count;
+        bool element_value; /* of LOCATE_ELEMENT: `value` also names the element itself */
+};
+
+/* A value found: text in the form of its kind; .ptr NULL is null. */
+struct datum {
+        enum col_kind kind;
+        struct str text;
+};
+
+enum part_kind { PART_LITERAL, PART_FIELD, PART_COLUMN };
+
+struct part {
+        enum part_kind kind;
+        struct str text;          /* the literal; else what stands between ${ and } */
+        const struct plan *field; /* PART_FIELD: has a slot */
+        const struct plan *value; /* PART_COLUMN: locate and chain */
+};
+
+struct text_plan {
+        const struct part *parts;
+        size_t count;
+};
+
+enum plan_state { PLAN_NEW, PLAN_VISITING, PLAN_EARLY };
+
+#define NO_SLOT SIZE_MAX
+
+struct plan {
+        const struct field_spec *spec;  /* NULL for the parts of templates */
+        const char *path;               /* "lines[].qty": for rejects */
+        struct str prefix;              /* ,"name": */
+        const struct field_spec *owner; /* of a part: the field it stands in; may be NULL */
+        const char *column;             /* its name, for messages; may be NULL */
+        const char *source_type;        /* of the column: "numeric(12,2)"; may be NULL */
+        struct locate locate;
+        struct chain chain;
+        struct text_plan text;
+        struct str fallback;  /* canonical JSON of default; .ptr NULL: none */
+        struct str constant;  /* FIELD_VALUE: canonical JSON; .ptr NULL: null */
+        struct plan *members; /* OBJECT, EACH: one for each of spec->fields */
+        struct scope *scope;  /* the scope it belongs to */
+        struct scope *inner;  /* EACH: the scope of its elements */
+        struct op *ops;       /* OBJECT */
+        size_t op_count;
+        op_fn run;    /* the op without bookkeeping */
+        size_t slot;  /* where its bytes are noted; NO_SLOT */
+        size_t order; /* place in the document */
+        enum plan_state state;
+        size_t child; /* EACH over a child: index; SIZE_MAX otherwise */
+};
+
+struct op {
+        op_fn run;
+        struct str prefix;  /* of the member; all of its bytes for a literal */
+        size_t column;      /* op_column */
+        convert_fn convert; /* op_column */
+        const struct plan *plan;
+};
+
+/* The document, or the elements of one `each`. */
+struct scope {
+        struct scope *outer;           /* NULL: the document */
+        const struct columns *columns; /* of its rows; NULL: JSON elements */
+        const struct field_spec *fields;
+        size_t field_count;
+        struct plan *plans;        /* one for each field */
+        struct plan **early_plans; /* rendered first: templates before them need their text */
+        struct op *early;
+        size_t early_count;
+        struct op *ops;
+        size_t op_count;
+};
+
+/* The bytes of a member that templates refer to; start == end: it was left out. */
+struct slot {
+        const struct buf *in;
+        size_t start, end;
+};
+
+/* Bytes of the body that the digest leaves out: members with their leading commas. */
+struct span {
+        size_t start, end;
+};
+
+#define RENDER_MAX_DEPTH YDOC_MAX_DEPTH /* of nested each: the mapper's file is no deeper */
+
+struct render {
+        const struct record *record;
+        const struct value *row;        /* of the scope that is rendered */
+        struct str element;             /* JSON of the element that is rendered */
+        struct buf *out;                /* body, early, or part */
+        const struct plan *plan;        /* whose value is put: for rejects */
+        size_t index[RENDER_MAX_DEPTH]; /* of the elements that are rendered */
+        size_t depth;
+        struct slot *slots;
+        /* Grow to what the largest record needs; named in RENDER_BUFS. */
+        struct buf body, early;  /* canonical members with leading commas */
+        struct buf part;         /* one column's JSON inside a template */
+        struct buf text;         /* a template's text */
+        struct buf string;       /* a JSON string's bytes; a path's key; bytes of bytea */
+        struct buf element_text; /* an array element without its escapes */
+        struct buf each_text;    /* the same for the array that an `each` runs over */
+        struct buf number;       /* a decimal without its exponent */
+        struct buf number_text;  /* a rounded decimal; a number's text where its JSON is wanted */
+        struct buf spans;        /* struct span, ascending */
+        struct buf significant;  /* the body without spans */
+        struct buf id, database;
+        struct buf reject_field, reject_reason;
+};
+
+/* All buffers of struct render, to be cleared, checked and freed in a loop. */
+#define RENDER_BUFS(r)                                                                             \
+        {                                                                                          \
+                &(r)->body, &(r)->early, &(r)->part, &(r)->text, &(r)->string, &(r)->element_text, \
+                        &(r)->each_text, &(r)->number, &(r)->number_text, &(r)->spans,             \
+                        &(r)->significant, &(r)->id, &(r)->database, &(r)->reject_field,           \
+                        &(r)->reject_reason                                                        \
+        }
+#define RENDER_BUF_COUNT 15
+
+struct named_zone {
+        const char *name;
+        struct tz *zone;
+};
+
+struct mapper_program {
+        const struct mapper_spec *spec;
+        const struct shape *shape;
+        struct arena *arena;      /* owned: everything the compiler made */
+        struct named_zone *zones; /* owned zones */
+        size_t zone_count;
+        struct scope root;
+        struct plan id_plan, database_plan, document_plan; /* paths of their rejects */
+        struct text_plan id, database;
+        struct str constant_database; /* .ptr NULL: a template */
+        size_t slot_count;
+        struct render render;
+};
+
+/** reject() - fills the reject of the plan that is rendered. Return: MAPPER_REJECT. */
+int reject(struct render *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/** reject_value() - the same, beginning with @value, quoted, escaped and cut */
+int reject_value(struct render *r, struct str value, const char *fmt, ...)
+        __attribute__((format(printf, 3, 4)));
+
+/* Said of a name that CouchDB would refuse. */
+#define DATABASE_NAME_RULE                                                                         \
+        "is no name of a CouchDB database: those begin with a-z and go on with a-z 0-9 _ $ ( ) "   \
+        "+ - /, at most 238 bytes"
+
+/** database_name_valid() - whether CouchDB takes @s as a database's name */
+bool database_name_valid(struct str s);
+
+/** convert_find() - how a value of @kind becomes @type; NULL: it never can */
+convert_fn convert_find(enum col_kind kind, enum field_type type);
+
+/** field_type_name() - as mappers write it: "decimal" */
+const char *field_type_name(enum field_type type);
+
+/** chain_put() - a value through all steps of @c. Return: 0, PUT_NULL, MAPPER_REJECT. */
+int chain_put(struct render *r, const struct chain *c, enum col_kind kind, struct str text);
+
+/** chain_steps() - only trim, null_if and map; @text may be narrowed
+ * Return: 0 go on with @text; PUT_NULL; MAPPER_REJECT; STEPS_DONE the map's value was appended. */
+int chain_steps(struct render *r, const struct chain *c, enum col_kind kind, struct str *text);
+#define STEPS_DONE 3
+
+/** locate_get() - the value @l names. Return: 0 or MAPPER_REJECT. */
+int locate_get(struct render *r, const struct locate *l, struct datum *out);
+
+/** text_put() - appends the text of a template to @out
+ * @null_part: the part that was null      Return: 0, PUT_NULL, MAPPER_REJECT. */
+int text_put(struct render *r, const struct text_plan *t, struct buf *out,
+        const struct part **null_part);
+
+/** render_ops() - runs @ops. Return: 0 or MAPPER_REJECT. */
+int render_ops(struct render *r, const struct op *ops, size_t count);
+
+/** render_null() - what a null becomes: default, reject, null or nothing */
+int render_null(struct render *r, const struct op *op);
+
+/** render_close() - puts brackets around what was appended since @start */
+void render_close(struct buf *out, size_t start, char open, char close);
+
+/* The ops. */
+int op_literal(struct render *r, const struct op *op);
+int op_column(struct render *r, const struct op *op);
+int op_field(struct render *r, const struct op *op);
+int op_text(struct render *r, const struct op *op);
+int op_object(struct render *r, const struct op *op);
+int op_each_child(struct render *r, const struct op *op);
+int op_each(struct render *r, const struct op *op);
+int op_tracked(struct render *r, const struct op *op);
+int op_early(struct render *r, const struct op *op);
