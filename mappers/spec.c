@@ -24,7 +24,7 @@ static int decode_name(
         const struct option_context *cx, const struct ynode *n, void *field, struct err *e)
 {
         struct str s = n->text;
-        bool valid = ynode_is_scalar(n) && s.len >= 1 && s.len <= NAME_MAX_BYTES &&
+        bool valid = n->kind == YNODE_STRING && s.len >= 1 && s.len <= NAME_MAX_BYTES &&
                      s.ptr[0] >= 'a' && s.ptr[0] <= 'z';
         char shown[YNODE_SHOW_MAX];
 

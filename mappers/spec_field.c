@@ -322,13 +322,26 @@ static int decode_map(
         return 0;
 }
 
+/* A column's name that YAML takes for a number or a boolean is more likely a mistake. */
+static int decode_path(const struct option_context *cx, const struct field_draft *d,
+        const char *key, const char *text, struct field_path *out, struct err *e)
+{
+        const struct ynode *n = ynode_get(d->node, key);
+        char what[32];
+
+        if (n->kind != YNODE_STRING)
+                return ynode_error(cx->doc, n, e,
+                        "'%s' must be a column or a path, not %s; put a name in quotes", key,
+                        ynode_kind_name(n->kind));
+        snprintf(what, sizeof(what), "'%s'", key);
+        return spec_path_parse(cx, n, what, str_of(text), out, e);
+}
+
 static int decode_each(const struct option_context *cx, struct field_draft *d, struct err *e)
 {
-        const struct ynode *each = ynode_get(d->node, "each");
-
         if (!d->fields)
                 return ynode_error(cx->doc, d->node, e, "key 'fields' is missing beside 'each'");
-        int rc = spec_path_parse(cx, each, "'each'", str_of(d->each), &d->spec.from, e);
+        int rc = decode_path(cx, d, "each", d->each, &d->spec.from, e);
         if (rc)
                 return rc;
         return spec_fields_decode(
@@ -341,8 +354,7 @@ static int decode_origin(const struct option_context *cx, struct field_draft *d,
 
         switch (d->spec.origin) {
         case FIELD_FROM:
-                return spec_path_parse(
-                        cx, ynode_get(n, "from"), "'from'", str_of(d->from), &d->spec.from, e);
+                return decode_path(cx, d, "from", d->from, &d->spec.from, e);
         case FIELD_VALUE:
                 return spec_json(cx, d->value, &d->spec.value_json, e);
         case FIELD_TEMPLATE:

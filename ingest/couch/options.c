@@ -130,7 +130,7 @@ static int decode_control_database(
 {
         char shown[YNODE_SHOW_MAX];
 
-        if (!ynode_is_scalar(n) || !couch_database_name_valid(n->text))
+        if (n->kind != YNODE_STRING || !couch_database_name_valid(n->text))
                 return ynode_error(cx->doc, n, e,
                         "'control_database' must be a CouchDB database name (a-z, then a-z 0-9 _ "
                         "$ ( ) + - /), not %s",

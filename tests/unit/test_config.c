@@ -353,6 +353,9 @@ static void wrong_couchdb_blocks_are_refused(void **state)
                 {"url: http://h\ncontrol_database: _users",
                         "c.yaml:2:19: 'control_database' must be a CouchDB database name (a-z, "
                         "then a-z 0-9 _ $ ( ) + - /), not '_users'"},
+                {"url: http://h\ncontrol_database:",
+                        "c.yaml:2:18: 'control_database' must be a CouchDB database name (a-z, "
+                        "then a-z 0-9 _ $ ( ) + - /), not null"},
                 {"url: http://h\ncontrol_database: {}",
                         "c.yaml:2:19: 'control_database' must be a CouchDB database name (a-z, "
                         "then a-z 0-9 _ $ ( ) + - /), not a map"},

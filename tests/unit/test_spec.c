@@ -263,6 +263,12 @@ static void a_wrong_head_is_refused(void **state)
                         "m.yaml:1:9: a mapper's name is a-z, then a-z 0-9 _ -, at most 63 "
                         "characters, not "
                         "'a234567890123456789012345678901234567890123456789012345678901234'"},
+                {"mapper: null\n",
+                        "m.yaml:1:9: a mapper's name is a-z, then a-z 0-9 _ -, at most 63 "
+                        "characters, not null"},
+                {"mapper: true\n",
+                        "m.yaml:1:9: a mapper's name is a-z, then a-z 0-9 _ -, at most 63 "
+                        "characters, not 'true'"},
                 {"mapper: [m]\n",
                         "m.yaml:1:9: a mapper's name is a-z, then a-z 0-9 _ -, at most 63 "
                         "characters, not a list"},
@@ -393,6 +399,12 @@ static void a_field_has_one_origin_and_keys_that_fit_it(void **state)
                 {"  a: {frm: b}\n", "m.yaml:6:7: unknown key 'frm', did you mean 'from'?"},
                 {"  a: {from: ''}\n", "m.yaml:6:13: 'from' must not be empty"},
                 {"  a: {from: [b]}\n", "m.yaml:6:13: 'from' must be a string, not a list"},
+                {"  a: {from: 1}\n",
+                        "m.yaml:6:13: 'from' must be a column or a path, not an integer; put a "
+                        "name in quotes"},
+                {"  a: {each: true, fields: {b: b}}\n",
+                        "m.yaml:6:13: 'each' must be a column or a path, not a boolean; put a name "
+                        "in quotes"},
                 {"  a: {object: b}\n",
                         "m.yaml:6:15: 'object' must be a map of fields, not a string"},
                 {"  a: {object: {}}\n", "m.yaml:6:15: 'object' has no fields"},
