@@ -1,0 +1,281 @@
+"""The schemas for editors and the parser say the same.
+
+Both directions: every key of the option tables is in the schema with its type, limits, choices,
+default and description, and nothing else is; and files, right and wrong ones, are judged alike.
+"""
+
+import copy
+import json
+import re
+import subprocess
+
+import jsonschema
+import pytest
+
+from support import project as projects
+
+SCHEMAS = projects.ROOT / "schemas"
+KINDS = {"config": "erp2couch.schema.json", "mapper": "mapper.schema.json"}
+EXACT_INTEGERS = 2 ** 53  # larger limits cannot stand in JSON
+
+
+def schema_of(kind):
+    return json.loads((SCHEMAS / KINDS[kind]).read_text())
+
+
+@pytest.fixture(scope="module")
+def option_tables(binary):
+    program = binary.parents[1] / "tests/tools/option-tables"
+    if not program.exists():
+        pytest.skip("option-tables is built beside the program only (-Dtests=true)")
+    return program
+
+
+@pytest.fixture(scope="module")
+def tables(option_tables):
+    done = subprocess.run([option_tables], stdout=subprocess.PIPE, check=True)
+    return json.loads(done.stdout)
+
+
+def validator(schema):
+    return jsonschema.Draft202012Validator(schema)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_is_a_schema(kind):
+    jsonschema.Draft202012Validator.check_schema(schema_of(kind))
+
+
+# What stands in a schema for each type of option; None: written by hand, its samples are below.
+
+def whole_number(option):
+    number = {"type": "integer"}
+    if "min" in option:
+        number["minimum"] = option["min"]
+        if option["max"] < EXACT_INTEGERS:
+            number["maximum"] = option["max"]
+    return number
+
+
+def with_minimum(ref, keyword, option):
+    return {"$ref": ref, keyword: option["min"]} if option.get("min") else {"$ref": ref}
+
+
+FRAGMENTS = {
+    "string": lambda o: with_minimum("#/$defs/text", "minLength", o),
+    "bool": lambda o: {"anyOf": [{"type": "boolean"}, {"$ref": "#/$defs/variable"}]},
+    "int": lambda o: {"anyOf": [whole_number(o), {"$ref": "#/$defs/variable"}]},
+    "size": lambda o: {"$ref": "#/$defs/size"},
+    "duration": lambda o: {"$ref": "#/$defs/duration"},
+    "choice": lambda o: {"anyOf": [{"enum": o["choices"]}, {"$ref": "#/$defs/reference"}]},
+    "strings": lambda o: with_minimum("#/$defs/texts", "minItems", o),
+}
+# Strings that have a form of their own.
+OWN_FORM = {"url", "from", "each", "timezone"}
+
+
+def default_of(option):
+    text = option["default"]
+    return {"bool": lambda: text == "true", "int": lambda: int(text)}.get(
+        option["type"], lambda: text)()
+
+
+def objects_in(schema, root):
+    """The object schemas behind @schema: itself, a reference, or an alternative."""
+    if "$ref" in schema:
+        yield from objects_in(root["$defs"][schema["$ref"].rpartition("/")[2]], root)
+    if schema.get("additionalProperties") is False:
+        yield schema
+    for alternative in schema.get("anyOf", []):
+        yield from objects_in(alternative, root)
+
+
+def differences(table, schema, root, place, extra=()):
+    """Where @table and the object schema @schema do not say the same."""
+    found = schema["properties"]
+    keys = {name: o for name, o in table["keys"].items() if o["type"] != "later"}
+    for name in set(keys) - set(found):
+        yield f"{place}.{name} is in the parser only"
+    for name in set(found) - set(keys) - set(extra):
+        yield f"{place}.{name} is in the schema only"
+    required = {name for name, option in keys.items() if option["required"]} | set(extra)
+    if set(schema.get("required", [])) != required:
+        yield f"{place} requires {required} in the parser, {schema.get('required')} in the schema"
+    for name in set(keys) & set(found):
+        yield from option_differences(keys[name], found[name], root, f"{place}.{name}")
+
+
+def option_differences(option, found, root, place):
+    if found.get("description") != option["help"]:
+        yield f"{place} is described as {found.get('description')!r}, not {option['help']!r}"
+    if "default" in option and found.get("default") != default_of(option):
+        yield f"{place} defaults to {option['default']!r}, not {found.get('default')!r}"
+    if "default" not in option and "default" in found:
+        yield f"{place} has a default in the schema only"
+    rest = {k: v for k, v in found.items() if k not in ("description", "default")}
+    fragment = FRAGMENTS.get(option["type"])
+    own_form = option["type"] == "string" and place.rpartition(".")[2] in OWN_FORM
+    if fragment and not own_form and rest != fragment(option):
+        yield f"{place} should be {fragment(option)}, not {rest}"
+    if "table" in option:
+        nested = list(objects_in(found, root))
+        if len(nested) != 1:
+            yield f"{place} is a map, the schema has {len(nested)} forms of it"
+        for schema in nested:
+            yield from differences(option["table"], schema, root, place)
+
+
+def test_config_schema_has_the_keys_of_the_parser(tables):
+    schema = schema_of("config")
+    found = list(differences(tables["config"], schema, schema, "config"))
+    for name, table in tables["sources"].items():
+        found += differences(table, schema["$defs"][name], schema, f"source {name}", {"type"})
+    kinds = schema["$defs"]["source"]["properties"]["type"]["enum"]
+    assert sorted(kinds) == sorted(tables["sources"])
+    assert not found, "\n".join(found)
+
+
+def test_mapper_schema_has_the_keys_of_the_parser(tables):
+    schema = schema_of("mapper")
+    found = list(differences(tables["mapper"], schema, schema, "mapper"))
+    for name in ("extract", "child", "field", "test"):
+        for part in objects_in(schema["$defs"][name], schema):
+            found += differences(tables[name], part, schema, name)
+    assert not found, "\n".join(found)
+
+
+def test_a_difference_would_be_found(tables):
+    schema = schema_of("config")
+    breaches = [
+        (lambda s: s["properties"].pop("http"), "config.http is in the parser only"),
+        (lambda s: s["properties"].update(colour={}), "config.colour is in the schema only"),
+        (lambda s: s["required"].remove("mappers"), "config requires"),
+        (lambda s: s["$defs"]["couchdb"]["properties"]["max_in_flight"].update(default=9),
+         "config.couchdb.max_in_flight defaults to"),
+        (lambda s: s["$defs"]["couchdb"]["properties"]["retry_for"].update({"$ref": "#/x"}),
+         "config.couchdb.retry_for should be"),
+        (lambda s: s["properties"]["log"]["properties"]["level"]["anyOf"][0]["enum"].pop(),
+         "config.log.level should be"),
+        (lambda s: s["properties"]["state_dir"].update(description="x"),
+         "config.state_dir is described"),
+    ]
+    for breach, complaint in breaches:
+        changed = copy.deepcopy(schema)
+        breach(changed)
+        found = list(differences(tables["config"], changed, changed, "config"))
+        assert len(found) == 1 and found[0].startswith(complaint), (complaint, found)
+
+
+# --- the same verdict on files ---------------------------------------------------------------
+
+CONFIG = {
+    "version": 1,
+    "couchdb": {
+        "url": "https://127.0.0.1:6984", "auth": {"user": "u", "password": "p"},
+        "tls": {"ca_file": "ca", "cert_file": "c", "key_file": "k"},
+        "control_database": "ctl", "create": {"q": 4, "partitioned": True},
+        "max_batch_docs": 10, "max_batch_bytes": "1MiB", "max_in_flight": 2, "retry_for": "1m30s",
+    },
+    "sources": {"erp": {"type": "postgres", "dsn": "host=h", "connect_timeout": "5s",
+                        "statement_timeout": "1h", "application_name": "x"}},
+    "mappers": ["m.yaml"], "schemas": "schemas", "state_dir": "state",
+    "http": {"listen": "127.0.0.1:80", "token": "t"},
+    "log": {"level": "debug", "format": "json"},
+}
+MAPPER = {
+    "mapper": "m", "source": "erp", "schedule": "*/5 * * * *", "full": {"every": "24h"},
+    "timezone": "Europe/Dublin", "max_rejects": 5,
+    "extract": {
+        "query": "SELECT 1", "key": ["id"], "cursor": "w", "lookback": "10m",
+        "children": {"lines": {"table": "l", "key": "seq", "parent": "sale", "cursor": "w"}},
+        "deletes": {"sweep": True, "max": "5%", "keep": ["type"], "every": "1h",
+                    "column": "active", "when": False, "query": "SELECT 2", "key": "id"},
+    },
+    "target": {"database": "d", "id": "m:${sku}", "schema": "product", "on_conflict": "reject"},
+    "fields": {
+        "type": {"value": {"a": [1, None]}}, "sku": "code", "deep": "data.names[0].en",
+        "price": {"from": "p", "type": "decimal", "scale": 2, "rounding": "half_up",
+                  "as": "minor", "required": True, "trim": True, "null_if": ["", "x"]},
+        "state": {"from": "s", "map": {"a": "b"}, "default": None, "keep_null": False},
+        "at": {"from": "t", "type": "datetime", "timezone": "UTC", "significant": False},
+        "raw": {"from": "j", "type": "json", "numbers": "string"},
+        "label": {"template": "${row.a} $$ ${doc.sku}"},
+        "address": {"object": {"street": "street"}, "significant": False},
+        "lines": {"each": "lines", "fields": {"qty": "q"}, "default": []},
+    },
+    "tests": [{"name": "x", "given": {"id": 1}, "expect": {"a": 1}},
+              {"given": {"id": 2}, "reject": "price"}],
+}
+RIGHT = {"config": CONFIG, "mapper": MAPPER}
+
+VALUES = [None, True, 0, 1, -1, 1.5, 2 ** 40, "", "x", "x y", "_x", "X", "5m", "4MiB", "5%",
+          "[0]", "a..b", "UTC", "json", "string", "* * * * *", [], ["x"], [[]], {}, {"x": "y"},
+          {"every": "1s"}, {"from": "a"}, {"type": "rest"}, {"table": "t", "parent": "p"}]
+
+# Complaints that no schema can make: about other files, and about what stands inside a text.
+PARSER_ONLY = re.compile("|".join([
+    r"'mappers': (no file matches|a file name is empty)", r"unknown source", r"dsn is not a",
+    r"must be from \d+ to \d+ (ms|bytes)", r"\bzone\b", r"a column's name is empty",
+    r"is not the name of a table", r"there is no field",
+]))
+
+
+def places(value, path=()):
+    """The path of every value in a document."""
+    if path:
+        yield path
+    items = value.items() if isinstance(value, dict) else \
+        enumerate(value) if isinstance(value, list) else ()
+    for key, below in items:
+        yield from places(below, path + (key,))
+
+
+def changed(document, path, change):
+    copied = copy.deepcopy(document)
+    parent = copied
+    for step in path[:-1]:
+        parent = parent[step]
+    change(parent, path[-1])
+    return copied
+
+
+def variants(document):
+    """The document with each value replaced, each key removed, misspelt or doubled."""
+    for path in places(document):
+        for value in VALUES:
+            yield changed(document, path, lambda p, k, v=value: p.__setitem__(k, v))
+        yield changed(document, path, lambda p, k: p.__delitem__(k))
+        if isinstance(path[-1], str):
+            yield changed(document, path, lambda p, k: p.__setitem__(k + "_", p.pop(k)))
+
+
+def verdicts(option_tables, kind, documents, folder):
+    """What the parser says of each document; JSON is YAML."""
+    names = []
+    (folder / "m.yaml").write_text(json.dumps(MAPPER))
+    for number, document in enumerate(documents):
+        names.append(f"{number}.json")
+        (folder / names[-1]).write_text(json.dumps(document))
+    done = subprocess.run([option_tables, kind, *names], cwd=folder, stdout=subprocess.PIPE,
+                          check=True)
+    said = done.stdout.decode().splitlines()
+    assert len(said) == len(documents)
+    return said
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_files_are_judged_alike(option_tables, kind, tmp_path):
+    documents = [RIGHT[kind], *variants(RIGHT[kind])]
+    check = validator(schema_of(kind))
+    said = verdicts(option_tables, kind, documents, tmp_path)
+    assert said[0] == "ok" and check.is_valid(RIGHT[kind])
+    too_strict, too_lax = [], []
+    for document, message in zip(documents, said):
+        valid = check.is_valid(document)
+        if not valid and message == "ok":
+            problem = jsonschema.exceptions.best_match(check.iter_errors(document))
+            too_strict.append(f"{problem.message} at {list(problem.absolute_path)}")
+        elif valid and message != "ok" and not PARSER_ONLY.search(message):
+            too_lax.append(message)
+    assert not too_strict, "\n".join(["the schema refuses what the parser takes:", *too_strict])
+    assert not too_lax, "\n".join(["the schema takes what the parser refuses:", *too_lax])
