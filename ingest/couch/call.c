@@ -24,6 +24,16 @@ static void wait_free(struct wait *w)
         free(w);
 }
 
+/* The request's own context is not ours: on_done needs the wait. */
+static int on_bytes(void *ctx, struct str bytes, struct err *e)
+{
+        const struct wait *w = ctx;
+
+        if (w->abandoned)
+                return err_set(e, ERR_CANCEL, "nobody reads the reply any more");
+        return w->request->on_body(w->request->ctx, bytes, e);
+}
+
 static void on_reply(void *ctx, const struct http_reply *reply)
 {
         struct wait *w = ctx;
@@ -39,7 +49,7 @@ static void on_reply(void *ctx, const struct http_reply *reply)
         w->unauthorized = reply->rc == 0 && reply->status == 401;
         if (success || (reply->rc == 0 && reply->status == 404)) {
                 w->json = cJSON_ParseWithLength(reply->body.ptr, reply->body.len);
-                w->not_json = success && !w->json;
+                w->not_json = success && !w->json && !w->request->on_body;
                 w->rc = 0;
         } else {
                 w->rc = couch_reply_error(reply, w->request->method, w->request->path, &w->err);
@@ -90,6 +100,10 @@ static int send_once(struct couch *c, struct wait **slot, unsigned *generation, 
         if (rc < 0)
                 return rc;
         w->done = w->not_json = w->unauthorized = false;
+        if (request.on_attempt)
+                request.on_attempt(request.ctx);
+        if (request.on_body)
+                request.on_body = on_bytes;
         w->rc = 0;
         request.on_done = on_reply;
         request.ctx = w;

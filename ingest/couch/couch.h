@@ -20,20 +20,25 @@
 
 struct couch;
 
-enum couch_auth { COUCH_AUTH_NONE, COUCH_AUTH_BASIC, COUCH_AUTH_SESSION, COUCH_AUTH_JWT_FILE,
-        COUCH_AUTH_BEARER };
+enum couch_auth {
+        COUCH_AUTH_NONE,
+        COUCH_AUTH_BASIC,
+        COUCH_AUTH_SESSION,
+        COUCH_AUTH_JWT_FILE,
+        COUCH_AUTH_BEARER
+};
 
 /* The `couchdb:` block of erp2couch.yaml (DESIGN.md section 3). */
 struct couch_options {
-        const char *url;        /* without user and password */
+        const char *url; /* without user and password */
         enum couch_auth auth;
         const char *user, *password; /* secret */
         const char *jwt_file;
-        const char *bearer;     /* secret */
+        const char *bearer; /* secret */
         const char *ca_file, *cert_file, *key_file;
         const char *control_database;
-        bool create;            /* missing databases are made */
-        int64_t create_q;       /* 0: the server's default */
+        bool create;      /* missing databases are made */
+        int64_t create_q; /* 0: the server's default */
         bool create_partitioned;
         int64_t max_batch_docs;
         int64_t max_batch_bytes;
@@ -56,10 +61,10 @@ struct couch *couch_close(struct couch *c);
 DEFINE_CLEANUP(struct couch *, couch_close);
 
 struct couch_server {
-        char vendor[64];   /* "The Apache Software Foundation", "PouchDB authors", ... */
+        char vendor[64]; /* "The Apache Software Foundation", "PouchDB authors", ... */
         char version[32];
         char uuid[64];
-        bool predicts;     /* Apache CouchDB: revisions can be predicted */
+        bool predicts; /* Apache CouchDB: revisions can be predicted */
 };
 /** couch_server() - GET /, then proves the credentials with GET /_session
  * Return: 0; -ERR_RETRY unreachable for retry_for; -ERR_CONFIG wrong credentials, not CouchDB. */
@@ -68,10 +73,10 @@ int couch_server(struct couch *c, struct couch_server *out, struct err *e)
 
 struct couch_database {
         char instance_start_time[32];
-        struct str update_seq;  /* opaque text (integers as text); owned: free with _deinit */
-        int64_t update_number;  /* the number before the dash of update_seq */
+        struct str update_seq; /* opaque text (integers as text); owned: free with _deinit */
+        int64_t update_number; /* the number before the dash of update_seq */
         int64_t doc_count, doc_del_count;
-        int64_t n;              /* replicas; more than 1: numbers differ between them */
+        int64_t n; /* replicas; more than 1: numbers differ between them */
 };
 void couch_database_deinit(struct couch_database *d);
 
@@ -102,10 +107,11 @@ int couch_local_put(struct couch *c, const char *database, const char *id, const
 /* One request to the server, asynchronous; path begins with '/', is already encoded. */
 struct couch_request {
         const char *method, *path;
-        struct str body;      /* JSON; borrowed until on_done */
+        struct str body; /* JSON; borrowed until on_done */
         size_t max_reply;
         int64_t timeout_ms;
-        int (*on_body)(void *ctx, struct str bytes, struct err *e);
+        int (*on_body)(void *ctx, struct str bytes, struct err *e); /* of 2xx; no JSON is kept */
+        void (*on_attempt)(void *ctx); /* couch_call(): the reply begins anew; may be NULL */
         void (*on_done)(void *ctx, const struct http_reply *reply);
         void *ctx;
 };
@@ -123,8 +129,8 @@ int couch_call(struct couch *c, const struct couch_request *request, int *status
 /** couch_reply_error() - a failed reply as an error: class by status, text with error and reason
  * 401, 403, 404, 405, 415 ERR_CONFIG; 400, 413 ERR_REJECT; 408, 429, 5xx and no reply ERR_RETRY;
  * anything else ERR_BUG. Return: -class. */
-int couch_reply_error(const struct http_reply *reply, const char *method, const char *path,
-        struct err *e);
+int couch_reply_error(
+        const struct http_reply *reply, const char *method, const char *path, struct err *e);
 
 /* Counters for metrics and the summary. */
 struct couch_stats {

@@ -105,6 +105,14 @@ static struct str list_first(struct str list, bool *more)
         return (struct str){first.ptr + 1, first.len - 2};
 }
 
+/* The predicted revision is the current one. Where every send was answered it was there before us:
+ * the same body over the same parent, from a run whose state was lost. */
+static void landed(struct batch *b, struct item *i, struct str rev)
+{
+        i->existed = i->existed || !i->unsure;
+        bulk_settle(b, i, i->unsure ? BULK_WRITTEN : BULK_EQUAL, rev, NULL);
+}
+
 /* @told: {"missing":[...],"possible_ancestors":[...]} */
 static void item_told(struct batch *b, struct item *i, struct str told)
 {
@@ -126,7 +134,7 @@ static void item_told(struct batch *b, struct item *i, struct str told)
         struct str winner = list_first(leaves, &more);
         if (!list_has(missing, i->rev)) {
                 if (!more && str_is(winner, i->rev))
-                        bulk_settle(b, i, BULK_WRITTEN, winner, NULL);
+                        landed(b, i, winner);
         } else if (!i->conflicted && !more && str_is(winner, i->parent)) {
                 i->state = ITEM_TODO; /* it did not land, and nothing has changed since */
         }
@@ -282,7 +290,7 @@ static void live_compared(struct batch *b, struct item *i, const struct current 
         struct digest digest;
 
         if (predicted(b, i) && str_is(now->rev, i->rev)) {
-                bulk_settle(b, i, BULK_WRITTEN, now->rev, NULL);
+                landed(b, i, now->rev);
                 return;
         }
         /* A body that cannot be read as JSON differs from ours. */

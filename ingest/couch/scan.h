@@ -13,9 +13,9 @@ struct scan_doc {
         struct str id;
         struct str rev;
         bool deleted;
-        bool conflicts;    /* has live conflict branches */
+        bool conflicts; /* has live conflict branches */
         bool attachments;
-        struct str json;   /* the whole document as CouchDB wrote it; .ptr NULL where not asked */
+        struct str json; /* the whole document as CouchDB wrote it; .ptr NULL where not asked */
 };
 typedef int (*scan_doc_fn)(void *ctx, const struct scan_doc *doc, struct err *e);
 
@@ -23,9 +23,8 @@ typedef int (*scan_doc_fn)(void *ctx, const struct scan_doc *doc, struct err *e)
  * @bodies: with include_docs and conflicts
  * @end: .ptr NULL: to the end. (Pages of _all_docs; CouchDB collates ids with ICU in views but by
  * bytes in _all_docs.) */
-int scan_range(struct couch *c, const char *database, struct str start, struct str end,
-        bool bodies, scan_doc_fn fn, void *ctx, struct err *e)
-        __attribute__((warn_unused_result));
+int scan_range(struct couch *c, const char *database, struct str start, struct str end, bool bodies,
+        scan_doc_fn fn, void *ctx, struct err *e) __attribute__((warn_unused_result));
 
 /** scan_prefix() - scan_range() over all ids that begin with @prefix */
 int scan_prefix(struct couch *c, const char *database, struct str prefix, bool bodies,
@@ -33,14 +32,15 @@ int scan_prefix(struct couch *c, const char *database, struct str prefix, bool b
 
 struct scan_change {
         struct str id;
-        struct str rev;             /* winning leaf */
-        const struct str *leaves;   /* all leaves (style=all_docs), the winner first */
+        struct str rev;           /* winning leaf */
+        const struct str *leaves; /* all leaves (style=all_docs), the winner first */
         size_t leaf_count;
         bool deleted;
 };
 typedef int (*scan_change_fn)(void *ctx, const struct scan_change *change, struct err *e);
 
-/** scan_changes() - _changes of @database since @since with style=all_docs
+/** scan_changes() - _changes of @database since @since with style=all_docs; after a broken
+ * connection a change may come twice
  * @last_seq: the feed's last sequence, appended (may be NULL) */
 int scan_changes(struct couch *c, const char *database, struct str since, scan_change_fn fn,
         void *ctx, struct buf *last_seq, struct err *e) __attribute__((warn_unused_result));
