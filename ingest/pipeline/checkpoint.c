@@ -1,0 +1,266 @@
+/*
+ * The order is PROTOCOL.md section 2: everything acknowledged and applied -> `closing` and the
+ * facts of the targets in one transaction -> each target's `_local` -> session = closing.
+ */
+#include "ingest/pipeline/run_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define SESSION_BYTES 16
+
+const char *checkpoint_name(struct run *r, char out[96])
+{
+        snprintf(out, 96, "erp2couch-%s", r->spec->name);
+        return out;
+}
+
+static void meta_name(const char *database, char *out, size_t size)
+{
+        snprintf(out, size, "target:%s", database);
+}
+
+void stored_target_deinit(struct stored_target *s)
+{
+        free(s->update_seq);
+        *s = (struct stored_target){0};
+}
+
+int checkpoint_stored(struct run *r, const char *database, struct stored_target *out, struct err *e)
+{
+        char name[300];
+        struct str text;
+
+        meta_name(database, name, sizeof(name));
+        int rc = state_meta_get(r->state, name, &text, e);
+        if (rc)
+                return rc;
+        cJSON *json = cJSON_ParseWithLength(text.ptr, text.len);
+        const char *instance =
+                cJSON_GetStringValue(cJSON_GetObjectItem(json, "instance_start_time"));
+        const char *seq = cJSON_GetStringValue(cJSON_GetObjectItem(json, "update_seq"));
+        const cJSON *own = cJSON_GetObjectItem(json, "own_writes");
+        if (!instance || !seq) {
+                cJSON_Delete(json);
+                return STATE_ABSENT;
+        }
+        *out = (struct stored_target){.number = strtoll(seq, NULL, 10)};
+        snprintf(out->instance, sizeof(out->instance), "%s", instance);
+        out->own_writes = own ? (uint64_t)own->valuedouble : 0;
+        out->update_seq = str_dup(str_of(seq));
+        cJSON_Delete(json);
+        return out->update_seq ? 0 : err_nomem(e, "checkpoint");
+}
+
+int checkpoint_targets(struct run *r, struct err *e)
+{
+        char name[96];
+        cJSON *local = NULL;
+        int rc = couch_local_get(r->couch, r->control, checkpoint_name(r, name), &local, e);
+
+        if (rc < 0)
+                return rc;
+        if (rc == COUCH_ABSENT)
+                return 0;
+        const cJSON *item;
+        cJSON_ArrayForEach(item, cJSON_GetObjectItem(local, "targets"))
+        {
+                const char *database = cJSON_GetStringValue(cJSON_GetObjectItem(item, "database"));
+                struct target *t;
+                if (database && couch_database_name_valid(str_of(database)))
+                        rc = target_add(r, database, &t, e);
+                if (rc < 0)
+                        break;
+        }
+        cJSON_Delete(local);
+        return rc < 0 ? rc : 0;
+}
+
+static void add_targets(struct run *r, cJSON *doc)
+{
+        cJSON *list = cJSON_AddArrayToObject(doc, "targets");
+        char *prefix = str_dup(r->spec->id_prefix);
+
+        for (size_t i = 0; i < r->targets.count; i++) {
+                cJSON *item = cJSON_CreateObject();
+                cJSON_AddStringToObject(item, "database", r->targets.items[i]->name);
+                cJSON_AddStringToObject(item, "prefix", prefix ? prefix : "");
+                cJSON_AddItemToArray(list, item);
+        }
+        free(prefix);
+}
+
+int checkpoint_list_targets(struct run *r, struct err *e)
+{
+        char name[96];
+        cJSON *local = NULL;
+        int rc = couch_local_get(r->couch, r->control, checkpoint_name(r, name), &local, e);
+
+        if (rc < 0)
+                return rc;
+        if (!local)
+                local = cJSON_CreateObject();
+        cJSON_DeleteItemFromObject(local, "targets");
+        add_targets(r, local);
+        rc = couch_local_put(r->couch, r->control, name, local, e);
+        cJSON_Delete(local);
+        return rc ? err_wrap(e, rc, "listing the targets in the control database") : 0;
+}
+
+int checkpoint_erase(struct run *r, struct err *e)
+{
+        char digests[FINGERPRINT_BYTES];
+        int rc = state_wipe(r->state, e);
+
+        if (rc)
+                return rc;
+        fingerprint_digests(r->spec, digests);
+        rc = state_batch_meta(r->batch, "digests", str_of(digests), e);
+        for (size_t i = 0; !rc && i < r->targets.count; i++)
+                rc = state_database(r->state, str_of(r->targets.items[i]->name),
+                        &r->targets.items[i]->number, e);
+        return rc ? rc : state_apply(r->state, r->batch, e);
+}
+
+static int new_session(char out[2 * SESSION_BYTES + 1], struct err *e)
+{
+        unsigned char bytes[SESSION_BYTES];
+
+        if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
+                return err_set(e, ERR_SYSTEM, "getrandom: %m");
+        for (size_t i = 0; i < sizeof(bytes); i++)
+                snprintf(out + 2 * i, 3, "%02x", bytes[i]);
+        return 0;
+}
+
+/* PROTOCOL.md section 2, End: is each target still the one that the run began with? */
+static int verify_target(struct run *r, struct target *t, struct err *e)
+{
+        char name[96];
+        struct couch_database now = {0};
+        cJSON *local = NULL;
+        int rc = couch_database(r->couch, t->name, &now, e);
+
+        if (rc == COUCH_ABSENT)
+                return err_set(e, ERR_RETRY, "database %s was deleted during the run", t->name);
+        if (rc)
+                return rc;
+        rc = couch_local_get(r->couch, t->name, checkpoint_name(r, name), &local, e);
+        if (rc >= 0) {
+                const char *s = cJSON_GetStringValue(cJSON_GetObjectItem(local, "session"));
+                bool same = strcmp(now.instance_start_time, t->at_start.instance_start_time) == 0 &&
+                            strcmp(s ? s : "", t->session) == 0 &&
+                            (now.n > 1 || !r->server.predicts ||
+                                    now.update_number >=
+                                            t->at_start.update_number + (int64_t)t->own_writes);
+                rc = same ? 0
+                          : err_set(e, ERR_RETRY,
+                                    "database %s was replaced or restored during the run; the next "
+                                    "run reads it anew",
+                                    t->name);
+        }
+        cJSON_Delete(local);
+        couch_database_deinit(&now);
+        return rc;
+}
+
+static cJSON *target_facts(const struct target *t)
+{
+        cJSON *facts = cJSON_CreateObject();
+
+        cJSON_AddStringToObject(facts, "instance_start_time", t->at_start.instance_start_time);
+        cJSON *seq = cJSON_AddStringToObject(facts, "update_seq", t->at_start.update_seq.ptr);
+        (void)seq;
+        cJSON_AddNumberToObject(facts, "own_writes", (double)t->own_writes);
+        return facts;
+}
+
+/* One transaction: `closing`, and the facts from which the next run follows each target. */
+static int store_closing(struct run *r, const char *session, struct err *e)
+{
+        char name[300], number[24];
+        int rc = state_batch_meta(r->batch, "closing", str_of(session), e);
+
+        snprintf(number, sizeof(number), "%llu", (unsigned long long)r->number);
+        if (!rc)
+                rc = state_batch_meta(r->batch, "closed", str_of(number), e);
+        for (size_t i = 0; !rc && i < r->targets.count; i++) {
+                cJSON *facts = target_facts(r->targets.items[i]);
+                char *text = facts ? cJSON_PrintUnformatted(facts) : NULL;
+                cJSON_Delete(facts);
+                if (!text)
+                        return err_nomem(e, "checkpoint");
+                meta_name(r->targets.items[i]->name, name, sizeof(name));
+                rc = state_batch_meta(r->batch, name, str_of(text), e);
+                cJSON_free(text);
+        }
+        return rc ? rc : state_apply(r->state, r->batch, e);
+}
+
+static int put_local(struct run *r, const char *database, cJSON *doc, const char *session,
+        const char *fingerprint, struct err *e)
+{
+        char name[96], at[CLOCK_RFC3339_MAX];
+
+        cJSON_AddStringToObject(doc, "session", session);
+        cJSON_AddNullToObject(doc, "cursor");
+        cJSON_AddStringToObject(doc, "fingerprint", fingerprint);
+        cJSON_AddStringToObject(doc, "mapper", r->spec->name);
+        cJSON_AddStringToObject(doc, "at", clock_rfc3339(clock_wall_us(), at));
+        return couch_local_put(r->couch, database, checkpoint_name(r, name), doc, e);
+}
+
+static int put_locals(struct run *r, const char *session, const char *fingerprint, struct err *e)
+{
+        int rc = 0;
+
+        for (size_t i = 0; !rc && i < r->targets.count; i++) {
+                cJSON *doc = target_facts(r->targets.items[i]);
+                rc = put_local(r, r->targets.items[i]->name, doc, session, fingerprint, e);
+                cJSON_Delete(doc);
+        }
+        if (!rc) {
+                cJSON *doc = cJSON_CreateObject();
+                add_targets(r, doc);
+                rc = put_local(r, r->control, doc, session, fingerprint, e);
+                cJSON_Delete(doc);
+        }
+        return rc;
+}
+
+/* A target was replaced under the run: the next run must not trust the state. Return: @rc. */
+static int forget_session(struct run *r, int rc)
+{
+        struct err e;
+
+        if (state_batch_meta(r->batch, "session", (struct str){0}, &e) != 0 ||
+                state_apply(r->state, r->batch, &e) != 0)
+                log_warn(r->log, "%s", e.text);
+        return rc;
+}
+
+int checkpoint_write(struct run *r, struct err *e)
+{
+        char session[2 * SESSION_BYTES + 1], fingerprint[FINGERPRINT_BYTES];
+        int rc = new_session(session, e);
+
+        if (!rc)
+                rc = fingerprint_mapper(r, fingerprint, e);
+        for (size_t i = 0; !rc && i < r->targets.count; i++)
+                rc = verify_target(r, r->targets.items[i], e);
+        if (rc)
+                return forget_session(r, rc);
+        rc = store_closing(r, session, e);
+        if (!rc)
+                rc = put_locals(r, session, fingerprint, e);
+        if (!rc)
+                rc = state_batch_meta(r->batch, "session", str_of(session), e);
+        if (!rc)
+                rc = state_batch_meta(r->batch, "closing", (struct str){0}, e);
+        if (!rc)
+                rc = state_batch_meta(r->batch, "fingerprint", str_of(fingerprint), e);
+        if (!rc)
+                rc = state_apply(r->state, r->batch, e);
+        return rc ? err_wrap(e, rc, "checkpoint") : 0;
+}

@@ -1,0 +1,194 @@
+/*
+ * PROTOCOL.md section 4. A record that claims a document id which another source key holds is
+ * parked during the pass. At its end every key of the source has been read, so it is known whether
+ * the holder still wants the id: if it has moved, is parked itself, or is gone from the source, it
+ * gives the id up; else both records are rejects that name each other. Claims of several records
+ * on one id are all rejects. Parked records stand in the state in the order of (database, id).
+ */
+#include "ingest/pipeline/run_internal.h"
+
+#include <string.h>
+
+static int reject_claim(
+        struct run *r, struct str key, struct str id, struct str other, struct err *e)
+{
+        cleanup_buf_ struct buf reason;
+        struct reject_note note = {.stage = "claim", .field = "_id", .key = key};
+
+        buf_init(&reason, 8192);
+        buf_printf(&reason, "document id %.*s is also claimed by the record with key ",
+                (int)(id.len > 512 ? 512 : id.len), id.ptr);
+        key_text(other, &reason);
+        buf_puts(&reason, "; target.id must differ between records");
+        note.reason = buf_cstr(&reason);
+        if (!note.reason)
+                note.reason = "another record claims the same document id";
+        int rc = rejects_add(r, &note, e);
+        return rc == BULK_FULL ? run_wait_room(r, e) : rc;
+}
+
+/* Does source key @holder still want (database, id) after the whole source was read? */
+static int holder_gives_up(struct run *r, const struct state_parked *p, struct str holder,
+        struct state_entry *entry, bool *gives_up, struct err *e)
+{
+        int rc = state_get(r->state, holder, entry, e);
+
+        *gives_up = true;
+        if (rc)
+                return rc == STATE_ABSENT ? 0 : rc;
+        if (entry->doc_count == 0 || entry->docs[0].database != p->database ||
+                !str_eq(entry->docs[0].id, p->id))
+                return 0;
+        *gives_up = !bitmap_test(&r->seen, entry->ordinal) || state_has_parked(r->state, holder);
+        return 0;
+}
+
+/* The record's present document, which it leaves when its claim is granted. */
+static int former_place(
+        struct run *r, struct pending *what, struct state_entry *entry, struct err *e)
+{
+        int rc = state_get(r->state, what->key, entry, e);
+
+        if (rc)
+                return rc == STATE_ABSENT ? 0 : rc;
+        if (entry->doc_count == 0 || entry->docs[0].deleted)
+                return 0;
+        what->existed = what->moved = true;
+        what->old_database = entry->docs[0].database;
+        what->old_id = entry->docs[0].id;
+        what->old_rev = entry->docs[0].rev;
+        what->old_digest = entry->docs[0].digest;
+        return 0;
+}
+
+static int grant(struct run *r, const struct state_parked *p, const struct state_holder *holder,
+        const struct state_entry *held, bool held_here, struct err *e)
+{
+        struct state_entry mine;
+        struct pending what = {.kind = PENDING_RECORD,
+                .ordinal = p->ordinal,
+                .database = p->database,
+                .key = p->key,
+                .id = p->id,
+                .digest = p->digest};
+        struct bulk_doc doc = {.database = state_database_name(r->state, p->database),
+                .id = p->id,
+                .body = p->body,
+                .digest = p->digest,
+                .filter = r->spec->filter,
+                .reject_conflicts = r->spec->on_conflict == ON_CONFLICT_REJECT};
+
+        if (holder && holder->key.len) {
+                what.displaced = holder->key;
+                if (held_here) {
+                        doc.parent = held->docs[0].rev;
+                        doc.parent_deleted = held->docs[0].deleted;
+                }
+        } else if (holder) {
+                doc.parent = holder->rev;
+                doc.parent_deleted = holder->deleted;
+        }
+        int rc = former_place(r, &what, &mine, e);
+        if (rc)
+                return rc;
+        rc = pass_push_wait(r, &what, &doc, e);
+        if (rc == -ERR_REJECT) {
+                struct reject_note note = {
+                        .stage = "write", .field = "", .reason = e->text, .key = p->key};
+                rc = rejects_add(r, &note, e);
+                return rc == BULK_FULL ? run_wait_room(r, e) : rc;
+        }
+        return rc;
+}
+
+/* Copies first: waiting for room may apply changes, and the walk's strings end with that. */
+static int reject_both(
+        struct run *r, const struct state_parked *p, struct str holder, struct err *e)
+{
+        cleanup_(arena_freep) struct arena *a = arena_new(8 << 20);
+        if (!a)
+                return err_nomem(e, "rejects");
+        struct str mine = arena_dup(a, p->key), other = arena_dup(a, holder);
+        struct str id = arena_dup(a, p->id);
+        if (!mine.ptr || !other.ptr || !id.ptr)
+                return arena_failed(a, "rejects", e);
+        int rc = reject_claim(r, mine, id, other, e);
+        return rc ? rc : reject_claim(r, other, id, mine, e);
+}
+
+static int resolve_claim(struct run *r, const struct state_parked *p, struct err *e)
+{
+        struct state_holder holder;
+        struct state_entry held = {.doc_count = 0};
+        bool gives_up = true;
+        int rc = state_holder(r->state, p->database, p->id, &holder, e);
+
+        if (rc < 0)
+                return rc;
+        if (rc == STATE_ABSENT)
+                return grant(r, p, NULL, &held, false, e);
+        if (holder.key.len == 0 || str_eq(holder.key, p->key))
+                return grant(r, p, &holder, &held, false, e);
+        rc = holder_gives_up(r, p, holder.key, &held, &gives_up, e);
+        if (rc)
+                return rc;
+        bool held_here = held.doc_count > 0 && held.docs[0].database == p->database &&
+                         str_eq(held.docs[0].id, p->id);
+        if (gives_up)
+                return grant(r, p, &holder, &held, held_here, e);
+        if (held.run != r->number && r->counts->unchanged > 0)
+                r->counts->unchanged--; /* the holder was taken for unchanged: it is a reject */
+        return reject_both(r, p, holder.key, e);
+}
+
+/* Counts the claims on each id: the walk gives equal ones one after the other. */
+struct rivals {
+        const struct state_parked *claim;
+        uint64_t count;
+        struct buf other; /* key of another claim on the same id */
+};
+
+static int find_rivals(void *ctx, const struct state_parked *p, struct err *e)
+{
+        struct rivals *v = ctx;
+
+        (void)e;
+        if (p->database != v->claim->database || !str_eq(p->id, v->claim->id))
+                return v->count > 0; /* ordered: past the id under inspection */
+        v->count++;
+        if (!str_eq(p->key, v->claim->key)) {
+                buf_clear(&v->other);
+                buf_put_str(&v->other, p->key);
+        }
+        return 0;
+}
+
+static int settle_claim(void *ctx, const struct state_parked *p, struct err *e)
+{
+        struct run *r = ctx;
+        struct rivals rivals = {.claim = p};
+
+        buf_init(&rivals.other, 1 << 20);
+        int rc = state_each_rival(r->state, p->database, p->id, find_rivals, &rivals, e);
+        if (rc >= 0)
+                rc = rivals.count > 1 ? reject_claim(r, p->key, p->id, buf_str(&rivals.other), e)
+                                      : resolve_claim(r, p, e);
+        buf_deinit(&rivals.other);
+        return rc;
+}
+
+int claims_resolve(struct run *r, struct err *e)
+{
+        int rc;
+
+        if (r->options.dry_run)
+                return 0;
+        rc = state_each_parked(r->state, settle_claim, r, e);
+        if (!rc)
+                rc = settle_all(r, false, e);
+        if (!rc)
+                rc = state_batch_unpark_all(r->batch, e);
+        if (!rc)
+                rc = settle_apply(r, e);
+        return rc ? err_wrap(e, rc, "settling claims on document ids") : 0;
+}

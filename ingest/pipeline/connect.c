@@ -1,0 +1,83 @@
+#include "ingest/pipeline/connect.h"
+
+#include "ingest/source/source.h"
+#include "mappers/compile.h"
+
+static int check_mapper(struct source *source, const struct config_mapper *m,
+        struct connect_report *report, struct err *e)
+{
+        cleanup_(arena_freep) struct arena *arena = arena_new(16 << 20);
+        struct mapper_program *program = NULL;
+        struct shape shape;
+
+        if (!arena)
+                return err_nomem(e, "check");
+        int rc = source_describe(source, m->extract, arena, &shape, e);
+        if (rc)
+                return err_wrap(e, rc, "source %s", m->source->name);
+        report->columns = shape.columns.count;
+        rc = mapper_compile(m->spec, &shape, &program, e);
+        mapper_program_free(program);
+        return rc;
+}
+
+/* All mappers of one source over one connection. */
+static int check_source(const struct config *config, const struct source_config *source,
+        struct loop *loop, const struct log *log, struct connect_report *reports)
+{
+        cleanup_(source_closep) struct source *open = NULL;
+        struct err failure;
+        int first = 0;
+        int rc = source_open(source, loop, log, &open, &failure);
+
+        if (rc)
+                err_wrap(&failure, rc, "source %s", source->name);
+        for (size_t i = 0; i < config->mapper_count; i++) {
+                if (config->mappers[i].source != source)
+                        continue;
+                reports[i].err = (struct err){0};
+                int mapper_rc = rc;
+                if (rc)
+                        reports[i].err = failure;
+                else
+                        mapper_rc = check_mapper(
+                                open, &config->mappers[i], &reports[i], &reports[i].err);
+                if (mapper_rc == 0)
+                        reports[i].err.class = ERR_NONE;
+                first = first ? first : mapper_rc;
+        }
+        return first;
+}
+
+static int check_couch(const struct config *config, struct loop *loop, const struct log *log,
+        struct couch_server *server, struct err *e)
+{
+        cleanup_(couch_closep) struct couch *couch = NULL;
+        struct couch_database db = {0};
+        int rc = couch_open(&config->couch, loop, log, &couch, e);
+
+        if (!rc)
+                rc = couch_server(couch, server, e);
+        if (!rc)
+                rc = couch_database(couch, config->couch.control_database, &db, e);
+        couch_database_deinit(&db);
+        if (rc == COUCH_ABSENT && !config->couch.create)
+                return err_set(e, ERR_CONFIG,
+                        "control database %s is missing and couchdb.create is false: make it",
+                        config->couch.control_database);
+        return rc < 0 ? rc : 0;
+}
+
+int connect_check(const struct config *config, struct loop *loop, const struct log *log,
+        struct connect_report *reports, struct couch_server *server, struct err *couch_err)
+{
+        int first = check_couch(config, loop, log, server, couch_err);
+
+        if (first == 0)
+                *couch_err = (struct err){0};
+        for (size_t i = 0; i < config->source_count; i++) {
+                int rc = check_source(config, &config->sources[i], loop, log, reports);
+                first = first ? first : rc;
+        }
+        return first;
+}

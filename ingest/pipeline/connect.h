@@ -1,0 +1,20 @@
+/*
+ * connect.h: `check --connect`: are the servers what the configuration says they are?
+ */
+#pragma once
+
+#include "ingest/couch/couch.h"
+#include "ingest/loop/loop.h"
+#include "ingest/pipeline/config.h"
+
+struct connect_report {
+        size_t columns; /* of the mapper's source, children not counted */
+        struct err err; /* class ERR_NONE where all is well */
+};
+
+/** connect_check() - opens every source once, compiles every mapper, proves CouchDB; writes nothing
+ * @reports: config->mapper_count of them, filled      @couch_err: class ERR_NONE where it is well
+ * Return: 0 all is well, else -class of the first failure. */
+int connect_check(const struct config *config, struct loop *loop, const struct log *log,
+        struct connect_report *reports, struct couch_server *server, struct err *couch_err)
+        __attribute__((warn_unused_result));

@@ -1,0 +1,114 @@
+/*
+ * PROTOCOL.md section 7, as far as full reads need it: a document whose revision is not the
+ * state's loses its digest there, so that its record is compared with CouchDB when it is read.
+ */
+#include "ingest/pipeline/run_internal.h"
+
+struct drift {
+        struct run *r;
+        struct target *t;
+        struct bitmap present; /* ordinals whose revision stands in the feed */
+        uint64_t foreign;
+        bool restored;   /* a write of the unclosed run is missing from the feed */
+        uint64_t closed; /* number of the last run that reached its checkpoint */
+};
+
+/* A document that no record holds: its revision is noted, its content is not known. */
+static int note_unattached(struct drift *d, const struct scan_change *c, struct err *e)
+{
+        struct state_holder doc = {.rev = c->rev, .deleted = c->deleted};
+
+        return state_batch_hold(d->r->batch, d->t->number, c->id, STR(""), &doc, e);
+}
+
+static int note_attached(
+        struct drift *d, const struct scan_change *c, struct str key, struct err *e)
+{
+        struct state_entry entry;
+        int rc = state_get(d->r->state, key, &entry, e);
+
+        if (rc)
+                return rc == STATE_ABSENT ? 0 : rc;
+        for (uint32_t i = 0; i < entry.doc_count; i++) {
+                struct state_doc *doc = &entry.docs[i];
+                if (doc->database != d->t->number || !str_eq(doc->id, c->id))
+                        continue;
+                rc = bitmap_set(&d->present, entry.ordinal, e);
+                if (rc < 0 || (str_eq(doc->rev, c->rev) && doc->deleted == c->deleted))
+                        return rc < 0 ? rc : 0;
+                d->foreign++;
+                doc->digest = (struct digest){0};
+                return state_batch_put(d->r->batch, key, &entry, e);
+        }
+        return 0;
+}
+
+static int on_change(void *ctx, const struct scan_change *c, struct err *e)
+{
+        struct drift *d = ctx;
+        struct state_holder holder;
+        int rc;
+
+        if (!str_starts(c->id, d->r->spec->id_prefix))
+                return 0;
+        rc = state_holder(d->r->state, d->t->number, c->id, &holder, e);
+        if (rc < 0)
+                return rc;
+        if (rc == STATE_ABSENT)
+                rc = c->deleted ? 0 : note_unattached(d, c, e);
+        else if (holder.key.len)
+                rc = note_attached(d, c, holder.key, e);
+        else
+                rc = str_eq(holder.rev, c->rev) ? 0 : note_unattached(d, c, e);
+        if (rc || state_batch_count(d->r->batch) < RUN_APPLY_CHANGES)
+                return rc;
+        return state_apply(d->r->state, d->r->batch, e);
+}
+
+/* An acknowledged write of the unclosed run that the feed does not show: the target is older. */
+static int find_missing(void *ctx, struct str key, const struct state_entry *entry, struct err *e)
+{
+        struct drift *d = ctx;
+
+        (void)key;
+        (void)e;
+        if (entry->run <= d->closed || entry->doc_count == 0 ||
+                entry->docs[0].database != d->t->number)
+                return 0;
+        d->restored = !bitmap_test(&d->present, entry->ordinal);
+        return d->restored;
+}
+
+static int read_closed(struct run *r, uint64_t *closed, struct err *e)
+{
+        struct str text;
+        int rc = state_meta_get(r->state, "closed", &text, e);
+
+        int64_t number = 0;
+
+        if (rc == 0 && !str_to_int64(text, &number))
+                return err_set(e, ERR_BUG, "state: \"closed\" is not a number");
+        *closed = (uint64_t)number;
+        return rc < 0 ? rc : 0;
+}
+
+int drift_follow(struct run *r, struct target *t, struct str since, struct err *e)
+{
+        struct drift d = {.r = r, .t = t};
+        int rc = read_closed(r, &d.closed, e);
+
+        bitmap_init(&d.present, BITMAP_MAX_BYTES);
+        if (!rc)
+                rc = scan_changes(r->couch, t->name, since, on_change, &d, NULL, e);
+        if (!rc)
+                rc = state_apply(r->state, r->batch, e);
+        if (!rc && d.closed + 1 < r->number)
+                rc = state_each_record(r->state, find_missing, &d, e);
+        bitmap_deinit(&d.present);
+        if (rc < 0)
+                return err_wrap(e, rc, "following the changes of database %s", t->name);
+        if (d.foreign > 0)
+                log_warn(r->log, "database %s: %llu of our documents were changed by others",
+                        t->name, (unsigned long long)d.foreign);
+        return rc ? rc : d.restored ? DRIFT_RESTORED : 0;
+}

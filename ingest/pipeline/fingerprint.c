@@ -1,0 +1,92 @@
+/* A fingerprint is the XXH3-128 of everything that decides a document's bytes, as hexadecimal. */
+#include "ingest/pipeline/run_internal.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#define XXH_STATIC_LINKING_ONLY /* the state of a hash on the stack */
+#include <xxhash.h>
+
+#define DIGEST_VERSION 1 /* raise it when digests of the same document change */
+
+static void feed(XXH3_state_t *h, const void *bytes, size_t n)
+{
+        uint64_t len = n; /* lengths keep neighbours apart */
+
+        XXH3_128bits_update(h, &len, sizeof(len));
+        XXH3_128bits_update(h, bytes, n);
+}
+
+static void finish(XXH3_state_t *h, char out[FINGERPRINT_BYTES])
+{
+        XXH128_hash_t hash = XXH3_128bits_digest(h);
+
+        snprintf(out, FINGERPRINT_BYTES, "%016llx%016llx", (unsigned long long)hash.high64,
+                (unsigned long long)hash.low64);
+}
+
+/* The bytes of the file @path; a file that is not there feeds nothing. */
+static int feed_file(XXH3_state_t *h, const char *path, struct err *e)
+{
+        cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+        char block[16384];
+        ssize_t n;
+
+        if (fd < 0)
+                return 0;
+        while ((n = read(fd, block, sizeof(block))) > 0)
+                feed(h, block, (size_t)n);
+        return n < 0 ? err_set(e, ERR_SYSTEM, "read %s: %m", path) : 0;
+}
+
+static void feed_columns(XXH3_state_t *h, const struct columns *columns)
+{
+        for (size_t i = 0; i < columns->count; i++) {
+                const struct column *c = &columns->items[i];
+                feed(h, c->name, strlen(c->name));
+                feed(h, &c->kind, sizeof(c->kind));
+                feed(h, &c->elem, sizeof(c->elem));
+        }
+}
+
+int fingerprint_mapper(const struct run *r, char out[FINGERPRINT_BYTES], struct err *e)
+{
+        XXH3_state_t state, *h = &state;
+        int version = MAPPER_RENDERER_VERSION;
+
+        XXH3_128bits_reset(h);
+        feed(h, &version, sizeof(version));
+        feed_columns(h, &r->shape.columns);
+        for (size_t i = 0; i < r->shape.child_count; i++)
+                feed_columns(h, &r->shape.children[i].columns);
+        int rc = feed_file(h, r->spec->path, e);
+        if (!rc && r->spec->schema && r->config->schemas) {
+                char path[4096];
+                snprintf(path, sizeof(path), "%s/%s.schema.json", r->config->schemas,
+                        r->spec->schema);
+                rc = feed_file(h, path, e);
+        }
+        finish(h, out);
+        return rc;
+}
+
+static void feed_filter(XXH3_state_t *h, const struct digest_filter *f)
+{
+        feed(h, f->name.ptr, f->name.len);
+        feed(h, &f->insignificant, sizeof(f->insignificant));
+        feed(h, &f->member_count, sizeof(f->member_count));
+        for (size_t i = 0; i < f->member_count; i++)
+                feed_filter(h, &f->members[i]);
+}
+
+void fingerprint_digests(const struct mapper_spec *spec, char out[FINGERPRINT_BYTES])
+{
+        XXH3_state_t h;
+        int versions[] = {DIGEST_VERSION, MAPPER_RENDERER_VERSION};
+
+        XXH3_128bits_reset(&h);
+        feed(&h, versions, sizeof(versions));
+        feed(&h, spec->id_prefix.ptr, spec->id_prefix.len);
+        if (spec->filter)
+                feed_filter(&h, spec->filter);
+        finish(&h, out);
+}

@@ -1,0 +1,219 @@
+/*
+ * PROTOCOL.md section 8. A reject is a document "reject:MAPPER:KEY" in the control database. Its
+ * revision, its first time and its attempts are kept in the state by document id, read anew from
+ * the control database at the start of every run. After a finished read those that did not come
+ * again are removed: their records were acknowledged, or are gone.
+ */
+#include "ingest/pipeline/run_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <xxhash.h>
+
+#define REJECT_MAX_KEY    200   /* bytes of a key that stands in the id as it is */
+#define REJECT_MAX_RECORD 65536 /* bytes of the record that a reject shows */
+#define REJECTS_SHARE_OF  100   /* max_rejects' default needs so many records to judge */
+
+static void put_prefix(const struct run *r, struct buf *out)
+{
+        buf_printf(out, "reject:%s:", r->spec->name);
+}
+
+/* KEY is the source key as JSON; long or unprintable ones are their hash. */
+static void put_id(const struct run *r, const struct reject_note *note, struct buf *out)
+{
+        struct str key = note->key;
+        cleanup_buf_ struct buf text;
+
+        buf_init(&text, 1 << 20);
+        put_prefix(r, out);
+        if (key.len)
+                key_json(key, &text);
+        else if (note->key_text)
+                buf_puts(&text, note->key_text);
+        else
+                buf_puts(&text, note->reason);
+        bool plain = key.len || note->key_text;
+        if (!text.error && plain && text.len <= REJECT_MAX_KEY && str_utf8_valid(buf_str(&text))) {
+                buf_put_str(out, buf_str(&text));
+                return;
+        }
+        XXH128_hash_t h = XXH3_128bits(text.data, text.len);
+        buf_printf(
+                out, "%016llx%016llx", (unsigned long long)h.high64, (unsigned long long)h.low64);
+}
+
+static void put_text_member(struct buf *out, const char *name, const char *value)
+{
+        buf_printf(out, ",\"%s\":", name);
+        if (!json_put_string(out, str_of(value)))
+                buf_puts(out, "\"(not UTF-8)\"");
+}
+
+static void put_body(struct run *r, const struct reject_note *note, const char *first,
+        const char *now, uint32_t attempts, struct buf *out)
+{
+        buf_puts(out, "\"type\":\"reject\"");
+        put_text_member(out, "mapper", r->spec->name);
+        buf_puts(out, ",\"key\":");
+        if (note->key.len)
+                key_json(note->key, out);
+        else if (!note->key_text || !json_put_string(out, str_of(note->key_text)))
+                buf_puts(out, "null");
+        put_text_member(out, "stage", note->stage);
+        put_text_member(out, "field", note->field);
+        put_text_member(out, "reason", note->reason);
+        buf_printf(out, ",\"attempts\":%u", attempts);
+        put_text_member(out, "first", first);
+        put_text_member(out, "last", now);
+        if (note->record) {
+                buf_puts(out, ",\"record\":");
+                mapper_record_json(&r->shape, note->record, REJECT_MAX_RECORD, out);
+        }
+}
+
+static int check_limit(struct run *r, struct err *e)
+{
+        const struct run_counts *n = r->counts;
+        int64_t max = r->spec->max_rejects;
+
+        if (max >= 0 && n->rejected > (uint64_t)max)
+                return err_set(e, ERR_GUARD,
+                        "%llu records were rejected, max_rejects is %lld: the run stops; see the "
+                        "rejects in the control database",
+                        (unsigned long long)n->rejected, (long long)max);
+        if (max < 0 && n->read > REJECTS_SHARE_OF && n->rejected > n->read / 2)
+                return err_set(e, ERR_GUARD,
+                        "%llu of %llu records were rejected: the run stops; mend the mapper, or "
+                        "raise max_rejects",
+                        (unsigned long long)n->rejected, (unsigned long long)n->read);
+        return 0;
+}
+
+static int push_reject(struct run *r, const struct reject_note *note, struct buf *id, struct err *e)
+{
+        struct state_reject before = {.attempts = 0};
+        char now[CLOCK_RFC3339_MAX], first[CLOCK_RFC3339_MAX];
+        cleanup_buf_ struct buf body;
+        int rc = state_reject_get(r->state, buf_str(id), &before, e);
+
+        if (rc < 0)
+                return rc;
+        if (rc == 0 && before.run == r->number && before.attempts)
+                return 0; /* written in this run already */
+        clock_rfc3339(clock_wall_us(), now);
+        snprintf(first, sizeof(first), "%.*s", STR_ARG(rc == 0 ? before.first : str_of(now)));
+        buf_init(&body, 1 << 20);
+        put_body(r, note, first, now, before.attempts + 1, &body);
+        rc = buf_check(&body, "reject", e);
+        if (rc)
+                return rc;
+        struct pending what = {.kind = PENDING_REJECT,
+                .database = UINT16_MAX,
+                .id = buf_str(id),
+                .attempts = before.attempts + 1,
+                .first = str_of(first)};
+        struct bulk_doc doc = {.database = r->control,
+                .id = buf_str(id),
+                .parent = before.rev,
+                .body = buf_str(&body),
+                .digest = digest_body(buf_str(&body))};
+        return pass_push(r, &what, &doc, e);
+}
+
+static void log_reject(const struct run *r, const struct reject_note *note)
+{
+        cleanup_buf_ struct buf key;
+
+        buf_init(&key, 4096);
+        if (note->key.len)
+                key_text(note->key, &key);
+        else
+                buf_puts(&key, note->key_text ? note->key_text : "?");
+        log_warn(r->log, "reject: key %s: %s%s%s", buf_cstr(&key) ? buf_cstr(&key) : "?",
+                note->field, note->field[0] ? ": " : "", note->reason);
+}
+
+#define REJECTS_LOGGED 20 /* of a run; the others stand in the control database */
+
+int rejects_add(struct run *r, const struct reject_note *note, struct err *e)
+{
+        cleanup_buf_ struct buf id;
+        struct err limit;
+        int rc = 0;
+
+        r->counts->rejected++;
+        atomic_store_explicit(&r->progress->rejected, r->counts->rejected, memory_order_relaxed);
+        if (r->counts->rejected <= REJECTS_LOGGED)
+                log_reject(r, note);
+        else if (r->counts->rejected == REJECTS_LOGGED + 1)
+                log_warn(r->log, "more rejects follow; they stand in the control database %s",
+                        r->control);
+        if (!r->options.dry_run) {
+                buf_init(&id, MAPPER_MAX_ID);
+                put_id(r, note, &id);
+                rc = buf_check(&id, "reject id", e);
+                if (!rc)
+                        rc = push_reject(r, note, &id, e);
+                buf_deinit(&id);
+        }
+        if (rc < 0)
+                return rc;
+        int over = check_limit(r, &limit);
+        if (over)
+                *e = limit;
+        return over ? over : rc;
+}
+
+static int load_reject(void *ctx, const struct scan_doc *doc, struct err *e)
+{
+        struct run *r = ctx;
+        cJSON *json = cJSON_ParseWithLength(doc->json.ptr, doc->json.len);
+        const char *first = cJSON_GetStringValue(cJSON_GetObjectItem(json, "first"));
+        const cJSON *attempts = cJSON_GetObjectItem(json, "attempts");
+        struct state_reject reject = {.rev = doc->rev,
+                .first = str_of(first ? first : ""),
+                .attempts = attempts ? (uint32_t)attempts->valuedouble : 1};
+        int rc = state_batch_reject(r->batch, doc->id, &reject, e);
+
+        cJSON_Delete(json);
+        if (rc || state_batch_count(r->batch) < RUN_APPLY_CHANGES)
+                return rc;
+        return state_apply(r->state, r->batch, e);
+}
+
+int rejects_load(struct run *r, struct err *e)
+{
+        cleanup_buf_ struct buf prefix;
+        int rc = state_batch_unreject_all(r->batch, e);
+
+        buf_init(&prefix, 256);
+        put_prefix(r, &prefix);
+        if (!rc)
+                rc = scan_prefix(r->couch, r->control, buf_str(&prefix), true, load_reject, r, e);
+        if (!rc && state_batch_count(r->batch) > 0)
+                rc = state_apply(r->state, r->batch, e);
+        return rc ? err_wrap(e, rc, "reading the rejects in database %s", r->control) : 0;
+}
+
+static int clear_reject(void *ctx, struct str id, const struct state_reject *reject, struct err *e)
+{
+        struct run *r = ctx;
+
+        if (reject->run == r->number)
+                return 0;
+        struct pending what = {.kind = PENDING_UNREJECT, .database = UINT16_MAX, .id = id};
+        struct bulk_doc doc = {
+                .database = r->control, .id = id, .parent = reject->rev, .deleted = true};
+        return pass_push_wait(r, &what, &doc, e);
+}
+
+int rejects_clear(struct run *r, struct err *e)
+{
+        if (r->options.dry_run)
+                return 0;
+        int rc = state_each_reject(r->state, clear_reject, r, e);
+        if (!rc)
+                rc = settle_all(r, false, e);
+        return rc ? err_wrap(e, rc, "removing settled rejects") : 0;
+}

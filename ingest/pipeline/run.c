@@ -1,0 +1,269 @@
+/*
+ * The stages in their order, and one way out: whatever fails, what CouchDB acknowledged goes into
+ * the state, and everything is closed in reverse order. An unfinished run writes no checkpoint:
+ * the next one reads again, and finds what is already there.
+ */
+#include "ingest/pipeline/run_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define SCRATCH_MAX (1 << 20) /* bytes of a source key in its encoded form */
+
+const char *run_outcome_name(enum run_outcome outcome)
+{
+        static const char *const names[RUN_OUTCOMES] = {
+                [RUN_OK] = "ok",
+                [RUN_REJECTS] = "rejects",
+                [RUN_UNAVAILABLE] = "unavailable",
+                [RUN_LOCKED] = "locked",
+                [RUN_REFUSED] = "refused",
+                [RUN_INTERRUPTED] = "interrupted",
+                [RUN_FAILED] = "failed",
+        };
+        return (unsigned)outcome < RUN_OUTCOMES ? names[outcome] : "failed";
+}
+
+static enum run_outcome outcome_of(int rc, const struct run_report *report)
+{
+        switch (-rc) {
+        case 0:
+                return report->counts.rejected ? RUN_REJECTS : RUN_OK;
+        case ERR_RETRY:
+                return RUN_UNAVAILABLE;
+        case ERR_LOCKED:
+                return RUN_LOCKED;
+        case ERR_GUARD:
+                return RUN_REFUSED;
+        case ERR_CANCEL:
+                return RUN_INTERRUPTED;
+        default:
+                return RUN_FAILED;
+        }
+}
+
+void run_fail(struct run *r, int rc, const struct err *e)
+{
+        if (!r->failed) {
+                r->failed = rc;
+                r->why = *e;
+        }
+        r->wake = true;
+}
+
+/* The writer has room again. */
+static void on_drain(void *ctx)
+{
+        struct run *r = ctx;
+
+        r->wake = true;
+        if (r->read && r->read_paused) {
+                r->read_paused = false;
+                source_resume(r->read);
+        }
+}
+
+int run_wait_room(struct run *r, struct err *e)
+{
+        r->wake = false;
+        int rc = loop_run_until(r->loop, &r->wake, e);
+        if (!rc && r->failed) {
+                *e = r->why;
+                rc = r->failed;
+        }
+        return rc;
+}
+
+static int open_state(struct run *r, struct err *e)
+{
+        char folder[4096], data[4200];
+        bool fresh;
+
+        if (snprintf(folder, sizeof(folder), "%s/%s", r->config->state_dir, r->spec->name) >=
+                (int)sizeof(folder))
+                return err_set(e, ERR_CONFIG, "state_dir: the path is too long");
+        int rc = lock_take(folder, &r->lock, e);
+        if (rc)
+                return rc;
+        snprintf(data, sizeof(data), "%s/data", folder);
+        rc = state_open(data, r->log, &r->state, &fresh, e);
+        return rc ? rc : state_batch_new(&r->batch, e);
+}
+
+static int open_couch(struct run *r, struct err *e)
+{
+        int rc = couch_open(&r->config->couch, r->loop, r->log, &r->couch, e);
+
+        if (!rc)
+                rc = couch_server(r->couch, &r->server, e);
+        if (rc)
+                return rc;
+        r->control = r->config->couch.control_database;
+        if (r->options.dry_run) {
+                struct couch_database db = {0};
+                rc = couch_database(r->couch, r->control, &db, e);
+                couch_database_deinit(&db);
+                return rc < 0 ? rc : 0;
+        }
+        rc = couch_database_ensure(r->couch, r->control, NULL, e);
+        if (rc)
+                return err_wrap(e, rc, "control database");
+        struct bulk_callbacks callbacks = {
+                .on_outcome = settle_outcome, .on_drain = on_drain, .ctx = r};
+        return bulk_new(r->couch, r->log, r->server.predicts, &callbacks, &r->bulk, e);
+}
+
+static int open_source(struct run *r, struct err *e)
+{
+        int rc = source_open(r->mapper->source, r->loop, r->log, &r->source, e);
+
+        if (!rc)
+                rc = source_describe(r->source, r->mapper->extract, r->arena, &r->shape, e);
+        if (rc)
+                return err_wrap(e, rc, "source %s", r->mapper->source->name);
+        return mapper_compile(r->spec, &r->shape, &r->program, e);
+}
+
+static int open_run(struct run *r, struct err *e)
+{
+        buf_init(&r->key, SCRATCH_MAX);
+        bitmap_init(&r->seen, BITMAP_MAX_BYTES);
+        r->arena = arena_new(16 << 20);
+        if (!r->arena)
+                return err_nomem(e, "run");
+        int rc = pending_set_new(&r->pending, e);
+        if (!rc)
+                rc = open_state(r, e);
+        if (!rc)
+                rc = open_source(r, e);
+        return rc ? rc : open_couch(r, e);
+}
+
+static int finish_run(struct run *r, struct err *e)
+{
+        atomic_store(&r->progress->phase, RUN_FINISHING);
+        int rc = settle_all(r, false, e);
+
+        if (!rc)
+                rc = claims_resolve(r, e);
+        if (!rc)
+                rc = deletions_old_ids(r, e);
+        if (!rc)
+                rc = deletions_sweep(r, e);
+        if (!rc)
+                rc = rejects_clear(r, e);
+        if (!rc && !r->options.dry_run)
+                rc = checkpoint_write(r, e);
+        return rc;
+}
+
+static int brake_error(const struct run *r, struct err *e)
+{
+        if (!r->report->withheld)
+                return 0;
+        return err_set(e, ERR_GUARD,
+                "%llu documents would be deleted, more than deletes.max (%g %%) allows%s; nothing "
+                "was deleted, everything else was done; if they are really gone from the source, "
+                "run again with --allow-deletes",
+                (unsigned long long)r->report->withheld, r->mapper->extract->deletes.max_percent,
+                r->counts->read == 0 ? ", and the source returned no records" : "");
+}
+
+static int do_run(struct run *r, struct err *e)
+{
+        int rc = open_run(r, e);
+
+        if (!rc)
+                rc = start_run(r, e);
+        if (!rc && !r->options.dry_run)
+                rc = rejects_load(r, e);
+        if (!rc)
+                rc = pass_read(r, e);
+        if (!rc)
+                rc = finish_run(r, e);
+        return rc ? rc : brake_error(r, e);
+}
+
+/* After a failure: what is acknowledged or can still be is kept, within the writer's patience. */
+static void rescue(struct run *r)
+{
+        struct err e;
+
+        if (!r->bulk || !r->state || !r->batch)
+                return;
+        if (bulk_failed(r->bulk, NULL) == 0 && settle_all(r, true, &e) != 0)
+                log_debug(r->log, "flushing after the failure: %s", e.text);
+        else if (settle_apply(r, &e) != 0)
+                log_debug(r->log, "applying after the failure: %s", e.text);
+}
+
+static void remove_scratch_state(struct run *r)
+{
+        static const char *const files[] = {"data.mdb", "lock.mdb"};
+        char path[4200];
+
+        if (!r->scratch_state)
+                return;
+        for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+                snprintf(path, sizeof(path), "%s/%s", r->scratch_state, files[i]);
+                (void)unlink(path);
+        }
+        (void)rmdir(r->scratch_state);
+        free(r->scratch_state);
+}
+
+static void close_run(struct run *r)
+{
+        source_close(r->source);
+        bulk_free(r->bulk);
+        couch_close(r->couch);
+        mapper_program_free(r->program);
+        target_set_deinit(&r->targets);
+        state_batch_free(r->batch);
+        state_close(r->state);
+        remove_scratch_state(r);
+        lock_release(r->lock);
+        pending_set_free(r->pending);
+        free(r->acked);
+        free(r->wanted_target);
+        bitmap_deinit(&r->seen);
+        buf_deinit(&r->key);
+        arena_free(r->arena);
+}
+
+void run_mapper(const struct config *config, const struct config_mapper *mapper,
+        const struct run_options *options, struct loop *loop, const struct log *log,
+        struct run_progress *progress, struct run_report *report)
+{
+        int64_t started = clock_monotonic_ms();
+        struct run r = {
+                .config = config,
+                .mapper = mapper,
+                .spec = mapper->spec,
+                .options = *options,
+                .loop = loop,
+                .log = log,
+                .progress = progress,
+                .report = report,
+                .counts = &report->counts,
+                .started_wall_us = clock_wall_us(),
+        };
+        struct err e;
+
+        *report = (struct run_report){.outcome = RUN_FAILED};
+        int rc = do_run(&r, &report->err);
+        if (rc && rc != -ERR_GUARD)
+                err_wrap(&report->err, rc, "mapper %s", mapper->spec->name);
+        if (rc)
+                rescue(&r);
+        else
+                report->err = (struct err){0}; /* of something that was got over */
+        report->elapsed_ms = clock_monotonic_ms() - started;
+        report->outcome = outcome_of(rc, report);
+        /* A CouchDB that was waited for in vain is not waited for again. */
+        bool couch_is_down = rc == -ERR_RETRY && r.read_rc == 0;
+        if (r.bulk && !loop_cancelled(loop) && !couch_is_down && history_write(&r, &e) != 0)
+                log_warn(log, "%s", e.text);
+        close_run(&r);
+        atomic_store(&progress->phase, RUN_ENDED);
+}

@@ -1,0 +1,67 @@
+/*
+ * run.h: one run of one mapper, from its lock to its checkpoint.
+ *
+ *   lock -> state -> CouchDB -> source, compile -> start (trust the state, or rebuild it)
+ *        -> pass (read, map, compare, write) -> claims -> deletions -> rejects -> checkpoint
+ *
+ * run_mapper() is straight-line code on the calling thread and the loop it is given; several
+ * mappers run side by side on threads of their own. What a run guarantees is PROTOCOL.md.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ingest/base/log.h"
+#include "ingest/loop/loop.h"
+#include "ingest/pipeline/config.h"
+
+struct run_options {
+        bool full;          /* read all, whatever the cursor says */
+        bool dry_run;       /* count what would be done; write nothing */
+        bool allow_deletes; /* the delete brake is off for this run */
+};
+
+enum run_outcome {
+        RUN_OK,
+        RUN_REJECTS,     /* done, some records were rejected */
+        RUN_UNAVAILABLE, /* source or CouchDB cannot be reached */
+        RUN_LOCKED,      /* another run of the mapper is under way */
+        RUN_REFUSED,     /* a guard refused: delete brake, too many rejects */
+        RUN_INTERRUPTED,
+        RUN_FAILED, /* configuration, or an internal failure: see the error's class */
+        RUN_OUTCOMES
+};
+
+/** run_outcome_name() - "ok", "rejects", ...: the words of `run --json` */
+const char *run_outcome_name(enum run_outcome outcome);
+
+struct run_counts {
+        uint64_t read, created, updated, moved, deleted, unchanged, rejected;
+};
+
+struct run_report {
+        struct run_counts counts;
+        uint64_t withheld; /* deletions that the brake held back */
+        int64_t elapsed_ms;
+        enum run_outcome outcome;
+        struct err err; /* why, unless outcome is RUN_OK or RUN_REJECTS */
+};
+
+enum run_phase { RUN_STARTING, RUN_REBUILDING, RUN_READING, RUN_FINISHING, RUN_ENDED };
+
+/* What another thread may look at while the run is under way. */
+struct run_progress {
+        _Atomic uint64_t read, written, rejected;
+        _Atomic uint64_t expected; /* records; 0: not known */
+        _Atomic unsigned in_flight;
+        _Atomic int phase; /* enum run_phase */
+};
+
+/** run_mapper() - runs @mapper of @config once
+ * @loop: of this thread; cancelling it stops the run cleanly
+ * @progress: updated as it goes      @report: always filled */
+void run_mapper(const struct config *config, const struct config_mapper *mapper,
+        const struct run_options *options, struct loop *loop, const struct log *log,
+        struct run_progress *progress, struct run_report *report);

@@ -1,0 +1,193 @@
+/*
+ * run_internal.h: what the stages of one run share. For files of this folder only.
+ *
+ * The stages are run in order by run.c; each is one file with one entry point below. Everything
+ * here belongs to the run's thread.
+ */
+#pragma once
+
+#include "ingest/base/bitmap.h"
+#include "ingest/base/clock.h"
+#include "ingest/couch/bulk.h"
+#include "ingest/couch/scan.h"
+#include "ingest/pipeline/lock.h"
+#include "ingest/pipeline/pending.h"
+#include "ingest/pipeline/run.h"
+#include "ingest/record/json.h"
+#include "ingest/record/key.h"
+#include "ingest/source/source.h"
+#include "ingest/state/state.h"
+#include "mappers/compile.h"
+
+/* A target database of the mapper. */
+struct target {
+        char *name;                     /* owned */
+        uint16_t number;                /* in the state */
+        struct couch_database at_start; /* as read when the run began to use it */
+        uint64_t own_writes;            /* revisions that this run made in it */
+        char session[40];               /* in its `_local` at the start; "" for none */
+        char stored_instance[32];       /* instance_start_time in that `_local` */
+        int64_t stored_number;          /* number of update_seq in that `_local`; -1: none */
+};
+
+struct target_set {
+        struct target **items; /* owned */
+        size_t count;
+        struct target *last; /* the one found last: rows of one target stand together */
+};
+
+struct run {
+        const struct config *config;
+        const struct config_mapper *mapper;
+        const struct mapper_spec *spec;
+        struct run_options options;
+        struct loop *loop;
+        const struct log *log;
+        struct run_progress *progress;
+        struct run_report *report;
+        struct run_counts *counts; /* of the report */
+        int64_t started_wall_us;
+
+        struct lock *lock;
+        struct arena *arena;
+        struct couch *couch;
+        struct couch_server server;
+        struct bulk *bulk;
+        struct source *source;
+        struct shape shape;
+        struct mapper_program *program;
+        struct target_set targets;
+        const char *control; /* name of the control database */
+
+        struct state *state;
+        char *scratch_state; /* folder of a dry run's own state, removed at the end; or NULL */
+        struct state_batch *batch;
+        struct pending_set *pending;
+        struct pending **acked; /* settled by CouchDB, not yet applied to the state */
+        size_t acked_count, acked_room;
+        uint64_t number; /* of this run */
+        uint32_t next_ordinal;
+        struct bitmap seen; /* ordinals of the records that the read delivered */
+
+        struct source_read *read;
+        bool blind; /* a record came without its key: what is gone cannot be told */
+        bool read_ended;
+        bool read_paused; /* until there is room in the writer */
+        int read_rc;
+        struct err read_err;
+        char *wanted_target; /* a database that a record needs and the run does not know yet */
+        bool wake;           /* the linear part has something to do */
+
+        struct buf key, text; /* scratch */
+        int failed;           /* first failure in a callback: -class, why says */
+        struct err why;
+};
+
+#define RUN_APPLY_CHANGES 4096      /* acknowledged records between two transactions */
+#define RUN_APPLY_BYTES   (2 << 20) /* and the memory that their changes may take */
+
+/** run_fail() - remember the first failure inside a callback; the linear part returns it */
+void run_fail(struct run *r, int rc, const struct err *e);
+
+/** run_wait_room() - runs the loop until the writer has room again (linear part only) */
+int run_wait_room(struct run *r, struct err *e) __attribute__((warn_unused_result));
+
+/* ---- target.c ---- */
+struct target *target_find(struct target_set *set, struct str database);
+int target_add(struct run *r, const char *name, struct target **out, struct err *e)
+        __attribute__((warn_unused_result));
+/** target_open() - makes (@make) and reads the database and its checkpoint
+ * Return: 0; COUCH_ABSENT (only without @make); -class. */
+int target_open(struct run *r, struct target *t, bool make, struct err *e)
+        __attribute__((warn_unused_result));
+/** target_adopt() - scans its documents with our prefix into the state as unattached ones */
+int target_adopt(struct run *r, struct target *t, struct err *e)
+        __attribute__((warn_unused_result));
+void target_set_deinit(struct target_set *set);
+
+/* ---- start.c: PROTOCOL.md section 2, Start ---- */
+/** start_run() - opens all known targets and brings the state in line with them, or rebuilds it */
+int start_run(struct run *r, struct err *e) __attribute__((warn_unused_result));
+/** start_target() - a target met for the first time in the middle of a read */
+int start_target(struct run *r, const char *name, struct err *e)
+        __attribute__((warn_unused_result));
+
+/* ---- drift.c: PROTOCOL.md section 7 ---- */
+#define DRIFT_RESTORED 1 /* writes of an unclosed run are missing: the target was restored */
+int drift_follow(struct run *r, struct target *t, struct str since, struct err *e)
+        __attribute__((warn_unused_result));
+
+/* ---- checkpoint.c ---- */
+struct stored_target { /* what the state remembers of a target since the last checkpoint */
+        char instance[32];
+        char *update_seq; /* owned */
+        int64_t number;
+        uint64_t own_writes;
+};
+void stored_target_deinit(struct stored_target *s);
+/** checkpoint_stored() - Return: 0, STATE_ABSENT, -class */
+int checkpoint_stored(struct run *r, const char *database, struct stored_target *out, struct err *e)
+        __attribute__((warn_unused_result));
+/** checkpoint_name() - "erp2couch-MAPPER", the id of our `_local` documents */
+const char *checkpoint_name(struct run *r, char out[96]);
+/** checkpoint_targets() - the targets listed in the control database, into r->targets */
+int checkpoint_targets(struct run *r, struct err *e) __attribute__((warn_unused_result));
+/** checkpoint_list_targets() - lists r->targets in the control database, before their first use */
+int checkpoint_list_targets(struct run *r, struct err *e) __attribute__((warn_unused_result));
+/** checkpoint_erase() - the first durable act of a rebuild: no session, no closing */
+int checkpoint_erase(struct run *r, struct err *e) __attribute__((warn_unused_result));
+/** checkpoint_write() - after everything was acknowledged and applied */
+int checkpoint_write(struct run *r, struct err *e) __attribute__((warn_unused_result));
+
+/* ---- fingerprint.c ---- */
+#define FINGERPRINT_BYTES 33
+/** fingerprint_mapper() - of mapper, schema, shape and renderer: equal means equal documents */
+int fingerprint_mapper(const struct run *r, char out[FINGERPRINT_BYTES], struct err *e)
+        __attribute__((warn_unused_result));
+/** fingerprint_digests() - of what decides how digests are taken: other means rebuild */
+void fingerprint_digests(const struct mapper_spec *spec, char out[FINGERPRINT_BYTES]);
+
+/* ---- pass.c: read, map, compare, write ---- */
+int pass_read(struct run *r, struct err *e) __attribute__((warn_unused_result));
+/** pass_push() - gives a pending write to the writer
+ * Return: 0; BULK_FULL; -ERR_REJECT (refused, nothing pending); -class. */
+int pass_push(struct run *r, const struct pending *what, const struct bulk_doc *doc, struct err *e)
+        __attribute__((warn_unused_result));
+/** pass_push_wait() - the same for the linear part: waits for room */
+int pass_push_wait(struct run *r, const struct pending *what, const struct bulk_doc *doc,
+        struct err *e) __attribute__((warn_unused_result));
+
+/* ---- settle.c: outcomes of the writer into the state ---- */
+void settle_outcome(void *run, const struct bulk_outcome *outcome);
+/** settle_apply() - applies what is collected, and forgets what was pending for it */
+int settle_apply(struct run *r, struct err *e) __attribute__((warn_unused_result));
+/** settle_all() - waits for all outcomes, then applies; @finish also after a cancel */
+int settle_all(struct run *r, bool finish, struct err *e) __attribute__((warn_unused_result));
+
+/* ---- claims.c: PROTOCOL.md section 4 ---- */
+int claims_resolve(struct run *r, struct err *e) __attribute__((warn_unused_result));
+
+/* ---- deletions.c: PROTOCOL.md sections 4 (old ids) and 6 (sweep) ---- */
+int deletions_old_ids(struct run *r, struct err *e) __attribute__((warn_unused_result));
+int deletions_sweep(struct run *r, struct err *e) __attribute__((warn_unused_result));
+
+/* ---- rejects.c: PROTOCOL.md section 8 ---- */
+struct reject_note {
+        const char *stage; /* "read", "map", "write", "claim" */
+        const char *field; /* "" where none */
+        const char *reason;
+        struct str key;              /* source key as stored; len 0: unknown */
+        const char *key_text;        /* where only its text is known; NULL: nothing is */
+        const struct record *record; /* NULL: not at hand */
+};
+/** rejects_load() - what earlier runs left in the control database */
+int rejects_load(struct run *r, struct err *e) __attribute__((warn_unused_result));
+/** rejects_add() - counts a reject and writes its document; BULK_FULL as bulk_push() */
+int rejects_add(struct run *r, const struct reject_note *note, struct err *e)
+        __attribute__((warn_unused_result));
+/** rejects_clear() - after a finished read: removes those that did not come again */
+int rejects_clear(struct run *r, struct err *e) __attribute__((warn_unused_result));
+
+/* ---- history.c ---- */
+/** history_write() - one document about this run; the last 100 of a mapper are kept */
+int history_write(struct run *r, struct err *e) __attribute__((warn_unused_result));

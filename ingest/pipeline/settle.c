@@ -1,0 +1,251 @@
+/*
+ * What CouchDB acknowledged goes into the state in batches: collected by settle_outcome(), applied
+ * when enough has come together. A crash in between costs comparing those documents again, no
+ * revision: the next run's writes conflict, are found equal and are counted as unchanged.
+ */
+#include "ingest/pipeline/run_internal.h"
+
+static int put_entry(struct run *r, const struct pending *p, struct str rev, struct err *e)
+{
+        struct state_entry entry;
+
+        entry.ordinal = p->ordinal;
+        entry.run = r->number;
+        entry.doc_count = 1;
+        entry.docs[0] = (struct state_doc){
+                .database = p->database, .id = p->id, .rev = rev, .digest = p->digest};
+        int rc = state_batch_put(r->batch, p->key, &entry, e);
+        return rc ? rc : state_batch_hold(r->batch, p->database, p->id, p->key, NULL, e);
+}
+
+/* The record stood elsewhere: that document is now nobody's, and owed its deletion. */
+static int leave_old_id(struct run *r, const struct pending *p, struct err *e)
+{
+        struct state_holder holder, old = {.rev = p->old_rev, .digest = p->old_digest};
+        struct state_owed owed = {.reason = STATE_OWED_OLD_ID,
+                .key = p->key,
+                .database = p->old_database,
+                .id = p->old_id,
+                .rev = p->old_rev};
+
+        if (pending_by_id(r->pending, p->old_database, p->old_id))
+                return 0; /* another record has claimed it */
+        int rc = state_holder(r->state, p->old_database, p->old_id, &holder, e);
+        if (rc)
+                return rc == STATE_ABSENT ? 0 : rc;
+        if (!str_eq(holder.key, p->key))
+                return 0;
+        rc = state_batch_hold(r->batch, p->old_database, p->old_id, STR(""), &old, e);
+        return rc ? rc : state_batch_owe(r->batch, &owed, e);
+}
+
+/* The former holder of the id has no document any more until it gets one of its own. */
+static int displace(struct run *r, const struct pending *p, struct err *e)
+{
+        const struct pending *other = pending_by_key(r->pending, p->displaced);
+        struct state_entry entry;
+
+        if (other && other->acked)
+                return 0; /* it has a new document already */
+        int rc = state_get(r->state, p->displaced, &entry, e);
+        if (rc)
+                return rc == STATE_ABSENT ? 0 : rc;
+        if (!bitmap_test(&r->seen, entry.ordinal))
+                return state_batch_delete(r->batch, p->displaced, e);
+        entry.doc_count = 0;
+        return state_batch_put(r->batch, p->displaced, &entry, e);
+}
+
+static void count_record(struct run *r, const struct pending *p, const struct bulk_outcome *o)
+{
+        struct target *t = target_find(&r->targets, str_of(o->database));
+
+        if (o->result == BULK_WRITTEN && t)
+                t->own_writes++;
+        if (p->moved)
+                r->counts->moved++;
+        else if (o->result == BULK_EQUAL)
+                r->counts->unchanged++;
+        else if (p->existed || o->existed)
+                r->counts->updated++;
+        else
+                r->counts->created++;
+}
+
+static int record_rejected(
+        struct run *r, const struct pending *p, const char *reason, struct err *e)
+{
+        struct reject_note note = {.stage = "write", .field = "", .reason = reason, .key = p->key};
+        int rc = rejects_add(r, &note, e);
+
+        return rc == BULK_FULL ? 0 : rc;
+}
+
+/* on_conflict: reject: the next run must look again, so the digest is forgotten. */
+static int void_digest(struct run *r, const struct pending *p, struct err *e)
+{
+        struct state_entry entry;
+        int rc = state_get(r->state, p->key, &entry, e);
+
+        if (rc)
+                return rc == STATE_ABSENT ? 0 : rc;
+        for (uint32_t i = 0; i < entry.doc_count; i++)
+                entry.docs[i].digest = (struct digest){0};
+        return state_batch_put(r->batch, p->key, &entry, e);
+}
+
+static int settle_record(
+        struct run *r, const struct pending *p, const struct bulk_outcome *o, struct err *e)
+{
+        int rc = 0;
+
+        switch (o->result) {
+        case BULK_WRITTEN:
+        case BULK_EQUAL:
+                if (p->displaced.len)
+                        rc = displace(r, p, e);
+                if (!rc)
+                        rc = put_entry(r, p, o->rev, e);
+                if (!rc && p->moved)
+                        rc = leave_old_id(r, p, e);
+                count_record(r, p, o);
+                return rc;
+        case BULK_CONFLICT:
+                rc = record_rejected(r, p, o->reason, e);
+                return rc ? rc : void_digest(r, p, e);
+        case BULK_REFUSED:
+                return record_rejected(r, p, o->reason, e);
+        case BULK_GONE:
+        case BULK_ABANDONED:
+                break;
+        }
+        return 0;
+}
+
+/* A deletion leaves a tombstone without a source key: a document that comes back builds on it. */
+static int settle_deletion(
+        struct run *r, const struct pending *p, const struct bulk_outcome *o, struct err *e)
+{
+        struct target *t = target_find(&r->targets, str_of(o->database));
+        struct state_holder tombstone = {.rev = o->rev, .deleted = true};
+        struct state_owed owed = {
+                .reason = STATE_OWED_OLD_ID, .key = p->key, .database = p->database, .id = p->id};
+        int rc = 0;
+
+        if (o->result == BULK_CONFLICT)
+                return 0;
+        if (o->result == BULK_REFUSED)
+                return err_set(e, ERR_CONFIG, "CouchDB refuses to delete %.*s from %s: %s",
+                        STR_ARG(p->id), o->database, o->reason);
+        if (o->result == BULK_WRITTEN && t)
+                t->own_writes++;
+        if (p->kind == PENDING_DELETE)
+                rc = state_batch_delete(r->batch, p->key, e);
+        if (!rc)
+                rc = state_batch_hold(r->batch, p->database, p->id, STR(""), &tombstone, e);
+        if (!rc && p->kind == PENDING_OLD_ID)
+                rc = state_batch_settle(r->batch, &owed, e);
+        if (p->kind != PENDING_OLD_ID)
+                r->counts->deleted++;
+        return rc;
+}
+
+static int settle_reject(
+        struct run *r, const struct pending *p, const struct bulk_outcome *o, struct err *e)
+{
+        struct state_reject reject = {
+                .rev = o->rev, .first = p->first, .attempts = p->attempts, .run = r->number};
+
+        if (o->result == BULK_REFUSED || o->result == BULK_CONFLICT)
+                return err_set(e, ERR_CONFIG,
+                        "control database %s: the reject %.*s cannot be written: %s", r->control,
+                        STR_ARG(p->id), o->reason);
+        if (p->kind == PENDING_UNREJECT)
+                return state_batch_reject(r->batch, p->id, NULL, e);
+        return state_batch_reject(r->batch, p->id, &reject, e);
+}
+
+static int keep_acked(struct run *r, struct pending *p, struct err *e)
+{
+        p->acked = true;
+        if (r->acked_count == r->acked_room) {
+                size_t room = r->acked_room ? 2 * r->acked_room : RUN_APPLY_CHANGES;
+                struct pending **acked = reallocarray(r->acked, room, sizeof(struct pending *));
+                if (!acked)
+                        return err_nomem(e, "acknowledged records");
+                r->acked = acked;
+                r->acked_room = room;
+        }
+        r->acked[r->acked_count++] = p;
+        return 0;
+}
+
+void settle_outcome(void *ctx, const struct bulk_outcome *o)
+{
+        static int (*const handlers[])(
+                struct run *, const struct pending *, const struct bulk_outcome *, struct err *) = {
+                [PENDING_RECORD] = settle_record,
+                [PENDING_DELETE] = settle_deletion,
+                [PENDING_OLD_ID] = settle_deletion,
+                [PENDING_ORPHAN] = settle_deletion,
+                [PENDING_REJECT] = settle_reject,
+                [PENDING_UNREJECT] = settle_reject,
+        };
+        struct run *r = ctx;
+        struct pending *p = o->cookie;
+        struct err e;
+        int rc;
+
+        if (o->result == BULK_ABANDONED) { /* the writer has failed: nobody need wait for it */
+                pending_remove(r->pending, p);
+                rc = bulk_failed(r->bulk, &e);
+                if (rc)
+                        run_fail(r, rc, &e);
+                return;
+        }
+        rc = handlers[p->kind](r, p, o, &e);
+
+        if (!rc)
+                rc = keep_acked(r, p, &e);
+        if (!rc && (state_batch_count(r->batch) >= RUN_APPLY_CHANGES ||
+                           state_batch_bytes(r->batch) >= RUN_APPLY_BYTES))
+                rc = settle_apply(r, &e);
+        if (rc)
+                run_fail(r, rc, &e);
+        if (r->bulk)
+                atomic_store_explicit(&r->progress->in_flight, bulk_stats(r->bulk)->in_flight,
+                        memory_order_relaxed);
+        atomic_store_explicit(&r->progress->written,
+                r->counts->created + r->counts->updated + r->counts->moved, memory_order_relaxed);
+}
+
+int settle_apply(struct run *r, struct err *e)
+{
+        int rc = state_apply(r->state, r->batch, e);
+
+        if (rc)
+                return rc;
+        for (size_t i = 0; i < r->acked_count; i++)
+                pending_remove(r->pending, r->acked[i]);
+        r->acked_count = 0;
+        return 0;
+}
+
+int settle_all(struct run *r, bool finish, struct err *e)
+{
+        if (r->options.dry_run)
+                return 0;
+        int rc = bulk_drain(r->bulk, finish, e);
+        struct err apply_err;
+        int applied = settle_apply(r, &apply_err);
+
+        if (!rc && r->failed) {
+                *e = r->why;
+                rc = r->failed;
+        }
+        if (!rc && applied) {
+                *e = apply_err;
+                rc = applied;
+        }
+        return rc;
+}

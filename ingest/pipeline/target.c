@@ -1,0 +1,153 @@
+/* Targets are few (one, or one for each value of a template): a list, with the last one first. */
+#include "ingest/pipeline/run_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define TARGETS_MAX 10000 /* databases of one mapper */
+
+struct target *target_find(struct target_set *set, struct str database)
+{
+        if (set->last && str_is(database, set->last->name))
+                return set->last;
+        for (size_t i = 0; i < set->count; i++) {
+                if (str_is(database, set->items[i]->name)) {
+                        set->last = set->items[i];
+                        return set->last;
+                }
+        }
+        return NULL;
+}
+
+static struct target *target_free(struct target *t)
+{
+        if (t) {
+                couch_database_deinit(&t->at_start);
+                free(t->name);
+                free(t);
+        }
+        return NULL;
+}
+
+DEFINE_CLEANUP(struct target *, target_free);
+
+int target_add(struct run *r, const char *name, struct target **out, struct err *e)
+{
+        struct target_set *set = &r->targets;
+        cleanup_(target_freep) struct target *t = NULL;
+        struct target *known = target_find(set, str_of(name));
+
+        if (known) {
+                *out = known;
+                return 0;
+        }
+        if (set->count == TARGETS_MAX)
+                return err_set(e, ERR_CONFIG,
+                        "target.database: more than %d databases; the last one is %s", TARGETS_MAX,
+                        name);
+        t = calloc(1, sizeof(*t));
+        struct target **items = t ? reallocarray(set->items, set->count + 1, sizeof(*items)) : NULL;
+        if (!items)
+                return err_nomem(e, "target database");
+        set->items = items;
+        t->stored_number = -1;
+        t->name = str_dup(str_of(name));
+        if (!t->name)
+                return err_nomem(e, "target database");
+        int rc = state_database(r->state, str_of(name), &t->number, e);
+        if (rc)
+                return rc;
+        *out = t;
+        set->items[set->count++] = TAKE(t);
+        return 0;
+}
+
+/* Session and facts of the checkpoint that the target holds. */
+static void read_checkpoint(struct target *t, const cJSON *local)
+{
+        const char *session = cJSON_GetStringValue(cJSON_GetObjectItem(local, "session"));
+        const char *instance =
+                cJSON_GetStringValue(cJSON_GetObjectItem(local, "instance_start_time"));
+        const char *seq = cJSON_GetStringValue(cJSON_GetObjectItem(local, "update_seq"));
+
+        snprintf(t->session, sizeof(t->session), "%s", session ? session : "");
+        snprintf(t->stored_instance, sizeof(t->stored_instance), "%s", instance ? instance : "");
+        t->stored_number = seq ? strtoll(seq, NULL, 10) : -1;
+}
+
+int target_open(struct run *r, struct target *t, bool make, struct err *e)
+{
+        char name[96];
+        cJSON *local = NULL;
+        int rc;
+
+        if (make && !r->options.dry_run) {
+                rc = couch_database_ensure(r->couch, t->name, NULL, e);
+                if (rc)
+                        return rc;
+        }
+        couch_database_deinit(&t->at_start);
+        rc = couch_database(r->couch, t->name, &t->at_start, e);
+        if (rc)
+                return rc;
+        rc = couch_local_get(r->couch, t->name, checkpoint_name(r, name), &local, e);
+        if (rc < 0)
+                return rc;
+        t->session[0] = '\0';
+        t->stored_number = -1;
+        if (rc == 0)
+                read_checkpoint(t, local);
+        cJSON_Delete(local);
+        return 0;
+}
+
+struct adoption {
+        struct run *r;
+        struct target *t;
+        struct buf scratch;
+        uint64_t count;
+};
+
+static int adopt_document(void *ctx, const struct scan_doc *doc, struct err *e)
+{
+        struct adoption *a = ctx;
+        struct run *r = a->r;
+        struct state_holder holder = {.rev = doc->rev};
+        int rc = digest_document(doc->json, r->spec->filter, &a->scratch, NULL, &holder.digest, e);
+
+        if (rc)
+                return err_wrap(e, rc, "document %.*s", STR_ARG(doc->id));
+        rc = state_batch_hold(r->batch, a->t->number, doc->id, STR(""), &holder, e);
+        if (rc)
+                return rc;
+        a->count++;
+        if (state_batch_count(r->batch) < RUN_APPLY_CHANGES)
+                return 0;
+        return state_apply(r->state, r->batch, e);
+}
+
+int target_adopt(struct run *r, struct target *t, struct err *e)
+{
+        struct adoption a = {.r = r, .t = t};
+
+        buf_init(&a.scratch, MAPPER_MAX_DOCUMENT);
+        int rc = scan_prefix(r->couch, t->name, r->spec->id_prefix, true, adopt_document, &a, e);
+        buf_deinit(&a.scratch);
+        if (!rc)
+                rc = state_apply(r->state, r->batch, e);
+        if (rc)
+                return err_wrap(e, rc, "reading the documents %.*s* of database %s",
+                        STR_ARG(r->spec->id_prefix), t->name);
+        if (a.count > 0)
+                log_info(r->log, "found %llu documents %.*s* in database %s",
+                        (unsigned long long)a.count, STR_ARG(r->spec->id_prefix), t->name);
+        return 0;
+}
+
+void target_set_deinit(struct target_set *set)
+{
+        for (size_t i = 0; i < set->count; i++)
+                target_free(set->items[i]);
+        free(set->items);
+        *set = (struct target_set){0};
+}
