@@ -1,4 +1,7 @@
-int main(void)
+/* erp2couch: see cli.h for the command line and ARCHITECTURE.md for the way through the code. */
+#include "cmd/cli.h"
+
+int main(int argc, char **argv)
 {
-        return 0;
+        return cli_main(argc, argv);
 }
