@@ -109,7 +109,7 @@ static void long_messages_are_cut_and_context_stays(void **state)
         (void)state;
         for (size_t u = 0; u < COUNT(units); u++)
                 for (size_t f = 0; f < COUNT(formats); f++)
-                        for (size_t n = 600; n < 4200; n += n > 4040 ? 1 : 11) {
+                        for (size_t n = 600; n<4200; n += n> 4040 ? 1 : 11) {
                                 size_t len = 0, unit = strlen(units[u]);
                                 for (; len + unit <= n; len += unit)
                                         memcpy(message + len, units[u], unit);
