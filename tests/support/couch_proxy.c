@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "tests/support/fake_http.h"
 
@@ -19,6 +20,13 @@ struct couch_proxy {
         char url[64];
         pthread_mutex_t lock;
         int seen[RULES_MAX]; /* requests that matched each rule */
+        struct cookie *cookies;
+};
+
+/* Header lines of a reply that set one: they live until the end. */
+struct cookie {
+        struct cookie *next;
+        char headers[1024];
 };
 
 struct bytes {
@@ -49,10 +57,31 @@ static void pass_header(struct curl_slist **list, const struct fake_request *r, 
         *list = curl_slist_append(*list, line);
 }
 
+static size_t keep_cookie(char *line, size_t size, size_t n, void *ctx)
+{
+        if (n > 11 && strncasecmp(line, "Set-Cookie:", 11) == 0)
+                snprintf(ctx, sizeof(((struct cookie *)NULL)->headers),
+                        "Content-Type: application/json\r\n%.*s", (int)n, line);
+        return size * n;
+}
+
+static struct cookie *new_cookie(struct couch_proxy *p)
+{
+        struct cookie *c = calloc(1, sizeof(*c));
+
+        snprintf(c->headers, sizeof(c->headers), "Content-Type: application/json\r\n");
+        pthread_mutex_lock(&p->lock);
+        c->next = p->cookies;
+        p->cookies = c;
+        pthread_mutex_unlock(&p->lock);
+        return c;
+}
+
 static void pass_on(struct couch_proxy *p, const struct fake_request *r, struct fake_reply *reply)
 {
         struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
         struct bytes body = {NULL, 0};
+        struct cookie *cookie = new_cookie(p);
         CURL *easy = curl_easy_init();
         char url[2048];
         long status = 0;
@@ -68,6 +97,8 @@ static void pass_on(struct couch_proxy *p, const struct fake_request *r, struct 
         curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
         curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, keep);
         curl_easy_setopt(easy, CURLOPT_WRITEDATA, &body);
+        curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, keep_cookie);
+        curl_easy_setopt(easy, CURLOPT_HEADERDATA, cookie->headers);
         if (r->body_len) {
                 curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body_len);
                 curl_easy_setopt(easy, CURLOPT_POSTFIELDS, r->body);
@@ -76,7 +107,7 @@ static void pass_on(struct couch_proxy *p, const struct fake_request *r, struct 
                 abort();
         curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
         reply->status = (int)status;
-        reply->headers = "Content-Type: application/json\r\n";
+        reply->headers = cookie->headers;
         reply->body = body.data;
         reply->body_len = body.len;
         reply->owned = body.data != NULL;
@@ -151,6 +182,11 @@ struct couch_proxy *couch_proxy_start(
 void couch_proxy_stop(struct couch_proxy *p)
 {
         fake_http_stop(p->server);
+        while (p->cookies) {
+                struct cookie *next = p->cookies->next;
+                free(p->cookies);
+                p->cookies = next;
+        }
         pthread_mutex_destroy(&p->lock);
         free(p);
 }
