@@ -29,7 +29,7 @@ static enum array_item take_quoted(struct array_walk *w, struct buf *scratch, st
         const char *start = w->p;
         bool escaped = false;
 
-        buf_clear(scratch);
+        scratch->len = 0; /* an error stays: it is asked for at the end */
         for (; w->p < w->end && *w->p != '"'; w->p++) {
                 if (*w->p != '\\')
                         continue;

@@ -21,7 +21,7 @@ struct array_walk {
 bool array_open(struct array_walk *w, struct str text, char delimiter);
 
 /** array_next() - the next element
- * @scratch: cleared and used where the element holds escapes
+ * @scratch: emptied (an error stays) and used where the element holds escapes
  * @out: the text of ARRAY_TEXT, unescaped; of ARRAY_NESTED, with its braces
  * Return: ARRAY_END behind the last one; ARRAY_BAD where the text is not an array. */
 enum array_item array_next(struct array_walk *w, struct buf *scratch, struct str *out);

@@ -84,7 +84,7 @@ static int refer_to_column(struct compiler *c, const struct scope *scope, const 
         *value = (struct plan){.path = p->path, .owner = p->owner ? p->owner : p->spec};
         int rc = compile_locate(c, scope, value, &part->path, record, &value->locate, e);
         if (rc)
-                return err_wrap(e, rc, "${%s}", part->path.text);
+                return rc;
         if (value->locate.kind == COL_ARRAY && value->locate.step_count == 0)
                 return reference_error(c, p, part, e, "an array has no text; name an element, [0]");
         value->column = part->path.text;

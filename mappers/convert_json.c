@@ -37,7 +37,7 @@ static int put_json_string(struct render *r, const struct chain *c, struct str t
 {
         struct err e;
 
-        buf_clear(&r->string);
+        render_reuse(&r->string);
         int rc = json_unquote(text, &r->string, &e);
         if (rc)
                 return reject_value(r, text, "%s", e.text);

@@ -105,7 +105,7 @@ static int put_double(struct render *r, struct str text)
 {
         enum json_number why;
 
-        buf_clear(&r->number_text);
+        render_reuse(&r->number_text);
         buf_put_str(&r->number_text, text);
         if (is_integer(text))
                 buf_put(&r->number_text, ".0", 2);
@@ -154,7 +154,7 @@ int convert_to_integer(struct render *r, const struct chain *c, struct str text)
 
         if (rc)
                 return rc;
-        buf_clear(&r->number_text);
+        render_reuse(&r->number_text);
         if (!decimal_put(&d, 0, c->rounding, &r->number_text))
                 return reject_value(
                         r, text, "is not a whole number: write type: decimal to keep its digits");
@@ -189,7 +189,7 @@ int convert_to_number(struct render *r, const struct chain *c, struct str text)
 
         if (rc)
                 return rc;
-        buf_clear(&r->number_text);
+        render_reuse(&r->number_text);
         if (!decimal_put(&d, DECIMAL_AS_IS, ROUND_NONE, &r->number_text))
                 return reject_lost(r, c, text);
         return put_number(r, text);
@@ -198,7 +198,7 @@ int convert_to_number(struct render *r, const struct chain *c, struct str text)
 static int put_minor(
         struct render *r, const struct chain *c, struct str text, const struct decimal *d)
 {
-        buf_clear(&r->number_text);
+        render_reuse(&r->number_text);
         if (!decimal_minor(d, c->scale, c->rounding, &r->number_text))
                 return reject_lost(r, c, text);
         if (!decimal_is_safe_integer(buf_str(&r->number_text)))
@@ -217,7 +217,7 @@ int convert_to_decimal(struct render *r, const struct chain *c, struct str text)
         if (c->as == AS_MINOR)
                 return put_minor(r, c, text, &d);
         if (c->as == AS_NUMBER) {
-                buf_clear(&r->number_text);
+                render_reuse(&r->number_text);
                 if (!decimal_put(&d, c->scale, c->rounding, &r->number_text))
                         return reject_lost(r, c, text);
                 return put_number(r, text);

@@ -83,7 +83,7 @@ int convert_bytes(struct render *r, const struct chain *c, struct str text)
         if (text.len < 2 || memcmp(text.ptr, "\\x", 2) != 0 || hex.len % 2)
                 return reject_value(r, text, "is not binary data in hexadecimal");
         size_t bytes = hex.len / 2;
-        buf_clear(&r->string);
+        render_reuse(&r->string);
         char *decoded = buf_room(&r->string, bytes);
         char *to = buf_room(r->out, 2 + (bytes + 2) / 3 * 4);
         if (!decoded || !to)

@@ -46,7 +46,7 @@ static void shift_point(struct decimal *d, int64_t exponent, struct buf *expande
 {
         int64_t whole = (int64_t)d->whole.len + exponent;
 
-        buf_clear(expanded);
+        expanded->len = 0; /* an error stays: it is asked for at the end */
         for (int64_t i = whole; i < 0; i++)
                 buf_putc(expanded, '0');
         buf_put_str(expanded, d->whole);

@@ -20,8 +20,8 @@ struct decimal {
 #define DECIMAL_MAX_EXPONENT 400
 
 /** decimal_parse() - the whole of @text: -?[0-9]+(.[0-9]+)?([eE][+-]?[0-9]+)?
- * @expanded: cleared, and used where there is an exponent; must live as long as @out
- * Return: false where @text is anything else, or the exponent beyond DECIMAL_MAX_EXPONENT. */
+ * @expanded: emptied (an error stays), and used where there is an exponent; must live as long as
+ * @out Return: false where @text is anything else, or the exponent beyond DECIMAL_MAX_EXPONENT. */
 bool decimal_parse(struct str text, struct buf *expanded, struct decimal *out);
 
 #define DECIMAL_AS_IS (-1) /* the scale of the text itself */

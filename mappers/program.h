@@ -248,6 +248,20 @@ int locate_get(struct render *r, const struct locate *l, struct datum *out);
 int text_put(struct render *r, const struct text_plan *t, struct buf *out,
         const struct part **null_part);
 
+/* Empties a scratch buffer, but keeps its error: buffers are asked for theirs at the end of the
+ * record, and what was lost in between must not be forgotten. */
+static inline void render_reuse(struct buf *b)
+{
+        b->len = 0;
+}
+
+/** render_clear() - empties all buffers and forgets their errors: before each record */
+void render_clear(struct render *r);
+
+/** render_check() - whether no append to any buffer failed since then
+ * Return: 0; -ERR_REJECT one reached its maximum; -ERR_NOMEM. */
+int render_check(struct render *r, struct err *e) __attribute__((warn_unused_result));
+
 /** render_ops() - runs @ops. Return: 0 or MAPPER_REJECT. */
 int render_ops(struct render *r, const struct op *ops, size_t count);
 

@@ -6,7 +6,7 @@
 
 #define DATABASE_MAX_BYTES 238 /* as DATABASE_NAME_RULE says */
 
-static int check_buffers(struct render *r, struct err *e)
+int render_check(struct render *r, struct err *e)
 {
         struct buf *const all[RENDER_BUF_COUNT] = RENDER_BUFS(r);
         int rc = 0;
@@ -16,17 +16,22 @@ static int check_buffers(struct render *r, struct err *e)
         return rc;
 }
 
-static void begin(struct render *r, const struct record *record)
+void render_clear(struct render *r)
 {
         struct buf *const all[RENDER_BUF_COUNT] = RENDER_BUFS(r);
 
+        for (size_t i = 0; i < RENDER_BUF_COUNT; i++)
+                buf_clear(all[i]);
+}
+
+static void begin(struct render *r, const struct record *record)
+{
         r->record = record;
         r->row = record->row;
         r->element = (struct str){NULL, 0};
         r->out = &r->body;
         r->depth = 0;
-        for (size_t i = 0; i < RENDER_BUF_COUNT; i++)
-                buf_clear(all[i]);
+        render_clear(r);
 }
 
 static int render_body(struct mapper_program *p, struct render *r)
@@ -55,7 +60,7 @@ static int render_text(
         const struct part *null_part;
 
         r->plan = plan;
-        buf_clear(out);
+        render_reuse(out);
         int rc = text_put(r, t, out, &null_part);
         if (rc == PUT_NULL)
                 return reject(r, "${%.*s} is null: every record needs its value here",
@@ -167,7 +172,7 @@ int mapper_render(struct mapper_program *p, const struct record *record, struct 
         int rc = render_all(p, r, &done);
         bool excluded = r->spans.len > 0 && !rc && !r->body.error;
         struct str members = excluded ? significant_body(r) : buf_str(&r->body);
-        int failed = check_buffers(r, e);
+        int failed = render_check(r, e);
         if (failed == -ERR_REJECT) {
                 r->plan = &p->document_plan;
                 buf_clear(&r->reject_field);

@@ -95,7 +95,7 @@ int op_text(struct render *r, const struct op *op)
         const struct part *null_part;
 
         r->plan = op->plan;
-        buf_clear(&r->text);
+        render_reuse(&r->text);
         int rc = text_put(r, &op->plan->text, &r->text, &null_part);
         if (rc == PUT_NULL)
                 return render_null(r, op);

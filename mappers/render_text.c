@@ -45,7 +45,7 @@ static int put_column(struct render *r, const struct part *part, struct buf *out
         int rc = locate_get(r, &part->value->locate, &d);
         if (rc || !d.text.ptr)
                 return rc ? rc : PUT_NULL;
-        buf_clear(&r->part);
+        render_reuse(&r->part);
         r->out = &r->part;
         rc = chain_put(r, &part->value->chain, d.kind, d.text);
         r->out = before;

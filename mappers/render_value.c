@@ -88,7 +88,7 @@ static bool key_is(struct render *r, struct str key, struct str name)
 {
         if (!memchr(key.ptr, '\\', key.len))
                 return str_eq(key, name);
-        buf_clear(&r->string);
+        render_reuse(&r->string);
         if (!json_copy_string(key.ptr, key.ptr + key.len, JSON_STRING_CANONICAL, &r->string, NULL))
                 return false;
         return str_eq(buf_str(&r->string), name);

@@ -14,10 +14,11 @@
 
 #include "ingest/record/json_scan.h"
 
-#define KEYS_INLINE   64                   /* keys of all open objects before memory is allocated */
-#define KEYS_PAIRWISE 16                   /* keys of one object that are compared each with each */
-#define DEPTH_FOREIGN (2 * JSON_MAX_DEPTH) /* of documents that CouchDB gives back */
-#define SHOWN_BYTES   40                   /* of a refused number in an error */
+#define KEYS_INLINE    64                /* keys of all open objects before memory is allocated */
+#define KEYS_MAX_BYTES ((size_t)1 << 30) /* of entries: an input below 1 GiB holds fewer keys */
+#define KEYS_PAIRWISE  16                /* keys of one object that are compared each with each */
+#define DEPTH_FOREIGN  (2 * JSON_MAX_DEPTH) /* of documents that CouchDB gives back */
+#define SHOWN_BYTES    40                   /* of a refused number in an error */
 
 struct key_seen {
         uint64_t hash;
@@ -32,8 +33,9 @@ struct canon {
         size_t depth, max_depth;
         char closers[DEPTH_FOREIGN]; /* of the open containers */
         size_t first_key[DEPTH_FOREIGN];
-        struct key_seen *keys; /* few, or heap */
+        struct key_seen *keys; /* in few or many */
         size_t key_count, key_room;
+        struct buf many;
         struct key_seen few[KEYS_INLINE];
 };
 
@@ -94,18 +96,18 @@ static int check_keys(struct canon *c, struct key_seen *keys, size_t count)
         return 0;
 }
 
+/* Moves the keys from @few to the heap, or to more of it. */
 static int grow_keys(struct canon *c)
 {
-        size_t room = c->key_room * 2;
-        struct key_seen *keys =
-                reallocarray(c->keys == c->few ? NULL : c->keys, room, sizeof(*keys));
+        size_t bytes = c->key_room * sizeof(*c->keys);
 
-        if (!keys)
-                return err_nomem(c->e, "JSON keys");
+        c->many.len = c->keys == c->few ? 0 : bytes;
         if (c->keys == c->few)
-                memcpy(keys, c->few, sizeof(c->few));
-        c->keys = keys;
-        c->key_room = room;
+                buf_put(&c->many, c->few, bytes);
+        if (!buf_room(&c->many, bytes))
+                return buf_check(&c->many, "keys of JSON", c->e);
+        c->keys = (struct key_seen *)c->many.data;
+        c->key_room *= 2;
         return 0;
 }
 
@@ -331,8 +333,8 @@ int json_canonical(struct str in, enum json_numbers numbers, struct buf *out, st
         c.keys = c.few;
         c.key_count = 0;
         c.key_room = KEYS_INLINE;
+        buf_init(&c.many, KEYS_MAX_BYTES);
         int rc = canon_run(&c);
-        if (c.keys != c.few)
-                free(c.keys);
+        buf_deinit(&c.many);
         return rc;
 }

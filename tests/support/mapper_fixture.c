@@ -94,7 +94,8 @@ int fixture_open(struct fixture *f, const char *fields, struct err *e)
         cleanup_buf_ struct buf yaml = {.max = MAX_YAML};
 
         fixture_yaml(&yaml, "", "db", "t:${row.id}", fields);
-        return fixture_load(f, buf_cstr(&yaml), e);
+        const char *text = buf_cstr(&yaml);
+        return text ? fixture_load(f, text, e) : buf_check(&yaml, "a mapper", e);
 }
 
 void fixture_close(struct fixture *f)
