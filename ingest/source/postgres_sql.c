@@ -67,6 +67,8 @@ int pg_sql_table(struct buf *sql, const char *name, struct err *e)
                         return 0;
                 buf_putc(sql, *p++);
         }
+        if (part.error == -ERR_NOMEM)
+                return err_nomem(e, "a table's name");
         return err_set(e, ERR_CONFIG,
                 "\"%s\" is not the name of a table: give NAME or SCHEMA.NAME, and a name with a "
                 "dot "
