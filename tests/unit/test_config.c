@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "ingest/pipeline/config.h"
+#include "tests/support/alloc_fail.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -617,6 +618,28 @@ static void a_hundred_mappers_load(void **state)
         assert_int_equal(c->mapper_count, 100);
 }
 
+/* Each allocation of ours fails once: the error says so, nothing leaks. */
+static void running_out_of_memory_is_an_error(void **state)
+{
+        (void)state;
+        write_file("mappers/a.yaml", MAPPER("a", "d", "a:${x}"));
+        write_file("mappers/b.yaml", MAPPER("b", "d", "b:${x}"));
+        write_file("erp2couch.yaml", MINIMAL);
+        ALLOC_FAIL_EACH(i)
+        {
+                cleanup_(config_freep) struct config *c = NULL;
+                struct err e = {0};
+                alloc_fail_at(i);
+                int rc = config_load("erp2couch.yaml", &c, &e);
+                if (rc && rc != -ERR_NOMEM)
+                        fail_msg("allocation %ld: %s", i, e.text);
+                assert_true((rc == 0) == (c != NULL));
+                if (rc)
+                        assert_non_null(strstr(e.text, "out of memory"));
+        }
+        remove_mappers();
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -634,6 +657,7 @@ int main(void)
                 cmocka_unit_test(a_mapper_fits_the_configuration),
                 cmocka_unit_test(a_cursor_with_children_is_fine_with_full_reads),
                 cmocka_unit_test(a_hundred_mappers_load),
+                cmocka_unit_test(running_out_of_memory_is_an_error),
         };
         return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

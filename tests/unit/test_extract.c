@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "ingest/source/source.h"
+#include "tests/support/alloc_fail.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -319,6 +320,30 @@ static void the_registry_names_each_connector_once(void **state)
         }
 }
 
+/* Each allocation of ours fails once: the error says so, nothing leaks. */
+static void running_out_of_memory_is_an_error(void **state)
+{
+        static const char text[] =
+                "query: q\nkey: [a, b]\nchildren: {l: {table: t, key: k, parent: "
+                "[a, b]}}\ndeletes: {keep: [x, y]}\n";
+        cleanup_(ydoc_freep) struct ydoc *d = NULL;
+        struct source_config source = {.ops = &source_postgres};
+
+        (void)state;
+        assert_int_equal(ydoc_parse(str_of(text), "m.yaml", YDOC_EXPAND_MAPPER, &d, NULL), 0);
+        ALLOC_FAIL_EACH(i)
+        {
+                alloc_fail_at(i);
+                cleanup_(arena_freep) struct arena *arena = arena_new(1 << 20);
+                struct extract *x = NULL;
+                struct err e = {0};
+                int rc = arena ? extract_decode(&source, d, d->root, arena, &x, &e) : -ERR_NOMEM;
+                if (rc && rc != -ERR_NOMEM)
+                        fail_msg("allocation %ld: %s", i, e.text);
+                assert_true((rc == 0) == (x != NULL));
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -333,6 +358,7 @@ int main(void)
                 cmocka_unit_test(wrong_sources_are_refused),
                 cmocka_unit_test(a_wrong_dsn_does_not_show_its_password),
                 cmocka_unit_test(the_registry_names_each_connector_once),
+                cmocka_unit_test(running_out_of_memory_is_an_error),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "ingest/base/options.h"
+#include "tests/support/alloc_fail.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -311,6 +312,32 @@ static void a_variable_resolves_to_any_type(void **state)
         unload(&l);
 }
 
+/* Each allocation of ours fails once: the error says so, and an arena that is full is named. */
+static void running_out_of_memory_is_an_error(void **state)
+{
+        cleanup_(ydoc_freep) struct ydoc *d = NULL;
+        struct outer target = {0};
+        struct err e = {0};
+
+        (void)state;
+        assert_int_equal(ydoc_parse(STR("name: x\nlist: [a, b]\ninner: {label: y}\n"), "f.yaml",
+                                 YDOC_EXPAND_NONE, &d, NULL),
+                0);
+        ALLOC_FAIL_EACH(i)
+        {
+                alloc_fail_at(i);
+                cleanup_(arena_freep) struct arena *arena = arena_new(1 << 16);
+                struct option_context cx = {d, arena, NULL};
+                int rc = arena ? options_decode(&cx, &outer_table, d->root, &target, &e)
+                               : -ERR_NOMEM;
+                assert_true(rc == 0 || rc == -ERR_NOMEM);
+        }
+        cleanup_(arena_freep) struct arena *small = arena_new(64);
+        struct option_context cx = {d, small, NULL};
+        assert_int_equal(options_decode(&cx, &outer_table, d->root, &target, &e), -ERR_CONFIG);
+        assert_string_equal(e.text, "f.yaml is larger than this program reads");
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -320,6 +347,7 @@ int main(void)
                 cmocka_unit_test(what_is_wrong_is_named_with_its_place),
                 cmocka_unit_test(secrets_are_never_shown),
                 cmocka_unit_test(a_variable_resolves_to_any_type),
+                cmocka_unit_test(running_out_of_memory_is_an_error),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

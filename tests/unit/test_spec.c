@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "mappers/spec.h"
+#include "tests/support/alloc_fail.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -651,6 +652,23 @@ static void files_are_loaded(void **state)
         assert_non_null(strstr(e.text, ":2:9: no x"));
 }
 
+/* Each allocation of ours fails once: the error says so, nothing leaks. */
+static void running_out_of_memory_is_an_error(void **state)
+{
+        (void)state;
+        ALLOC_FAIL_EACH(i)
+        {
+                cleanup_(mapper_spec_freep) struct mapper_spec *m = NULL;
+                struct err e = {0};
+                alloc_fail_at(i);
+                int rc = mapper_spec_parse(str_of(whole), "m.yaml", &m, &e);
+                assert_true(rc == 0 || rc == -ERR_NOMEM);
+                assert_true((rc == 0) == (m != NULL));
+                if (rc)
+                        assert_non_null(strstr(e.text, "out of memory"));
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -672,6 +690,7 @@ int main(void)
                 cmocka_unit_test(schedules_are_checked_in_shape),
                 cmocka_unit_test(tests_are_checked_in_shape),
                 cmocka_unit_test(files_are_loaded),
+                cmocka_unit_test(running_out_of_memory_is_an_error),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

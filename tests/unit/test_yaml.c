@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "ingest/base/yaml.h"
+#include "tests/support/alloc_fail.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -513,6 +514,26 @@ static void paths_are_relative_to_the_file(void **state)
         }
 }
 
+/* Each allocation of ours fails once: the error says so, nothing leaks. */
+static void running_out_of_memory_is_an_error(void **state)
+{
+        static const char text[] = "a: [1, {b: &x 'c'}, *x]\nd: ${Y_NAME} ${Y_UNSET:-e}\n"
+                                   "f: ${file:/proc/self/comm}\ng: {h: 1, i: 2}\n";
+        (void)state;
+        set_variables();
+        ALLOC_FAIL_EACH(i)
+        {
+                cleanup_(ydoc_freep) struct ydoc *d = NULL;
+                struct err e = {0};
+                alloc_fail_at(i);
+                int rc = ydoc_parse(str_of(text), "f.yaml", YDOC_EXPAND_CONFIG, &d, &e);
+                assert_true(rc == 0 || rc == -ERR_NOMEM);
+                assert_true((rc == 0) == (d != NULL));
+                if (rc)
+                        assert_non_null(strstr(e.text, "out of memory"));
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -533,6 +554,7 @@ int main(void)
                 cmocka_unit_test(expanded_text_is_never_shown),
                 cmocka_unit_test(numbers_that_json_cannot_write_are_found),
                 cmocka_unit_test(paths_are_relative_to_the_file),
+                cmocka_unit_test(running_out_of_memory_is_an_error),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
