@@ -5,7 +5,7 @@
  *   postgres_read.c      a read: connections, snapshot, COPY, records
  *   postgres_describe.c  a table or query and its columns
  *   postgres_shape.c     shapes, and the statements that read them
- *   postgres_conn.c      one connection on the loop
+ *   postgres_conn.c      one connection on the loop; postgres_connect.c: how it comes about
  *   postgres_types.c postgres_copy.c postgres_sql.c postgres_dsn.c postgres_error.c
  */
 #pragma once

@@ -202,7 +202,8 @@ static void on_rows(void *ctx)
         s->waiting = false;
         if (r->phase == READ_ROWS)
                 read_rows(r);
-        if (!s->waiting && r->phase == READ_ROWS)
+        /* With several streams it may be another one's turn, and this one would wake us in vain. */
+        if (!s->waiting && r->phase == READ_ROWS && r->count > 1)
                 pg_conn_copy_rest(s->conn);
 }
 

@@ -53,7 +53,8 @@ static const struct open_case open_cases[] = {
         {"the second of two hosts",
                 "postgresql://postgres:secret@127.0.0.1:1,127.0.0.1:%d/postgres", "", 0},
         {"a session's settings",
-                "postgresql://postgres:secret@127.0.0.1:%d/postgres?options=-c%%20search_path%%3Dshop",
+                "postgresql://postgres:secret@127.0.0.1:%d/"
+                "postgres?options=-c%%20search_path%%3Dshop",
                 "application_name: a test, statement_timeout: 1m", 0},
 };
 
