@@ -425,23 +425,26 @@ static void every_changed_byte_is_survived(void **state)
 
 static void hostile_fields_are_refused(void **state)
 {
+        /* In the second copy of a file of version 2 with four changes: the header takes 44 bytes,
+         * the times 32, their types 4. */
         static const struct {
-                size_t at; /* in a file of version 2 with four changes */
+                size_t at, width;
                 uint32_t value;
                 const char *text;
-        } second = {0},
-          cases[] = {
-                  {32, 0xFFFFFFFF, "larger than any honest one"}, /* timecnt */
-                  {36, 0, "larger than any honest one"},          /* typecnt */
-                  {36, 257, "larger than any honest one"},
-                  {40, 0xFFFFFFFF, "cut off"}, /* charcnt */
-                  {28, 0xFFFFFFFF, "cut off"}, /* leapcnt */
-                  {24, 0xFFFFFFFF, "cut off"}, /* isstdcnt */
-                  {20, 0xFFFFFFFF, "cut off"},
-                  {44, 0x7FFFFFFF, "do not ascend"}, /* the first time (its upper half) */
-                  {80, 0x00000200,
-                          "type that is not there"}, /* after the indexes 1 0 1 0: see below */
-          };
+        } cases[] = {
+                {20, 4, 0xFFFFFFFF, "cut off"},                    /* isutcnt */
+                {24, 4, 0xFFFFFFFF, "cut off"},                    /* isstdcnt */
+                {28, 4, 0xFFFFFFFF, "cut off"},                    /* leapcnt */
+                {32, 4, 0xFFFFFFFF, "larger than any honest one"}, /* timecnt */
+                {36, 4, 0, "larger than any honest one"},          /* typecnt */
+                {36, 4, 257, "larger than any honest one"},
+                {40, 4, 0xFFFFFFFF, "cut off"},       /* charcnt */
+                {44, 4, 0x7FFFFFFF, "do not ascend"}, /* the upper half of the first time */
+                {44 + 32, 1, 2, "type that is not there"},
+                {44 + 36, 4, 0x7FFFFFFF, "larger than a day"}, /* an offset */
+                {44 + 36, 4, 0x80000000, "larger than a day"},
+        };
+        const size_t first_copy = 44 + 4 * 5 + 12 + 4;
         struct maker m;
         struct tz_table t;
         struct err e;
@@ -449,22 +452,20 @@ static void hostile_fields_are_refused(void **state)
         (void)state;
         for (size_t i = 0; i < COUNT(cases); i++) {
                 make_file(&m, '2', 4, "AAA-1");
-                size_t first_copy = 44 + 4 * 5 + 12 + 4;
-                size_t at = first_copy + cases[i].at;
-                if (cases[i].at == 80) {
-                        m.bytes[first_copy + 44 + 32] = 2;
-                } else {
-                        m.len = at;
-                        put32(&m, cases[i].value);
-                        struct maker whole;
-                        make_file(&whole, '2', 4, "AAA-1");
-                        memcpy(m.bytes + at + 4, whole.bytes + at + 4, whole.len - at - 4);
-                        m.len = whole.len;
-                }
+                unsigned char *field = m.bytes + first_copy + cases[i].at;
+                for (size_t k = 0; k < cases[i].width; k++)
+                        field[k] = (unsigned char)(cases[i].value >> 8 * (cases[i].width - 1 - k));
                 assert_int_equal(parse_bytes(m.bytes, m.len, &t, &e), -ERR_CONFIG);
                 if (!strstr(e.text, cases[i].text))
                         fail_msg("case %zu: %s", i, e.text);
         }
+        /* "right" zones count leap seconds: a correct file, but not in our time. */
+        make_file(&m, '2', 4, "AAA-1");
+        m.bytes[first_copy + 31] = 1;
+        memmove(m.bytes + first_copy + 44 + 52 + 12, m.bytes + first_copy + 44 + 52, 50);
+        m.len += 12;
+        assert_int_equal(parse_bytes(m.bytes, m.len, &t, &e), -ERR_CONFIG);
+        assert_non_null(strstr(e.text, "leap seconds"));
 }
 
 /* A folder of zones of our own. */
