@@ -55,7 +55,7 @@ static struct chunk *add_chunk(struct arena *a, size_t need)
 {
         size_t size = a->next_size > need ? a->next_size : need;
 
-        if (size > SIZE_MAX - sizeof(struct chunk))
+        if (size > PTRDIFF_MAX - sizeof(struct chunk))
                 return NULL;
         struct chunk *c = malloc(sizeof(*c) + size);
         if (!c)

@@ -21,7 +21,7 @@ char *buf_grow(struct buf *b, size_t n)
         if (cap > b->max)
                 cap = b->max;
         /* One byte more than counts: buf_cstr() puts its NUL there. */
-        char *data = cap < SIZE_MAX ? realloc(b->data, cap + 1) : NULL;
+        char *data = cap < PTRDIFF_MAX ? realloc(b->data, cap + 1) : NULL;
         if (!data) {
                 b->error = -ERR_NOMEM;
                 return NULL;

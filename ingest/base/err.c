@@ -26,6 +26,9 @@ static size_t utf8_floor(const char *text, size_t len)
 
 /* vsnprintf() that never leaves half a character. Return: the length. */
 static size_t format(char *out, size_t size, const char *fmt, va_list ap)
+        __attribute__((format(printf, 3, 0)));
+
+static size_t format(char *out, size_t size, const char *fmt, va_list ap)
 {
         int n = vsnprintf(out, size, fmt, ap);
 
