@@ -15,6 +15,7 @@ from setting import JSONB_AGG, Folder, couchimport_command, item_query
 REPLAYS = ((250, 8), (500, 8), (1000, 4))
 CHECKED_MAPPERS = 100
 SMALL_ROWS = 10_000  # the smallest size at which memory is looked at
+OVERWRITTEN_ROWS = 10_000  # couchimport --overwrite takes minutes for more
 STATE_ENTRIES, STATE_BATCH = 300_000, 1000
 
 
@@ -144,7 +145,7 @@ def first_load(setting):
     """A first load against a replay of the same bodies by a client that does nothing else."""
     need_couch(setting)
     rows = setting.options.load
-    bodies = setting.bodies()
+    bodies = setting.bodies(rows)
 
     def ours():
         folder = Folder.of_items(setting, rows)
@@ -180,7 +181,7 @@ def load_cpu(setting):
     rows = setting.options.load
     if setting.load_cpu_us is None:
         first_load(setting)
-    db, measured = couchimport(setting, setting.bodies())
+    db, measured = couchimport(setting, setting.bodies(rows))
     db.delete()
     theirs = measured.cpu * 1e6 / rows
     return [Result("load_cpu", f"first load of {rows:,} rows, CPU a document against couchimport",
@@ -209,14 +210,15 @@ def unchanged(setting):
 def changed(setting):
     """A run with one row in a hundred changed, against couchimport --overwrite of all."""
     need_couch(setting)
-    rows, part = setting.options.items, setting.options.load
+    rows, part = setting.options.items, min(setting.options.load, OVERWRITTEN_ROWS)
+    bodies = setting.bodies(part)
     folder = setting.loaded()
     touched = setting.database.value(
         "WITH u AS (UPDATE bench_items SET stock = stock + 1 WHERE id % 100 = 7 RETURNING 1)"
         " SELECT count(*) FROM u")
     ours = folder.run(updated=touched, unchanged=rows - touched)
-    db, _ = couchimport(setting, setting.bodies())
-    _, theirs = couchimport(setting, setting.bodies(), overwrite=True, db=db)
+    db, _ = couchimport(setting, bodies)
+    _, theirs = couchimport(setting, bodies, overwrite=True, db=db)
     db.delete()
     scaled = theirs.wall * rows / part
     return [Result("changed", f"run with 1 % of {rows:,} rows changed against couchimport"

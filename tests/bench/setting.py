@@ -219,11 +219,11 @@ class Setting:
         return measure([self.psql, "-X", "-q", "-d", self.database.dsn(),
                         "-c", f"copy ({query}) to stdout"])
 
-    def bodies(self):
-        """A file of the documents of the first load, one a line."""
-        path = self.folder / "bodies.json"
+    def bodies(self, rows):
+        """A file of the documents of the first `rows` items, one a line."""
+        path = self.folder / f"bodies-{rows}.json"
         if not path.exists():
-            folder = Folder.of_items(self, self.options.load)
+            folder = Folder.of_items(self, rows)
             with open(path, "wb") as output:
                 folder.erp2couch("preview", "item", output=output)
             folder.remove()
