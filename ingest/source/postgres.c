@@ -185,25 +185,38 @@ static int describe_target(struct pg_source *s, struct pg_target *t, struct err 
         return w.rc;
 }
 
-static int ready_connection(struct pg_source *s, struct err *e)
+static int connect_again(struct pg_source *s, struct err *e)
 {
-        if (s->conn && pg_conn_is_idle(s->conn))
-                return 0;
         if (s->conn)
                 s->conn = pg_conn_free(s->conn);
         int rc = pg_conn_new(s->options, s->loop, s->log, &s->conn, e);
         return rc ? rc : pg_conn_connect_wait(s->conn, e);
 }
 
-static int describe_all(struct pg_source *s, struct pg_target *targets, size_t count, struct err *e)
+/* A transaction on the source's own connection; on another one where that is gone. */
+static int begin(struct pg_source *s, struct err *e)
 {
         cleanup_buf_ struct buf sql;
+        bool reused = s->conn && pg_conn_is_idle(s->conn);
+        int rc = reused ? 0 : connect_again(s, e);
 
+        if (rc)
+                return rc;
         buf_init(&sql, PG_SQL_MAX_BYTES);
         pg_sql_begin(s, s->conn, NULL, &sql);
         if (!buf_cstr(&sql))
                 return buf_check(&sql, "statement", e);
-        int rc = pg_conn_exec_wait(s->conn, sql.data, e);
+        rc = pg_conn_exec_wait(s->conn, sql.data, e);
+        if (!rc || !reused || !pg_conn_is_broken(s->conn))
+                return rc;
+        rc = connect_again(s, e);
+        return rc ? rc : pg_conn_exec_wait(s->conn, sql.data, e);
+}
+
+static int describe_all(struct pg_source *s, struct pg_target *targets, size_t count, struct err *e)
+{
+        int rc = begin(s, e);
+
         for (size_t i = 0; !rc && i < count; i++)
                 rc = describe_target(s, &targets[i], e);
         if (!rc)
@@ -220,8 +233,6 @@ static int pg_describe_extract(struct source *source, const struct extract *x, s
 
         pg_reads_reap(s, false);
         int rc = pg_targets_new(x, arena, &targets, &count, e);
-        if (!rc)
-                rc = ready_connection(s, e);
         if (!rc)
                 rc = describe_all(s, targets, count, e);
         if (!rc)

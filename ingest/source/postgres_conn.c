@@ -353,6 +353,11 @@ bool pg_conn_is_idle(const struct pg_conn *c)
                PQtransactionStatus(c->pg) == PQTRANS_IDLE;
 }
 
+bool pg_conn_is_broken(const struct pg_conn *c)
+{
+        return c->state == PG_BROKEN;
+}
+
 const char *pg_conn_parameter(const struct pg_conn *c, const char *name)
 {
         const char *value = c->pg ? PQparameterStatus(c->pg, name) : NULL;

@@ -78,11 +78,13 @@ void pg_conn_stop(struct pg_conn *c, loop_fn fn, void *ctx);
 /** pg_conn_is_idle() - connected, no command under way, no transaction open */
 bool pg_conn_is_idle(const struct pg_conn *c);
 
+/** pg_conn_is_broken() - the last command failed because the connection was lost */
+bool pg_conn_is_broken(const struct pg_conn *c);
+
 /** pg_conn_parameter() - a setting that the server reports: "server_encoding"; "" if it does not */
 const char *pg_conn_parameter(const struct pg_conn *c, const char *name);
 
-/** pg_conn_exec_wait(), pg_conn_query_wait(), pg_conn_connect_wait() - the same, running the loop
- * @result: owned by the caller; may be NULL
+/** pg_conn_connect_wait(), pg_conn_exec_wait() - the same, running the loop
  * Return: as completed; -ERR_CANCEL where the loop was cancelled (the connection is closed). */
 int pg_conn_connect_wait(struct pg_conn *c, struct err *e) __attribute__((warn_unused_result));
 int pg_conn_exec_wait(struct pg_conn *c, const char *sql, struct err *e)

@@ -20,8 +20,10 @@
 #include "ingest/source/postgres_error.h"
 #include "ingest/source/postgres_sql.h"
 
-/* Records handed over before the loop gets its turn: about a millisecond. */
-#define RECORDS_PER_TURN 1024
+/* Rows taken before the loop gets its turn: about a millisecond of work. Also a child whose rows
+ * have no parent, or a group that is dropped, must not keep a cancel waiting. */
+#define TURN_BYTES (512 << 10)
+#define ROW_COST   256 /* bytes that a row counts for beside its text */
 
 #define READ_ARENA_MAX (64 << 20) /* columns and statements of one read */
 #define REJECT_KEY_MAX 1024       /* bytes of the key in a reject */
@@ -46,6 +48,7 @@ struct pg_stream {
         size_t where_at;      /* characters of it before the literals of keys */
         struct value *values; /* of the row handed over last */
         bool waiting;         /* for its socket */
+        bool reused;          /* conn was opened for something before */
 };
 
 struct pg_read {
@@ -69,6 +72,7 @@ struct pg_read {
         struct assembler *assembler;
         struct assembled record;
         bool paused, held; /* held: the record must be handed over again */
+        size_t turn_bytes; /* of rows taken in this turn */
         bool ended;        /* on_end was called: freed with the next call */
         struct loop_timer *soon;
         int rc; /* of the first failure */
@@ -169,6 +173,10 @@ static int stream_next(void *ctx, struct row *out, struct err *e)
         size_t len;
         char *bytes;
 
+        if (s->read->turn_bytes > TURN_BYTES) {
+                loop_timer_soon(s->read->soon);
+                return ROW_WAIT;
+        }
         int rc = pg_conn_copy_next(s->conn, &bytes, &len, e);
         if (rc == PG_COPY_WAIT) {
                 s->waiting = true;
@@ -184,6 +192,7 @@ static int stream_next(void *ctx, struct row *out, struct err *e)
                 return err_set(e, ERR_BUG, "the server sent a row of %zu columns instead of %zu",
                         found, t->count);
         }
+        s->read->turn_bytes += len + ROW_COST;
         *out = (struct row){s->values, bytes, len};
         return 0;
 }
@@ -245,7 +254,8 @@ static void read_rows(struct pg_read *r)
 {
         struct err e;
 
-        for (int i = 0; i < RECORDS_PER_TURN && !r->paused; i++) {
+        r->turn_bytes = 0;
+        while (!r->paused) {
                 int rc = r->held ? 0 : assembler_next(r->assembler, &r->record, &e);
 
                 r->held = false;
@@ -262,8 +272,6 @@ static void read_rows(struct pg_read *r)
                 if (r->phase != READ_ROWS)
                         return;
         }
-        if (!r->paused)
-                loop_timer_soon(r->soon);
 }
 
 static void on_soon(void *ctx)
@@ -309,6 +317,7 @@ static void connect_stream(struct pg_stream *s)
 
         if (source->conn && pg_conn_is_idle(source->conn)) {
                 s->conn = TAKE(source->conn);
+                s->reused = true;
                 s->read->pending--;
         } else {
                 rc = pg_conn_new(source->options, source->loop, source->log, &s->conn, &e);
@@ -333,12 +342,28 @@ static void exec_begin(struct pg_stream *s, const char *snapshot, const char *mo
                 stop(s->read, buf_check(&s->sql, "statement", &e), &e);
 }
 
+static void begin_stream(struct pg_stream *s);
+
+static void on_reconnected(void *ctx, int rc, const PGresult *result, const struct err *cause)
+{
+        if (rc)
+                on_done(ctx, rc, result, cause);
+        else
+                begin_stream(ctx);
+}
+
 static void on_snapshot(void *ctx, int rc, const PGresult *result, const struct err *cause)
 {
         struct pg_stream *s = ctx;
         struct pg_read *r = s->read;
         struct err e;
 
+        if (rc && s->reused && pg_conn_is_broken(s->conn)) {
+                /* It broke while nobody used it: time-outs of servers and firewalls. */
+                s->reused = false;
+                pg_conn_connect(s->conn, on_reconnected, s);
+                return;
+        }
         if (!rc && r->count > 1) {
                 r->snapshot = PQntuples(result) == 1
                                       ? arena_strdup(r->arena, str_of(PQgetvalue(result, 0, 0)))
