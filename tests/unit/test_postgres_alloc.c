@@ -1,0 +1,109 @@
+/* The PostgreSQL connector with each of its own allocations failing once: an error that says so,
+ * or a read that went on, but no crash, no leak, and a server that is left in peace. */
+#include "tests/unit/pg_fixture.h"
+#include "tests/support/alloc_fail.h"
+
+struct seen {
+        size_t records;
+        bool ended;
+        int rc;
+};
+
+static int on_record(void *ctx, const struct record *record, struct err *e)
+{
+        struct seen *s = ctx;
+
+        (void)record;
+        (void)e;
+        s->records++;
+        return 0;
+}
+
+static int on_reject(void *ctx, const char *key, const char *reason, struct err *e)
+{
+        (void)ctx;
+        (void)key;
+        (void)reason;
+        (void)e;
+        return 0;
+}
+
+static void on_end(void *ctx, int rc, const struct err *e)
+{
+        struct seen *s = ctx;
+
+        (void)e;
+        s->ended = true;
+        s->rc = rc;
+}
+
+static int read_once(struct fixture *f, const struct extract *x, struct seen *seen, struct err *e)
+{
+        cleanup_(arena_freep) struct arena *arena = arena_new(1 << 20);
+        cleanup_(source_closep) struct source *source = NULL;
+        struct source_sink sink = {on_record, on_reject, on_end, seen};
+        struct source_read *read;
+        struct shape shape;
+
+        if (!arena)
+                return err_nomem(e, "the test");
+        int rc = source_open(&f->config, f->loop, NULL, &source, e);
+        if (!rc)
+                rc = source_describe(source, x, arena, &shape, e);
+        if (!rc)
+                rc = source_read_all(source, x, &shape, &sink, &read, e);
+        if (!rc)
+                rc = loop_run_until(f->loop, &seen->ended, e);
+        return rc ? rc : seen->rc;
+}
+
+static void check_each(const char *yaml, size_t records)
+{
+        struct fixture *f = fixture_new(fixture_dsn("postgres", NULL));
+        struct extract *x;
+        struct err e;
+        long failures = 0;
+
+        if (fixture_extract(f, yaml, &x, &e) != 0)
+                fail_msg("%s", e.text);
+        ALLOC_FAIL_EACH(i)
+        {
+                struct seen seen = {0};
+
+                alloc_fail_at(i);
+                int rc = read_once(f, x, &seen, &e);
+                if (rc == 0)
+                        assert_int_equal(seen.records, records);
+                else
+                        failures++;
+                if (rc && rc != -ERR_NOMEM)
+                        fail_msg("allocation %ld: %d: %s", i, rc, e.text);
+        }
+        assert_true(failures > 10);
+        fixture_free(f);
+}
+
+static void each_allocation_may_fail(void **state)
+{
+        (void)state;
+        pg_cluster_or_skip();
+        pg_sql(NULL, "CREATE TABLE p AS SELECT g AS id FROM generate_series(1, 3) g;"
+                     "CREATE TABLE c AS SELECT g AS id, g % 3 AS p FROM generate_series(1, 9) g");
+        check_each("{table: p, key: id}", 3);
+        check_each("{table: p, key: id, children: {c: {table: c, key: id, parent: p}}}", 3);
+        check_each("{table: c, group: p}", 3);
+}
+
+static int stop_cluster(void **state)
+{
+        (void)state;
+        pg_cluster_stop();
+        return 0;
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {cmocka_unit_test(each_allocation_may_fail)};
+
+        return cmocka_run_group_tests(tests, NULL, stop_cluster);
+}
