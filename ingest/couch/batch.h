@@ -34,11 +34,11 @@ struct span {
 };
 
 struct item {
-        size_t at;            /* of the document in batch->body */
-        uint32_t len;         /* of its JSON text */
-        uint32_t id_len;      /* of its id as JSON, quotes included; it begins at ITEM_ID_AT */
-        struct span members;  /* the caller's body */
-        struct span stubs;    /* of attachments to keep; in batch->stubs; len 0: none */
+        size_t at;           /* of the document in batch->body */
+        uint32_t len;        /* of its JSON text */
+        uint32_t id_len;     /* of its id as JSON, quotes included; it begins at ITEM_ID_AT */
+        struct span members; /* the caller's body */
+        struct span stubs;   /* of attachments to keep; in batch->stubs; len 0: none */
         uint64_t claim;
         void *cookie;
         const struct digest_filter *filter;
@@ -48,24 +48,25 @@ struct item {
         bool reject_conflicts;
         bool parent_deleted; /* parent is a tombstone: not sent, but predicted over */
         bool existed, foreign;
-        bool unsure;         /* sent at least once without an answer */
-        bool conflicted;     /* its last answer was a conflict */
-        uint8_t rounds;      /* conflicts so far */
+        bool unsure;     /* sent at least once without an answer */
+        bool conflicted; /* its last answer was a conflict */
+        uint8_t rounds;  /* conflicts so far */
         char parent[REV_MAX];
-        char rev[REV_MAX];   /* predicted; "": no prediction */
+        char rev[REV_MAX]; /* predicted; "": no prediction */
 };
 
 #define ITEM_ID_AT 7   /* behind {"_id": */
-#define REASON_MAX 400 /* bytes of CouchDB's error and reason, cut; a function's text may be long */
+#define REASON_MAX 400 /* bytes of CouchDB's error and reason, cut; a function's text may be long  \
+                        */
 
 enum batch_state { BATCH_OPEN, BATCH_WAITING, BATCH_RUNNING };
 enum batch_step { STEP_SEND, STEP_ASK, STEP_READ, STEP_PROBE, STEPS };
 
 struct database {
-        char *name;               /* owned */
-        char *paths[STEPS];       /* owned, encoded */
-        struct batch *open;       /* or NULL */
-        struct database *next;    /* of its hash bucket */
+        char *name;            /* owned */
+        char *paths[STEPS];    /* owned, encoded */
+        struct batch *open;    /* or NULL */
+        struct database *next; /* of its hash bucket */
 };
 
 struct batch {
@@ -77,8 +78,8 @@ struct batch {
         struct buf body;    /* {"docs":[ ... ]} */
         struct item *items; /* owned; ascending by id once closed */
         size_t count, room;
-        bool unordered;     /* ids did not come in ascending order */
-        bool stale;         /* body is not what is to be sent: pack_again() first */
+        bool unordered; /* ids did not come in ascending order */
+        bool stale;     /* body is not what is to be sent: pack_again() first */
         struct buf stubs;
         struct buf request; /* of ASK and READ */
         struct rows rows;   /* of READ */
@@ -88,8 +89,8 @@ struct batch {
         int64_t sent_us;
         int64_t wake_ms;          /* not before */
         int64_t trouble_since_ms; /* 0: none */
-        unsigned strikes; /* server errors in a row after which nothing was written */
-        char reason[REASON_MAX]; /* of the last strike */
+        unsigned strikes;         /* server errors in a row after which nothing was written */
+        char reason[REASON_MAX];  /* of the last strike */
 };
 
 struct batch *batch_new(struct bulk *bulk, struct err *e);
@@ -142,9 +143,9 @@ struct item *pack_find(struct batch *b, struct str id_json);
 
 struct answer {
         size_t written;
-        size_t server_errors; /* documents that CouchDB could not write, it does not know why */
-        size_t no_space;      /* documents for which there was no room on disk */
-        bool broken;          /* it was not the list of results that was expected */
+        size_t server_errors;    /* documents that CouchDB could not write, it does not know why */
+        size_t no_space;         /* documents for which there was no room on disk */
+        bool broken;             /* it was not the list of results that was expected */
         char reason[REASON_MAX]; /* of the last of both */
 };
 

@@ -24,37 +24,37 @@
 struct bulk;
 
 enum bulk_result {
-        BULK_WRITTEN,    /* a new revision is in CouchDB: rev */
-        BULK_EQUAL,      /* CouchDB already held the same body: rev; nothing was written */
-        BULK_GONE,       /* a deletion: the document was already deleted or never there */
-        BULK_CONFLICT,   /* on_conflict: reject, and somebody else's revision (rev) is there */
-        BULK_REFUSED,    /* CouchDB refuses this document: reason */
-        BULK_ABANDONED   /* the writer failed before this document was settled */
+        BULK_WRITTEN,  /* a new revision is in CouchDB: rev */
+        BULK_EQUAL,    /* CouchDB already held the same body: rev; nothing was written */
+        BULK_GONE,     /* a deletion: the document was already deleted or never there */
+        BULK_CONFLICT, /* on_conflict: reject, and somebody else's revision (rev) is there */
+        BULK_REFUSED,  /* CouchDB refuses this document: reason */
+        BULK_ABANDONED /* the writer failed before this document was settled */
 };
 
 struct bulk_doc {
-        const char *database;   /* borrowed until the outcome */
+        const char *database; /* borrowed until the outcome */
         struct str id;
-        struct str parent;      /* revision to replace; "": none known */
-        bool parent_deleted;    /* parent is a tombstone: sent without _rev, predicted over it */
-        bool attachments;       /* the document may have some: they are looked up and kept */
-        bool deleted;           /* body: the fields that stay in the tombstone */
-        struct str body;        /* canonical members without braces */
-        struct digest digest;   /* of the significant members; unused for deletions */
+        struct str parent;    /* revision to replace; "": none known */
+        bool parent_deleted;  /* parent is a tombstone: sent without _rev, predicted over it */
+        bool attachments;     /* the document may have some: they are looked up and kept */
+        bool deleted;         /* body: the fields that stay in the tombstone */
+        struct str body;      /* canonical members without braces */
+        struct digest digest; /* of the significant members; unused for deletions */
         const struct digest_filter *filter; /* compares what is there; NULL: all significant */
-        bool reject_conflicts;  /* on_conflict: reject */
-        void *cookie;           /* comes back with the outcome */
+        bool reject_conflicts;              /* on_conflict: reject */
+        void *cookie;                       /* comes back with the outcome */
 };
 
 struct bulk_outcome {
         enum bulk_result result;
         const char *database;
         struct str id;
-        struct str rev;      /* now in CouchDB; "" where there is none or it is unknown */
-        bool existed;        /* a live document was there before: an update, not a creation */
-        bool foreign;        /* another's revision was overwritten */
-        bool attachments;    /* the document has some, and they were kept: tell the next push */
-        const char *reason;  /* CouchDB's error and reason, for REFUSED and CONFLICT */
+        struct str rev;     /* now in CouchDB; "" where there is none or it is unknown */
+        bool existed;       /* a live document was there before: an update, not a creation */
+        bool foreign;       /* another's revision was overwritten */
+        bool attachments;   /* the document has some, and they were kept: tell the next push */
+        const char *reason; /* CouchDB's error and reason, for REFUSED and CONFLICT */
         void *cookie;
 };
 typedef void (*bulk_outcome_fn)(void *ctx, const struct bulk_outcome *outcome);
@@ -62,7 +62,7 @@ typedef void (*bulk_drain_fn)(void *ctx);
 
 struct bulk_callbacks {
         bulk_outcome_fn on_outcome;
-        bulk_drain_fn on_drain;   /* after BULK_FULL: there is room again */
+        bulk_drain_fn on_drain; /* after BULK_FULL: there is room again */
         void *ctx;
 };
 

@@ -24,16 +24,6 @@ static void wait_free(struct wait *w)
         free(w);
 }
 
-/* The request's own context is not ours: on_done needs the wait. */
-static int on_bytes(void *ctx, struct str bytes, struct err *e)
-{
-        const struct wait *w = ctx;
-
-        if (w->abandoned)
-                return err_set(e, ERR_CANCEL, "nobody reads the reply any more");
-        return w->request->on_body(w->request->ctx, bytes, e);
-}
-
 static void on_reply(void *ctx, const struct http_reply *reply)
 {
         struct wait *w = ctx;
@@ -54,6 +44,16 @@ static void on_reply(void *ctx, const struct http_reply *reply)
         } else {
                 w->rc = couch_reply_error(reply, w->request->method, w->request->path, &w->err);
         }
+}
+
+/* Bytes of a stream go where the caller wants them, unless the caller has left. */
+static int on_bytes(void *ctx, struct str bytes, struct err *e)
+{
+        struct wait *w = ctx;
+
+        if (w->abandoned)
+                return err_set(e, ERR_CANCEL, "cancelled");
+        return w->request->on_body(w->request->ctx, bytes, e);
 }
 
 static void on_session(void *ctx, int rc, const struct http_reply *reply, const struct err *e)
@@ -100,11 +100,8 @@ static int send_once(struct couch *c, struct wait **slot, unsigned *generation, 
         if (rc < 0)
                 return rc;
         w->done = w->not_json = w->unauthorized = false;
-        if (request.on_attempt)
-                request.on_attempt(request.ctx);
-        if (request.on_body)
-                request.on_body = on_bytes;
         w->rc = 0;
+        request.on_body = request.on_body ? on_bytes : NULL;
         request.on_done = on_reply;
         request.ctx = w;
         rc = couch_send(c, &request, generation, &call, e);
@@ -159,7 +156,46 @@ static int attempt(struct couch *c, struct wait **slot, struct err *e)
         return rc;
 }
 
-static int back_off(struct couch *c, struct retry *retry, int64_t retry_after_ms, struct err *e)
+static struct wait *wait_new(const struct couch_request *request, struct err *e)
+{
+        struct wait *w = calloc(1, sizeof(*w));
+
+        if (!w) {
+                err_nomem(e, "a request");
+                return NULL;
+        }
+        w->request = request;
+        w->waiter.fn = on_session;
+        w->waiter.ctx = w;
+        return w;
+}
+
+int couch_try(struct couch *c, const struct couch_request *request, struct couch_result *out,
+        struct err *e)
+{
+        struct wait *w = wait_new(request, e);
+
+        if (!w)
+                return -ERR_NOMEM;
+        int rc = attempt(c, &w, e);
+        *out = (struct couch_result){.retry_after_ms = -1};
+        if (w) {
+                out->status = w->status;
+                out->retry_after_ms = w->retry_after_ms;
+                out->json = rc == 0 ? TAKE(w->json) : NULL;
+                wait_free(w);
+        }
+        return rc;
+}
+
+void couch_retry_init(const struct couch *c, struct retry *retry)
+{
+        const struct retry_policy policy = {RETRY_BASE_MS, RETRY_CAP_MS, c->options->retry_for_ms};
+
+        retry_init(retry, &policy, 0);
+}
+
+int couch_back_off(struct couch *c, struct retry *retry, int64_t retry_after_ms, struct err *e)
 {
         struct err cancelled;
         int64_t delay_ms;
@@ -176,39 +212,26 @@ static int back_off(struct couch *c, struct retry *retry, int64_t retry_after_ms
         return rc;
 }
 
-static int call_until_done(
-        struct couch *c, struct wait **slot, int *status, cJSON **json, struct err *e)
-{
-        const struct retry_policy policy = {RETRY_BASE_MS, RETRY_CAP_MS, c->options->retry_for_ms};
-        struct retry retry;
-        int rc;
-
-        retry_init(&retry, &policy, 0);
-        while ((rc = attempt(c, slot, e)) == -ERR_RETRY && *slot) {
-                rc = back_off(c, &retry, (*slot)->retry_after_ms, e);
-                if (rc < 0)
-                        return rc;
-        }
-        if (*slot && status)
-                *status = (*slot)->status;
-        if (rc == 0 && json)
-                *json = TAKE((*slot)->json);
-        return rc;
-}
-
 int couch_call(struct couch *c, const struct couch_request *request, int *status, cJSON **json,
         struct err *e)
 {
-        struct wait *w = calloc(1, sizeof(*w));
+        struct couch_result result;
+        struct retry retry;
         struct err own;
+        int rc;
 
-        if (!w)
-                return err_nomem(e, "a request");
-        w->request = request;
-        w->waiter.fn = on_session;
-        w->waiter.ctx = w;
-        int rc = call_until_done(c, &w, status, json, e ? e : &own);
-        if (w)
-                wait_free(w);
+        e = e ? e : &own;
+        couch_retry_init(c, &retry);
+        while ((rc = couch_try(c, request, &result, e)) == -ERR_RETRY) {
+                rc = couch_back_off(c, &retry, result.retry_after_ms, e);
+                if (rc < 0)
+                        return rc;
+        }
+        if (status)
+                *status = result.status;
+        if (json && rc == 0)
+                *json = result.json;
+        else
+                cJSON_Delete(result.json);
         return rc;
 }

@@ -29,8 +29,7 @@ uint64_t claims_hash(const void *database, struct str id);
 #define CLAIMS_HELD 1
 
 /** claims_take() - Return: 0; CLAIMS_HELD somebody has it, a waiter was counted; -ERR_NOMEM. */
-int claims_take(struct claims *c, uint64_t hash, struct err *e)
-        __attribute__((warn_unused_result));
+int claims_take(struct claims *c, uint64_t hash, struct err *e) __attribute__((warn_unused_result));
 
 /** claims_release() - gives it up, or on to one of its waiters
  * Return: whether there was a waiter: the claim is now that one's. */

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "ingest/couch/couch.h"
+#include "ingest/couch/retry.h"
 #include "ingest/couch/session.h"
 
 #define COUCH_PATH_MAX (64 << 10) /* bytes of a path and query: start keys are document ids */
@@ -25,6 +26,26 @@ void couch_path_put(struct buf *path, struct str segment);
 /** couch_send() - couch_start() that also names the session's generation it was sent with */
 int couch_send(struct couch *c, const struct couch_request *request, unsigned *generation,
         struct http_call **out, struct err *e) __attribute__((warn_unused_result));
+
+struct couch_result {
+        int status;             /* HTTP status; 0 where none came */
+        int64_t retry_after_ms; /* -1: not given */
+        cJSON *json;            /* owned by the caller; NULL under on_body */
+};
+
+/** couch_try() - couch_call() without retries: one attempt (two after a new log-in)
+ * on_body of @request gets the bytes of a success as they come.
+ * Return: as couch_call(); @out is filled whatever it returns. */
+int couch_try(struct couch *c, const struct couch_request *request, struct couch_result *out,
+        struct err *e) __attribute__((warn_unused_result));
+
+/** couch_retry_init() - with the policy of the options */
+void couch_retry_init(const struct couch *c, struct retry *retry);
+
+/** couch_back_off() - sleeps after a failure that may pass
+ * @e: the failure      Return: 0 try again; -ERR_RETRY the budget is spent; -ERR_CANCEL. */
+int couch_back_off(struct couch *c, struct retry *retry, int64_t retry_after_ms, struct err *e)
+        __attribute__((warn_unused_result));
 
 /** couch_json_text() - member @name of @object where it is a string, else "" */
 const char *couch_json_text(const cJSON *object, const char *name);

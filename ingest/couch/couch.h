@@ -110,8 +110,7 @@ struct couch_request {
         struct str body; /* JSON; borrowed until on_done */
         size_t max_reply;
         int64_t timeout_ms;
-        int (*on_body)(void *ctx, struct str bytes, struct err *e); /* of 2xx; no JSON is kept */
-        void (*on_attempt)(void *ctx); /* couch_call(): the reply begins anew; may be NULL */
+        int (*on_body)(void *ctx, struct str bytes, struct err *e);
         void (*on_done)(void *ctx, const struct http_reply *reply);
         void *ctx;
 };

@@ -12,8 +12,8 @@
  */
 #include <stdio.h>
 
+#include "ingest/couch/member.h"
 #include "ingest/couch/writer.h"
-#include "ingest/record/json_scan.h"
 
 /* Higher than any generation: every leaf is a possible ancestor of it. */
 #define NO_REV     "2000000000-00"
@@ -86,7 +86,7 @@ static bool list_has(struct str list, const char *rev)
         if (!list.ptr || !json_walk_open(&w, list, '['))
                 return false;
         while (json_walk_next(&w, &none, &value))
-                if (value.len >= 2 && str_is((struct str){value.ptr + 1, value.len - 2}, rev))
+                if (str_is(member_unquoted(value), rev))
                         return true;
         return false;
 }
@@ -98,11 +98,10 @@ static struct str list_first(struct str list, bool *more)
         struct str none, first, other;
 
         *more = false;
-        if (!list.ptr || !json_walk_open(&w, list, '[') || !json_walk_next(&w, &none, &first) ||
-                first.len < 2)
+        if (!list.ptr || !json_walk_open(&w, list, '[') || !json_walk_next(&w, &none, &first))
                 return STR("");
         *more = json_walk_next(&w, &none, &other);
-        return (struct str){first.ptr + 1, first.len - 2};
+        return member_unquoted(first);
 }
 
 /* The predicted revision is the current one. Where every send was answered it was there before us:
@@ -116,20 +115,12 @@ static void landed(struct batch *b, struct item *i, struct str rev)
 /* @told: {"missing":[...],"possible_ancestors":[...]} */
 static void item_told(struct batch *b, struct item *i, struct str told)
 {
-        struct str key, value, missing = {NULL, 0}, leaves = {NULL, 0};
-        struct json_walk w;
+        struct str missing = member_find(told, "missing");
+        struct str leaves = member_find(told, "possible_ancestors");
         bool more;
 
         i->state = ITEM_COMPARE;
-        if (!json_walk_open(&w, told, '{'))
-                return;
-        while (json_walk_next(&w, &key, &value)) {
-                if (str_is(key, "\"missing\""))
-                        missing = value;
-                else if (str_is(key, "\"possible_ancestors\""))
-                        leaves = value;
-        }
-        if (w.bad || !list_has(missing, NO_REV))
+        if (!list_has(missing, NO_REV))
                 return;
         struct str winner = list_first(leaves, &more);
         if (!list_has(missing, i->rev)) {
@@ -170,26 +161,6 @@ struct current {
         struct str stubs; /* its _attachments; .ptr NULL: none */
 };
 
-static struct str unquoted(struct str written)
-{
-        if (written.len < 2 || *written.ptr != '"')
-                return STR("");
-        return (struct str){written.ptr + 1, written.len - 2};
-}
-
-static struct str member(struct str object, const char *name)
-{
-        struct str key, value, found = {NULL, 0};
-        struct json_walk w;
-
-        if (!json_walk_open(&w, object, '{'))
-                return found;
-        while (json_walk_next(&w, &key, &value))
-                if (str_is(unquoted(key), name))
-                        found = value;
-        return found;
-}
-
 /* live: {"id","key","value":{"rev"},"doc":{}}; deleted: "value":{"rev","deleted":true},"doc":null;
  * never there: {"key","error":"not_found"} */
 static bool read_current(struct str row, struct current *out)
@@ -204,16 +175,16 @@ static bool read_current(struct str row, struct current *out)
                 if (str_is(key, "\"key\""))
                         out->key = value;
                 else if (str_is(key, "\"value\""))
-                        out->rev = unquoted(member(value, "rev"));
+                        out->rev = member_unquoted(member_find(value, "rev"));
                 else if (str_is(key, "\"doc\"") && value.len && *value.ptr == '{')
                         out->doc = value;
                 else if (str_is(key, "\"error\""))
-                        error = unquoted(value);
+                        error = member_unquoted(value);
         }
         if (w.bad || !out->key.ptr || (error.ptr && !str_is(error, "not_found")))
                 return false;
         if (out->doc.ptr)
-                out->stubs = member(out->doc, "_attachments");
+                out->stubs = member_find(out->doc, "_attachments");
         return (out->rev.len > 0 && out->rev.len < REV_MAX) || (error.ptr && !out->doc.ptr);
 }
 

@@ -24,8 +24,8 @@ struct retry_policy {
 
 struct retry {
         struct retry_policy policy;
-        uint64_t random;         /* state of the generator */
-        unsigned failures;       /* since the last success */
+        uint64_t random;   /* state of the generator */
+        unsigned failures; /* since the last success */
         int64_t first_failure_ms;
 };
 

@@ -1,305 +1,237 @@
 /*
- * Pages of _all_docs and _changes, each parsed while it arrives (rows.h). A page that breaks off is
- * asked for again by couch_call(); of _all_docs the rows that were handed over are passed by, of
- * _changes they come twice, which its readers must bear.
+ * Ranges of _all_docs. A page begins with the last id of the page before, whose row is then
+ * passed over: skip=1 would pass over another document if that one was deleted meanwhile.
  */
 #include "ingest/couch/scan.h"
 
-#include "ingest/couch/client.h"
-#include "ingest/couch/rows.h"
-#include "ingest/record/json_scan.h"
+#include "ingest/couch/member.h"
+#include "ingest/couch/stream.h"
 
-#define PAGE_ROWS       10000 /* a page takes seconds, so that little is asked for again */
-#define PAGE_TIMEOUT_MS (60 * 60 * 1000) /* silence ends a page (http.h), length does not */
-#define ID_MAX          (1 << 20)
-#define LEAVES_MAX      1000 /* of one document; more are not looked at */
-
-/* ---- one page ---- */
-
-struct page {
-        struct rows rows;
-        uint64_t count; /* rows of this attempt */
-};
-
-static void on_attempt(void *ctx)
-{
-        struct page *p = ctx;
-
-        rows_reset(&p->rows);
-        p->count = 0;
-}
-
-static int on_body(void *ctx, struct str bytes, struct err *e)
-{
-        struct page *p = ctx;
-
-        return rows_feed(&p->rows, bytes, e);
-}
-
-/* Gets @path; @frame: the reply without its rows, borrowed from the page. */
-static int get_page(
-        struct couch *c, struct page *p, struct buf *path, struct str *frame, struct err *e)
-{
-        struct couch_request request = {.method = "GET",
-                .path = buf_cstr(path),
-                .timeout_ms = PAGE_TIMEOUT_MS,
-                .on_body = on_body,
-                .on_attempt = on_attempt,
-                .ctx = p};
-        int status = 0;
-
-        if (!request.path)
-                return buf_check(path, "the path of a request", e);
-        int rc = couch_call(c, &request, &status, NULL, e);
-        if (rc)
-                return rc;
-        if (status == 404)
-                return err_set_code(e, ERR_RETRY, status,
-                        "GET %s: the database is not there any more", request.path);
-        return rows_frame(&p->rows, frame, e);
-}
-
-static struct str unquoted(struct str written)
-{
-        if (written.len < 2 || *written.ptr != '"')
-                return STR("");
-        return (struct str){written.ptr + 1, written.len - 2};
-}
-
-static bool find_member(struct str object, const char *name, struct str *out)
-{
-        struct json_walk w;
-        struct str key, value;
-        bool found = false;
-
-        if (!json_walk_open(&w, object, '{'))
-                return false;
-        while (json_walk_next(&w, &key, &value)) {
-                if (!str_is(unquoted(key), name))
-                        continue;
-                *out = value;
-                found = true;
-        }
-        return found;
-}
-
-static int bad_row(const char *what, struct err *e)
-{
-        return err_set(e, ERR_RETRY, "%s: a row of the reply is not what CouchDB sends", what);
-}
-
-/* ---- _all_docs ---- */
+/* Rows of a page. Without bodies a row is some 90 bytes and takes 15 us; with them CouchDB reads
+ * ten documents at a time, and a break costs the page. */
+#define PAGE_REVS   10000
+#define PAGE_BODIES 2000
 
 struct range {
-        struct page page; /* first: the context of its callbacks */
+        struct stream stream;
+        const char *database;
+        bool bodies;
         scan_doc_fn fn;
         void *ctx;
-        struct buf id, last; /* of the row at hand, of the row handed over last */
-        bool any;
+        struct str end;   /* .ptr NULL: none */
+        struct buf start; /* first id that is wanted, then the last one that came */
+        bool started;     /* start was handed over already */
+        struct buf id, path, key;
 };
 
-static void note_members(struct scan_doc *out)
+static size_t page_limit(const struct range *r)
+{
+        return r->bodies ? PAGE_BODIES : PAGE_REVS;
+}
+
+static bool has_elements(struct str array)
+{
+        struct json_walk w;
+        struct str none, element;
+
+        return json_walk_open(&w, array, '[') && json_walk_next(&w, &none, &element);
+}
+
+static void read_document(struct str json, struct scan_doc *out)
 {
         struct json_walk w;
         struct str key, value;
 
-        if (!json_walk_open(&w, out->json, '{'))
+        out->json = json;
+        if (!json_walk_open(&w, json, '{'))
                 return;
         while (json_walk_next(&w, &key, &value)) {
-                out->conflicts = out->conflicts || str_is(key, "\"_conflicts\"");
-                out->attachments = out->attachments || str_is(key, "\"_attachments\"");
+                if (str_is(key, "\"_conflicts\""))
+                        out->conflicts = has_elements(value);
+                else if (str_is(key, "\"_attachments\""))
+                        out->attachments = true;
         }
 }
 
-/* {"id":"a","key":"a","value":{"rev":"1-.."},"doc":{..}} */
-static int on_doc_row(void *ctx, struct str row, struct err *e)
+static int bad_row(struct str row, struct err *e)
+{
+        return err_set(e, ERR_RETRY, "_all_docs: a row cannot be read: %.*s",
+                (int)(row.len < 200 ? row.len : 200), row.ptr);
+}
+
+/* A row {"id":...,"key":...,"value":{"rev":...},"doc":{...}} */
+static int read_row(struct range *r, struct str row, struct scan_doc *out, struct err *e)
+{
+        struct str key, value, id = {NULL, 0};
+        struct json_walk w;
+
+        *out = (struct scan_doc){.deleted = false};
+        if (!json_walk_open(&w, row, '{'))
+                return bad_row(row, e);
+        while (json_walk_next(&w, &key, &value)) {
+                if (str_is(key, "\"id\"")) {
+                        id = value;
+                } else if (str_is(key, "\"doc\"") && r->bodies && *value.ptr == '{') {
+                        read_document(value, out);
+                } else if (str_is(key, "\"value\"")) {
+                        out->rev = member_unquoted(member_find(value, "rev"));
+                        out->deleted = str_is(member_find(value, "deleted"), "true");
+                }
+        }
+        buf_clear(&r->id);
+        if (w.bad || !id.ptr || !out->rev.len || json_unquote(id, &r->id, NULL) < 0)
+                return bad_row(row, e);
+        out->id = buf_str(&r->id);
+        return 0;
+}
+
+static int on_row(void *ctx, struct str row, struct err *e)
 {
         struct range *r = ctx;
-        struct str id, value, rev;
-        struct scan_doc doc = {.deleted = false};
+        struct scan_doc doc;
 
-        r->page.count++;
-        buf_clear(&r->id);
-        if (!find_member(row, "id", &id) || json_unquote(id, &r->id, NULL) < 0 ||
-                !find_member(row, "value", &value) || !find_member(value, "rev", &rev))
-                return bad_row("_all_docs", e);
-        doc.id = buf_str(&r->id);
-        doc.rev = unquoted(rev);
-        if (r->any && str_cmp(doc.id, buf_str(&r->last)) <= 0)
-                return 0; /* handed over before the page broke off, or at the seam of two pages */
-        if (find_member(row, "doc", &doc.json) && *doc.json.ptr == '{')
-                note_members(&doc);
-        else
-                doc.json = (struct str){NULL, 0};
-        int rc = r->fn(r->ctx, &doc, e);
-        if (rc)
+        int rc = read_row(r, row, &doc, e);
+        if (rc < 0)
                 return rc;
-        buf_clear(&r->last);
-        buf_put_str(&r->last, doc.id);
-        r->any = true;
-        return buf_check(&r->last, "a document id", e);
+        if (r->started && str_eq(doc.id, buf_str(&r->start)))
+                return 0;
+        if (!doc.deleted && (doc.json.ptr || !r->bodies)) {
+                rc = r->fn(r->ctx, &doc, e);
+                r->stream.refused = rc < 0;
+                if (rc < 0)
+                        return rc;
+        }
+        buf_clear(&r->start);
+        buf_put_str(&r->start, doc.id);
+        r->started = true;
+        return buf_check(&r->start, "a document id", e);
 }
 
-static int put_key(struct buf *path, const char *name, struct str key, struct err *e)
+/* &NAME="id" percent-encoded */
+static int put_key(struct range *r, const char *name, struct str id, struct err *e)
 {
-        cleanup_buf_ struct buf json;
-
-        buf_init(&json, ID_MAX);
-        if (!json_put_string(&json, key))
-                return err_set(e, ERR_CONFIG, "a document id is not UTF-8");
-        buf_printf(path, "&%s=", name);
-        http_url_encode(path, buf_str(&json));
-        return buf_check(&json, "a document id", e);
+        buf_clear(&r->key);
+        if (!json_put_string(&r->key, id))
+                return err_set(e, ERR_BUG, "a scan's %s is not UTF-8", name);
+        buf_printf(&r->path, "&%s=", name);
+        http_url_encode(&r->path, buf_str(&r->key));
+        return 0;
 }
 
-static int range_page(struct couch *c, const char *database, struct range *r, struct str start,
-        struct str end, bool bodies, struct err *e)
+static int make_path(struct range *r, struct err *e)
 {
-        cleanup_buf_ struct buf path;
+        int rc = 0;
+
+        buf_clear(&r->path);
+        couch_path_put(&r->path, str_of(r->database));
+        buf_printf(&r->path, "/_all_docs?limit=%zu%s", page_limit(r),
+                r->bodies ? "&include_docs=true&conflicts=true" : "");
+        if (r->start.len)
+                rc = put_key(r, "startkey", buf_str(&r->start), e);
+        if (rc == 0 && r->end.ptr) {
+                rc = put_key(r, "endkey", r->end, e);
+                buf_puts(&r->path, "&inclusive_end=false");
+        }
+        if (rc == 0)
+                rc = buf_check(&r->path, "the path of a scan", e);
+        return rc == 0 && !buf_cstr(&r->path) ? err_nomem(e, "a path") : rc;
+}
+
+static int read_pages(struct range *r, struct err *e)
+{
         struct str frame;
 
-        buf_init(&path, COUCH_PATH_MAX);
-        couch_path_put(&path, str_of(database));
-        buf_printf(&path, "/_all_docs?limit=%d", PAGE_ROWS);
-        if (bodies)
-                buf_puts(&path, "&include_docs=true&conflicts=true");
-        int rc = put_key(&path, "start_key", r->any ? buf_str(&r->last) : start, e);
-        if (!rc && end.ptr) {
-                buf_puts(&path, "&inclusive_end=false");
-                rc = put_key(&path, "end_key", end, e);
+        for (;;) {
+                int rc = make_path(r, e);
+                if (rc == 0)
+                        rc = stream_page(&r->stream, r->path.data, &frame, e);
+                if (rc < 0)
+                        return rc;
+                if (rc == 0 && r->stream.page_rows < page_limit(r))
+                        return 0;
         }
-        return rc ? rc : get_page(c, &r->page, &path, &frame, e);
 }
 
 int scan_range(struct couch *c, const char *database, struct str start, struct str end, bool bodies,
         scan_doc_fn fn, void *ctx, struct err *e)
 {
-        struct range r = {.fn = fn, .ctx = ctx};
-        int rc;
+        struct range r = {.database = database, .bodies = bodies, .fn = fn, .ctx = ctx, .end = end};
 
-        rows_init(&r.page.rows, on_doc_row, &r);
-        buf_init(&r.id, ID_MAX);
-        buf_init(&r.last, ID_MAX);
-        do {
-                rc = range_page(c, database, &r, start, end, bodies, e);
-        } while (rc == 0 && r.page.count == PAGE_ROWS);
-        rows_deinit(&r.page.rows);
+        stream_init(&r.stream, c, on_row, &r);
+        buf_init(&r.start, COUCH_PATH_MAX);
+        buf_init(&r.id, COUCH_PATH_MAX);
+        buf_init(&r.key, COUCH_PATH_MAX);
+        buf_init(&r.path, COUCH_PATH_MAX);
+        buf_put_str(&r.start, start);
+        int rc = read_pages(&r, e);
+        stream_deinit(&r.stream);
+        buf_deinit(&r.start);
         buf_deinit(&r.id);
-        buf_deinit(&r.last);
+        buf_deinit(&r.key);
+        buf_deinit(&r.path);
         return rc;
 }
 
-/* The least text above everything that begins with @prefix: its last ASCII character raised by
- * one, or the highest code point behind it. */
-static void put_end(struct buf *out, struct str prefix)
+static size_t last_character(const struct buf *b)
+{
+        size_t at = b->len - 1;
+
+        while (at > 0 && ((unsigned char)b->data[at] & 0xC0) == 0x80)
+                at--;
+        return at;
+}
+
+static uint32_t decode(const unsigned char *p, size_t n)
+{
+        static const unsigned char masks[] = {0, 0x7F, 0x1F, 0x0F, 0x07};
+        uint32_t code = p[0] & masks[n];
+
+        for (size_t i = 1; i < n; i++)
+                code = code << 6 | (p[i] & 0x3F);
+        return code;
+}
+
+static void encode(struct buf *out, uint32_t code)
+{
+        if (code < 0x80) {
+                buf_putc(out, (char)code);
+                return;
+        }
+        int more = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
+        buf_putc(out, (char)((0xF00 >> (more + 1)) | code >> (6 * more)));
+        while (more-- > 0)
+                buf_putc(out, (char)(0x80 | (code >> (6 * more) & 0x3F)));
+}
+
+/* The least string above all that begin with @prefix: its last character that can grow, grown.
+ * (UTF-8 sorts as its code points do.) @out stays empty where there is none. */
+static void put_above(struct buf *out, struct str prefix)
 {
         buf_put_str(out, prefix);
-        unsigned char last = prefix.len ? (unsigned char)prefix.ptr[prefix.len - 1] : 0xFF;
-        if (last < 0x7E && out->data)
-                out->data[out->len - 1]++;
-        else
-                buf_puts(out, "\xF4\x8F\xBF\xBF");
+        while (out->len > 0) {
+                size_t at = last_character(out);
+                uint32_t code = decode((const unsigned char *)out->data + at, out->len - at);
+                out->len = at;
+                if (code == 0x10FFFF)
+                        continue;
+                encode(out, code == 0xD7FF ? 0xE000 : code + 1);
+                return;
+        }
 }
 
 int scan_prefix(struct couch *c, const char *database, struct str prefix, bool bodies,
         scan_doc_fn fn, void *ctx, struct err *e)
 {
-        cleanup_buf_ struct buf end;
+        cleanup_buf_ struct buf above;
 
-        buf_init(&end, ID_MAX);
-        put_end(&end, prefix);
-        int rc = buf_check(&end, "a document id", e);
-        return rc ? rc : scan_range(c, database, prefix, buf_str(&end), bodies, fn, ctx, e);
-}
-
-/* ---- _changes ---- */
-
-struct feed {
-        struct page page; /* first: the context of its callbacks */
-        scan_change_fn fn;
-        void *ctx;
-        struct buf id;
-        struct str leaves[LEAVES_MAX];
-};
-
-static size_t read_leaves(struct feed *f, struct str changes)
-{
-        struct json_walk w;
-        struct str none, change, rev;
-        size_t n = 0;
-
-        if (!json_walk_open(&w, changes, '['))
-                return 0;
-        while (n < LEAVES_MAX && json_walk_next(&w, &none, &change))
-                if (find_member(change, "rev", &rev))
-                        f->leaves[n++] = unquoted(rev);
-        return n;
-}
-
-/* {"seq":"..","id":"a","changes":[{"rev":"1-.."}],"deleted":true} */
-static int on_change_row(void *ctx, struct str row, struct err *e)
-{
-        struct feed *f = ctx;
-        struct str id, changes, deleted;
-        struct scan_change change = {.leaves = f->leaves};
-
-        f->page.count++;
-        buf_clear(&f->id);
-        if (!find_member(row, "id", &id) || json_unquote(id, &f->id, NULL) < 0 ||
-                !find_member(row, "changes", &changes))
-                return bad_row("_changes", e);
-        change.id = buf_str(&f->id);
-        change.leaf_count = read_leaves(f, changes);
-        if (change.leaf_count == 0)
-                return bad_row("_changes", e);
-        change.rev = f->leaves[0];
-        change.deleted = find_member(row, "deleted", &deleted) && str_is(deleted, "true");
-        return f->fn(f->ctx, &change, e);
-}
-
-/* Sequences are strings in CouchDB, numbers in pouchdb-server. */
-static int feed_page(
-        struct couch *c, const char *database, struct feed *f, struct buf *since, struct err *e)
-{
-        cleanup_buf_ struct buf path;
-        struct str frame, last;
-
-        buf_init(&path, COUCH_PATH_MAX);
-        couch_path_put(&path, str_of(database));
-        buf_printf(&path, "/_changes?style=all_docs&seq_interval=%d&limit=%d&since=", PAGE_ROWS,
-                PAGE_ROWS);
-        http_url_encode(&path, buf_str(since));
-        int rc = get_page(c, &f->page, &path, &frame, e);
-        if (rc)
+        if (!str_utf8_valid(prefix))
+                return err_set(e, ERR_BUG, "a scan's prefix is not UTF-8");
+        buf_init(&above, prefix.len + 4);
+        put_above(&above, prefix);
+        int rc = buf_check(&above, "a scan's prefix", e);
+        if (rc < 0)
                 return rc;
-        if (!find_member(frame, "last_seq", &last))
-                return err_set(e, ERR_RETRY, "_changes: the reply names no last_seq");
-        buf_clear(since);
-        buf_put_str(since, *last.ptr == '"' ? unquoted(last) : last);
-        return buf_check(since, "a sequence", e);
-}
-
-int scan_changes(struct couch *c, const char *database, struct str since, scan_change_fn fn,
-        void *ctx, struct buf *last_seq, struct err *e)
-{
-        cleanup_(freep) struct feed *f = calloc(1, sizeof(*f));
-        cleanup_buf_ struct buf seq;
-        int rc;
-
-        buf_init(&seq, COUCH_PATH_MAX);
-        buf_put_str(&seq, since);
-        if (!f)
-                return err_nomem(e, "a feed of changes");
-        f->fn = fn;
-        f->ctx = ctx;
-        rows_init(&f->page.rows, on_change_row, f);
-        buf_init(&f->id, ID_MAX);
-        do {
-                rc = feed_page(c, database, f, &seq, e);
-        } while (rc == 0 && f->page.count == PAGE_ROWS);
-        rows_deinit(&f->page.rows);
-        buf_deinit(&f->id);
-        if (!rc && last_seq)
-                buf_put_str(last_seq, buf_str(&seq));
-        return rc;
+        const struct str none = {NULL, 0};
+        return scan_range(
+                c, database, prefix, above.len ? buf_str(&above) : none, bodies, fn, ctx, e);
 }

@@ -97,8 +97,7 @@ void dispatch_sweep(struct bulk *bulk);
 void dispatch_timer(void *bulk);
 
 /** dispatch_session() - the log-in that was waited for has ended */
-void dispatch_session(
-        void *bulk, int rc, const struct http_reply *reply, const struct err *e);
+void dispatch_session(void *bulk, int rc, const struct http_reply *reply, const struct err *e);
 
 enum trouble { TROUBLE_BATCH, TROUBLE_SERVER };
 

@@ -14,7 +14,10 @@ static void on_outcome(void *ctx, const struct bulk_outcome *o)
 {
         struct bulk_run *r = ctx;
 
-        r->told = realloc(r->told, (r->count + 1) * sizeof(*r->told));
+        if (r->count == r->room_told) {
+                r->room_told = r->room_told ? r->room_told * 2 : 256;
+                r->told = realloc(r->told, r->room_told * sizeof(*r->told));
+        }
         struct told *t = &r->told[r->count++];
         *t = (struct told){.result = o->result,
                 .existed = o->existed,

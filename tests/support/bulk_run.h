@@ -19,7 +19,7 @@ struct bulk_run {
         struct bulk *bulk;
         const char *database;
         struct told *told; /* in the order of the outcomes */
-        size_t count;
+        size_t count, room_told;
         bool room; /* on_drain was called */
         size_t counts[BULK_ABANDONED + 1];
 };
