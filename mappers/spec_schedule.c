@@ -109,7 +109,7 @@ int spec_schedule_decode(
                         .max = INT64_C(366) * 86400000,
                         .help = "Time between the starts of two runs."},
         };
-        static const OPTION_TABLE(table, "a schedule", options);
+        static OPTION_TABLE(table, "a schedule", options);
         struct every every;
         int rc;
 

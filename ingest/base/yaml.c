@@ -20,7 +20,7 @@ const struct ynode *ynode_get(const struct ynode *n, const char *key)
         return pair ? pair->value : NULL;
 }
 
-static int place_error(
+__attribute__((format(printf, 5, 0))) static int place_error(
         const struct ydoc *d, int line, int column, struct err *e, const char *fmt, va_list ap)
 {
         char text[ERR_TEXT_MAX];

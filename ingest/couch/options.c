@@ -37,7 +37,7 @@ static const struct option session_options[] = {
                 .secret = true,
                 .help = "Password of the user."},
 };
-static const OPTION_TABLE(session_table, "session", session_options);
+static OPTION_TABLE(session_table, "session", session_options);
 
 static const struct option auth_options[] = {
         {.name = "user",
@@ -68,7 +68,7 @@ static const struct option auth_options[] = {
                 .secret = true,
                 .help = "Token sent as Authorization: Bearer."},
 };
-static const OPTION_TABLE(auth_table, "auth", auth_options);
+static OPTION_TABLE(auth_table, "auth", auth_options);
 
 static const struct option tls_options[] = {
         {.name = "ca_file",
@@ -87,7 +87,7 @@ static const struct option tls_options[] = {
                 .min = 1,
                 .help = "Key of our certificate (PEM)."},
 };
-static const OPTION_TABLE(tls_table, "tls", tls_options);
+static OPTION_TABLE(tls_table, "tls", tls_options);
 
 #define DEFAULT_Q 2 /* shards; CouchDB's own default, written out so that it is one everywhere */
 
@@ -105,7 +105,7 @@ static const struct option create_options[] = {
                 .default_text = "false",
                 .help = "New databases are partitioned."},
 };
-static const OPTION_TABLE(create_table, "create", create_options);
+static OPTION_TABLE(create_table, "create", create_options);
 
 /* {q: 2, partitioned: false}, true, or false. @field: the draft. */
 static int decode_create(

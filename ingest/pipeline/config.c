@@ -69,7 +69,7 @@ static const struct option http_options[] = {
                 .secret = true,
                 .help = "Bearer token that requests must carry."},
 };
-static const OPTION_TABLE(http_table, "http", http_options);
+static OPTION_TABLE(http_table, "http", http_options);
 
 /* In the order of enum log_level and enum log_format. */
 static const char *const level_names[] = {"error", "warn", "info", "debug", NULL};
@@ -89,7 +89,7 @@ static const struct option log_options[] = {
                 .default_text = "auto",
                 .help = "Form of the log; auto is text on a terminal, else logfmt."},
 };
-static const OPTION_TABLE(log_table, "log", log_options);
+static OPTION_TABLE(log_table, "log", log_options);
 
 static const struct option config_options[] = {
         {.name = "version",

@@ -43,7 +43,7 @@ static const struct option pg_option_items[] = {
                 .help = "the name that pg_stat_activity shows"},
 };
 
-static const OPTION_TABLE(pg_option_table, "postgres source", pg_option_items);
+static OPTION_TABLE(pg_option_table, "postgres source", pg_option_items);
 
 static int pg_check(const struct source_config *config, struct err *e)
 {

@@ -49,7 +49,7 @@ static const struct option inner_options[] = {
                 .offset = offsetof(struct inner, label),
                 .required = true},
 };
-static const OPTION_TABLE(inner_table, "inner", inner_options);
+static OPTION_TABLE(inner_table, "inner", inner_options);
 
 static const char *const colours[] = {"red", "green", "blue", NULL};
 
@@ -91,7 +91,7 @@ static const struct option outer_options[] = {
                 .default_text = "2"},
         {.name = "expr", .type = OPTION_LATER},
 };
-static const OPTION_TABLE(outer_table, "outer", outer_options);
+static OPTION_TABLE(outer_table, "outer", outer_options);
 
 struct loaded {
         struct ydoc *doc;
