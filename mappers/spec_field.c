@@ -423,13 +423,14 @@ static int decode_field(const struct option_context *cx, const struct ynode_pair
         struct field_spec *out, struct err *e)
 {
         struct field_draft d = {.node = pair->value};
+        char shown[YNODE_SHOW_MAX];
 
         if (pair->key.len == 0)
                 return key_error(cx, pair, e, "a field needs a name");
         if (pair->key.ptr[0] == '_')
                 return ydoc_error_at(cx->doc, pair->line, pair->column, e,
-                        "field '%.*s': names that begin with _ belong to CouchDB",
-                        STR_ARG(pair->key));
+                        "field %s: names that begin with _ belong to CouchDB",
+                        yaml_show(pair->key, shown));
         int rc = pair->value->kind == YNODE_MAP ? decode_long_form(cx, &d, e)
                                                 : decode_short_form(cx, &d, e);
         if (rc)

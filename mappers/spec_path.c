@@ -13,10 +13,10 @@ struct path_parser {
 
 static int refuse(const struct path_parser *p, const char *why, struct err *e)
 {
-        if (p->n->expanded)
-                return ynode_error(p->cx->doc, p->n, e, "%s is not a path: %s", p->what, why);
-        return ynode_error(p->cx->doc, p->n, e, "%s: '%.*s' is not a path: %s", p->what,
-                STR_ARG(p->text), why);
+        char shown[YNODE_SHOW_MAX];
+
+        return ynode_error(p->cx->doc, p->n, e, "%s: %s is not a path: %s", p->what,
+                p->n->expanded ? "the value" : yaml_show(p->text, shown), why);
 }
 
 static int take_name(struct path_parser *p, struct err *e)
@@ -28,6 +28,8 @@ static int take_name(struct path_parser *p, struct err *e)
         struct str name = {p->text.ptr + start, p->at - start};
         if (name.len == 0)
                 return refuse(p, "a name is missing", e);
+        if (memmem(name.ptr, name.len, "${", 2))
+                return refuse(p, "text with ${...} is a template: {template: ...}", e);
         if (str_trim(name).len != name.len)
                 return refuse(p, "a name begins or ends with a space", e);
         p->steps[p->count].name = arena_dup(p->cx->arena, name);

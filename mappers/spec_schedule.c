@@ -76,15 +76,16 @@ static int check_cron(const struct option_context *cx, const struct ynode *n, st
         struct str rest = str_trim(n->text);
         bool more = rest.len > 0;
         size_t count = 0;
+        char shown[YNODE_SHOW_MAX];
 
         for (; more; count++, rest = str_trim(rest)) {
                 struct str field = cut(&rest, ' ', &more);
                 if (count < CRON_FIELDS && !cron_field(&cron_fields[count], field))
                         return ynode_error(cx->doc, n, e,
                                 "the %s of a cron expression is from %lld to %lld, with * , - and "
-                                "/, not '%.*s'",
+                                "/, not %s",
                                 cron_fields[count].name, (long long)cron_fields[count].min,
-                                (long long)cron_fields[count].max, STR_ARG(field));
+                                (long long)cron_fields[count].max, yaml_show(field, shown));
         }
         if (count != CRON_FIELDS)
                 return ynode_error(cx->doc, n, e,

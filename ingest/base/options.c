@@ -282,16 +282,17 @@ int options_unknown_key(const struct option_context *cx, const struct option_tab
 {
         const char *names[SUGGEST_MAX + 1];
         size_t count = valid_names(table, names);
-        char listed[LISTED_MAX];
+        char listed[LISTED_MAX], shown[YNODE_SHOW_MAX];
 
         const char *near = str_nearest(pair->key, names, count);
+        yaml_show(pair->key, shown);
         if (near)
                 return ydoc_error_at(cx->doc, pair->line, pair->column, e,
-                        "unknown key '%.*s', did you mean '%s'?", STR_ARG(pair->key), near);
+                        "unknown key %s, did you mean '%s'?", shown, near);
         names[count] = NULL;
         list_choices(names, listed);
-        return ydoc_error_at(cx->doc, pair->line, pair->column, e,
-                "unknown key '%.*s'; %s takes %s", STR_ARG(pair->key), table->what, listed);
+        return ydoc_error_at(cx->doc, pair->line, pair->column, e, "unknown key %s; %s takes %s",
+                shown, table->what, listed);
 }
 
 static const struct option *find_option(const struct option_table *table, struct str key)

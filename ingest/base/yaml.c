@@ -80,19 +80,22 @@ static size_t shown_length(struct str s, size_t max)
         return n;
 }
 
+const char *yaml_show(struct str text, char out[YNODE_SHOW_MAX])
+{
+        size_t shown = shown_length(text, YNODE_SHOW_MAX - sizeof("'...'"));
+
+        snprintf(out, YNODE_SHOW_MAX, "'%.*s%s'", (int)shown, text.ptr,
+                shown < text.len ? "..." : "");
+        return out;
+}
+
 const char *ynode_show(const struct ynode *n, char out[YNODE_SHOW_MAX])
 {
-        if (n->kind == YNODE_LIST || n->kind == YNODE_MAP || n->kind == YNODE_NULL) {
-                snprintf(out, YNODE_SHOW_MAX, "%s", ynode_kind_name(n->kind));
-                return out;
-        }
-        if (n->expanded) {
-                snprintf(out, YNODE_SHOW_MAX, "the value");
-                return out;
-        }
-        size_t shown = shown_length(n->text, YNODE_SHOW_MAX - sizeof("'...'"));
-        snprintf(out, YNODE_SHOW_MAX, "'%.*s%s'", (int)shown, n->text.ptr,
-                shown < n->text.len ? "..." : "");
+        bool nameless = !ynode_is_scalar(n) || n->kind == YNODE_NULL;
+
+        if (!nameless && !n->expanded)
+                return yaml_show(n->text, out);
+        snprintf(out, YNODE_SHOW_MAX, "%s", nameless ? ynode_kind_name(n->kind) : "the value");
         return out;
 }
 

@@ -115,6 +115,10 @@ const char *ynode_kind_name(enum ynode_kind kind);
  * scalar; "the value" where its text is expanded. Return: @out. */
 const char *ynode_show(const struct ynode *n, char out[YNODE_SHOW_MAX]);
 
+/** yaml_show() - @text in quotes for a message: cut when long, and before a control character
+ * Return: @out. */
+const char *yaml_show(struct str text, char out[YNODE_SHOW_MAX]);
+
 static inline bool ynode_is_scalar(const struct ynode *n)
 {
         return n->kind != YNODE_LIST && n->kind != YNODE_MAP;

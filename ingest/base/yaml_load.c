@@ -240,8 +240,10 @@ static int compare_keys(const void *a, const void *b)
 static int duplicate_key(const struct loader *l, const struct ynode_pair *first,
         const struct ynode_pair *second, struct err *e)
 {
+        char shown[YNODE_SHOW_MAX];
+
         return ydoc_error_at(l->doc, second->line, second->column, e,
-                "duplicate key '%.*s', first on line %d", STR_ARG(second->key), first->line);
+                "duplicate key %s, first on line %d", yaml_show(second->key, shown), first->line);
 }
 
 /* Sorted, so that a map of 100,000 entries costs no square. */

@@ -17,10 +17,12 @@ static struct str text_from(struct str text, yaml_mark_t mark)
 }
 
 /* What most often stands behind an error at this place; "" where nothing is known. */
-static const char *syntax_hint(struct str text, yaml_mark_t mark)
+static const char *syntax_hint(struct str text, yaml_mark_t mark, const char *context)
 {
         struct str at = text_from(text, mark);
 
+        if (context && (strstr(context, "alias") || strstr(context, "anchor")))
+                return "; put a value that begins with * or & in quotes";
         if (at.len == 0)
                 return "";
         if (at.ptr[0] == '\t')
@@ -54,7 +56,7 @@ static int encoding_error(
 int yaml_syntax_error(const yaml_parser_t *p, const struct ydoc *d, struct str text, struct err *e)
 {
         struct yaml_place at = yaml_place_of(d, p->problem_mark);
-        const char *hint = syntax_hint(text, p->problem_mark);
+        const char *hint = syntax_hint(text, p->problem_mark, p->context);
 
         if (p->error == YAML_MEMORY_ERROR)
                 return err_nomem(e, d->name);

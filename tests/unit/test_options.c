@@ -202,6 +202,9 @@ static void what_is_wrong_is_named_with_its_place(void **state)
                 {"name: x\nweight: 1\n",
                         "f.yaml:2:1: unknown key 'weight'; outer takes name, secret, flag, count, "
                         "size, wait, colour, list, filled, inner, node or even"},
+                {"name: x\n\"a\\nb\": 1\n",
+                        "f.yaml:2:1: unknown key 'a...'; outer takes name, secret, flag, count, "
+                        "size, wait, colour, list, filled, inner, node or even"},
                 {"name: x\nexpr: 1\n", "f.yaml:2:1: 'expr' is not in this version"},
                 {"name: x\nexpt: 1\n",
                         "f.yaml:2:1: unknown key 'expt'; outer takes name, secret, flag, count, "

@@ -515,6 +515,11 @@ static void constants_that_would_change_are_refused(void **state)
 static void paths_are_refused_with_the_reason(void **state)
 {
         static const struct bad cases[] = {
+                {"  a: '${b}'\n",
+                        "m.yaml:6:6: column: '${b}' is not a path: text with ${...} is a template: "
+                        "{template: ...}"},
+                {"  a: \"b\\nc.\"\n",
+                        "m.yaml:6:6: column: 'b...' is not a path: a name is missing"},
                 {"  a: b.\n", "m.yaml:6:6: column: 'b.' is not a path: a name is missing"},
                 {"  a: .b\n", "m.yaml:6:6: column: '.b' is not a path: a name is missing"},
                 {"  a: '[0]'\n", "m.yaml:6:6: column: '[0]' is not a path: a name is missing"},

@@ -191,6 +191,10 @@ static void broken_syntax_names_place_and_cause(void **state)
                         "f.yaml:1:4: found character that cannot start any token (while scanning "
                         "for the next token from line 1); put a value that begins with this "
                         "character in quotes"},
+                {"a: [*.yaml]\n",
+                        "f.yaml:1:6: did not find expected alphabetic or numeric character (while "
+                        "scanning an alias from line 1); put a value that begins with * or & in "
+                        "quotes"},
                 {"a: {b: ${C}}\n", "f.yaml:1:9: did not find expected ',' or '}' (while parsing a "
                                    "flow mapping "
                                    "from line 1); inside {} or [] put ${...} in quotes"},
