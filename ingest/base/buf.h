@@ -22,6 +22,9 @@ struct buf {
         int error;  /* 0, or -class of the first append that failed */
 };
 
+/* For declarations, so that no early return finds a buffer that is not one yet. */
+#define BUF_INIT(max_bytes) ((struct buf){.max = (max_bytes)})
+
 static inline void buf_init(struct buf *b, size_t max_bytes)
 {
         *b = (struct buf){.max = max_bytes};

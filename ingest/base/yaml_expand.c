@@ -79,9 +79,8 @@ static struct str without_newline(struct str s)
 static int expand_file(struct expander *x, struct str name, struct err *e)
 {
         cleanup_(freep) char *path = str_dup(name);
-        cleanup_buf_ struct buf content;
+        cleanup_buf_ struct buf content = BUF_INIT(YDOC_MAX_VALUE);
 
-        buf_init(&content, YDOC_MAX_VALUE);
         if (!path)
                 return err_nomem(e, "a file name");
         if (name.len == 0)

@@ -441,9 +441,8 @@ int ydoc_parse(struct str text, const char *name, enum ydoc_expand expand, struc
 
 int ydoc_load(const char *path, enum ydoc_expand expand, struct ydoc **out, struct err *e)
 {
-        cleanup_buf_ struct buf text;
+        cleanup_buf_ struct buf text = BUF_INIT(YDOC_MAX_BYTES);
 
-        buf_init(&text, YDOC_MAX_BYTES);
         int rc = file_read(path, &text, e);
         return rc ? rc : ydoc_parse(buf_str(&text), path, expand, out, e);
 }

@@ -64,9 +64,8 @@ static int database_new(const char *name, struct database **out, struct err *e)
                 [STEP_PROBE] = "/_local/erp2couch-probe",
         };
         cleanup_(database_freep) struct database *d = calloc(1, sizeof(*d));
-        cleanup_buf_ struct buf path;
+        cleanup_buf_ struct buf path = BUF_INIT(COUCH_PATH_MAX);
 
-        buf_init(&path, COUCH_PATH_MAX);
         if (!d || !(d->name = str_dup(str_of(name))))
                 return err_nomem(e, "a database");
         for (int i = 0; i < STEPS; i++) {

@@ -86,7 +86,7 @@ static void pass_done(void *ctx, const struct http_reply *reply)
 int couch_send(struct couch *c, const struct couch_request *request, unsigned *generation,
         struct http_call **out, struct err *e)
 {
-        cleanup_buf_ struct buf url;
+        cleanup_buf_ struct buf url = BUF_INIT(strlen(c->base) + COUCH_PATH_MAX);
         struct pass *p = malloc(sizeof(*p));
 
         if (!p)
@@ -97,7 +97,6 @@ int couch_send(struct couch *c, const struct couch_request *request, unsigned *g
                 .on_body = request->on_body,
                 .on_done = request->on_done,
                 .ctx = request->ctx};
-        buf_init(&url, strlen(c->base) + COUCH_PATH_MAX);
         buf_puts(&url, c->base);
         buf_puts(&url, request->path);
         struct http_request http = {.method = request->method,

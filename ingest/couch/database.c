@@ -82,12 +82,11 @@ void couch_database_deinit(struct couch_database *d)
 static int call_database(struct couch *c, const char *method, const char *name, const char *tail,
         int *status, cJSON **json, struct err *e)
 {
-        cleanup_buf_ struct buf path;
+        cleanup_buf_ struct buf path = BUF_INIT(COUCH_PATH_MAX);
 
         int rc = name_check(name, e);
         if (rc < 0)
                 return rc;
-        buf_init(&path, COUCH_PATH_MAX);
         couch_path_put(&path, str_of(name));
         buf_puts(&path, tail);
         const struct couch_request request = {.method = method, .path = buf_cstr(&path)};

@@ -222,11 +222,10 @@ static void put_above(struct buf *out, struct str prefix)
 int scan_prefix(struct couch *c, const char *database, struct str prefix, bool bodies,
         scan_doc_fn fn, void *ctx, struct err *e)
 {
-        cleanup_buf_ struct buf above;
+        cleanup_buf_ struct buf above = BUF_INIT(prefix.len + 4);
 
         if (!str_utf8_valid(prefix))
                 return err_set(e, ERR_BUG, "a scan's prefix is not UTF-8");
-        buf_init(&above, prefix.len + 4);
         put_above(&above, prefix);
         int rc = buf_check(&above, "a scan's prefix", e);
         if (rc < 0)

@@ -56,9 +56,8 @@ static int copy_headers(struct http_call *c, const struct http_request *r, struc
 
 static int make_label(struct http_call *c, const struct http_request *r, struct err *e)
 {
-        cleanup_buf_ struct buf url;
+        cleanup_buf_ struct buf url = BUF_INIT(strlen(r->url) + 1);
 
-        buf_init(&url, strlen(r->url) + 1);
         http_url_public(&url, r->url);
         const char *shown = buf_cstr(&url);
         if (!shown)

@@ -12,10 +12,9 @@
 static int reject_claim(
         struct run *r, struct str key, struct str id, struct str other, struct err *e)
 {
-        cleanup_buf_ struct buf reason;
+        cleanup_buf_ struct buf reason = BUF_INIT(8192);
         struct reject_note note = {.stage = "claim", .field = "_id", .key = key};
 
-        buf_init(&reason, 8192);
         buf_printf(&reason, "document id %.*s is also claimed by the record with key ",
                 (int)(id.len > 512 ? 512 : id.len), id.ptr);
         key_text(other, &reason);

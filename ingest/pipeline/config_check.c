@@ -14,10 +14,9 @@ static const struct ynode *target_node(const struct mapper_spec *m, const char *
 /* The name with a letter for every ${...}: only literal text can be judged now. */
 static int check_database(const struct mapper_spec *m, struct err *e)
 {
-        cleanup_buf_ struct buf name;
+        cleanup_buf_ struct buf name = BUF_INIT(YDOC_MAX_VALUE);
         char shown[YNODE_SHOW_MAX];
 
-        buf_init(&name, YDOC_MAX_VALUE);
         for (size_t i = 0; i < m->database.count; i++) {
                 const struct template_part *part = &m->database.parts[i];
                 buf_put_str(&name, part->scope == TEMPLATE_LITERAL ? part->text : STR("a"));

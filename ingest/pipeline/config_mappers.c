@@ -71,10 +71,9 @@ static int is_serious(const char *path, int errnum)
 static int add_matches(
         struct config *c, struct file_list *files, const struct ynode *n, struct err *e)
 {
-        cleanup_buf_ struct buf pattern;
+        cleanup_buf_ struct buf pattern = BUF_INIT(1 << 16);
         glob_t found = {0};
 
-        buf_init(&pattern, 1 << 16);
         if (n->text.len == 0)
                 return ynode_error(c->doc, n, e, "'mappers': a file name is empty");
         int rc = absolute_pattern(c, n->text.ptr, &pattern, e);

@@ -63,9 +63,8 @@ struct sweep {
 
 static char *all_docs_path(const char *database)
 {
-        cleanup_buf_ struct buf path;
+        cleanup_buf_ struct buf path = BUF_INIT(4096);
 
-        buf_init(&path, 4096);
         buf_putc(&path, '/');
         http_url_encode(&path, str_of(database));
         buf_puts(&path, "/_all_docs?include_docs=true");
@@ -99,10 +98,9 @@ static int put_kept(
 /* Current documents of the chunk (all of one database), in its order. */
 static int fetch_current(struct sweep *s, const char *database, cJSON **out, struct err *e)
 {
-        cleanup_buf_ struct buf body;
+        cleanup_buf_ struct buf body = BUF_INIT(64 << 20);
         cleanup_(freep) char *path = all_docs_path(database);
 
-        buf_init(&body, 64 << 20);
         buf_puts(&body, "{\"keys\":[");
         for (size_t i = 0; i < s->count; i++) {
                 if (i)
@@ -123,14 +121,13 @@ static int delete_chunk(struct sweep *s, struct err *e)
 {
         struct run *r = s->r;
         const struct string_list *keep = &r->mapper->extract->deletes.keep;
-        cleanup_buf_ struct buf body;
+        cleanup_buf_ struct buf body = BUF_INIT(8 << 20);
         cJSON *current = NULL;
         int rc = 0;
 
         if (s->count == 0)
                 return 0;
         const char *database = state_database_name(r->state, s->chunk[0].what.database);
-        buf_init(&body, 8 << 20);
         if (keep->count)
                 rc = fetch_current(s, database, &current, e);
         const cJSON *row = cJSON_GetArrayItem(cJSON_GetObjectItem(current, "rows"), 0);

@@ -72,7 +72,7 @@ static void retire(struct aging *a)
 
 static int post_docs(struct run *r, cJSON *docs, struct err *e)
 {
-        cleanup_buf_ struct buf path;
+        cleanup_buf_ struct buf path = BUF_INIT(4096);
         cJSON *body = cJSON_CreateObject();
 
         cJSON_AddItemToObject(body, "docs", docs);
@@ -80,7 +80,6 @@ static int post_docs(struct run *r, cJSON *docs, struct err *e)
         cJSON_Delete(body);
         if (!text)
                 return err_nomem(e, "run document");
-        buf_init(&path, 4096);
         buf_putc(&path, '/');
         http_url_encode(&path, str_of(r->control));
         buf_puts(&path, "/_bulk_docs");

@@ -74,13 +74,12 @@ static void write_pid(int fd)
 
 int lock_take(const char *folder, struct lock **out, struct err *e)
 {
-        cleanup_buf_ struct buf path;
+        cleanup_buf_ struct buf path = BUF_INIT(4096);
         cleanup_(closep) int fd = -1;
         int rc = make_folders(folder, e);
 
         if (rc)
                 return rc;
-        buf_init(&path, 4096);
         buf_printf(&path, "%s/%s", folder, LOCK_NAME);
         if (!buf_cstr(&path))
                 return err_set(e, ERR_CONFIG, "state folder %s: the path is too long", folder);

@@ -76,10 +76,9 @@ static void note_reject(struct preview *p, const char *key, const char *field, c
 static void note_record_reject(
         struct preview *p, const struct record *record, const struct mapper_reject *why)
 {
-        cleanup_buf_ struct buf text;
+        cleanup_buf_ struct buf text = BUF_INIT(1 << 16);
         struct err ignored;
 
-        buf_init(&text, 1 << 16);
         buf_clear(&p->key);
         if (key_encode(p->shape, record->row, &p->key, &ignored) == 0)
                 key_text(buf_str(&p->key), &text);

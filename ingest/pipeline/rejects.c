@@ -23,9 +23,8 @@ static void put_prefix(const struct run *r, struct buf *out)
 static void put_id(const struct run *r, const struct reject_note *note, struct buf *out)
 {
         struct str key = note->key;
-        cleanup_buf_ struct buf text;
+        cleanup_buf_ struct buf text = BUF_INIT(1 << 20);
 
-        buf_init(&text, 1 << 20);
         put_prefix(r, out);
         if (key.len)
                 key_json(key, &text);
@@ -94,7 +93,7 @@ static int push_reject(struct run *r, const struct reject_note *note, struct buf
 {
         struct state_reject before = {.attempts = 0};
         char now[CLOCK_RFC3339_MAX], first[CLOCK_RFC3339_MAX];
-        cleanup_buf_ struct buf body;
+        cleanup_buf_ struct buf body = BUF_INIT(1 << 20);
         int rc = state_reject_get(r->state, buf_str(id), &before, e);
 
         if (rc < 0)
@@ -103,7 +102,6 @@ static int push_reject(struct run *r, const struct reject_note *note, struct buf
                 return 0; /* written in this run already */
         clock_rfc3339(clock_wall_us(), now);
         snprintf(first, sizeof(first), "%.*s", STR_ARG(rc == 0 ? before.first : str_of(now)));
-        buf_init(&body, 1 << 20);
         put_body(r, note, first, now, before.attempts + 1, &body);
         rc = buf_check(&body, "reject", e);
         if (rc)
@@ -123,9 +121,8 @@ static int push_reject(struct run *r, const struct reject_note *note, struct buf
 
 static void log_reject(const struct run *r, const struct reject_note *note)
 {
-        cleanup_buf_ struct buf key;
+        cleanup_buf_ struct buf key = BUF_INIT(4096);
 
-        buf_init(&key, 4096);
         if (note->key.len)
                 key_text(note->key, &key);
         else
@@ -138,7 +135,7 @@ static void log_reject(const struct run *r, const struct reject_note *note)
 
 int rejects_add(struct run *r, const struct reject_note *note, struct err *e)
 {
-        cleanup_buf_ struct buf id;
+        cleanup_buf_ struct buf id = BUF_INIT(MAPPER_MAX_ID);
         struct err limit;
         int rc = 0;
 
@@ -150,7 +147,6 @@ int rejects_add(struct run *r, const struct reject_note *note, struct err *e)
                 log_warn(r->log, "more rejects follow; they stand in the control database %s",
                         r->control);
         if (!r->options.dry_run) {
-                buf_init(&id, MAPPER_MAX_ID);
                 put_id(r, note, &id);
                 rc = buf_check(&id, "reject id", e);
                 if (!rc)
@@ -184,10 +180,9 @@ static int load_reject(void *ctx, const struct scan_doc *doc, struct err *e)
 
 int rejects_load(struct run *r, struct err *e)
 {
-        cleanup_buf_ struct buf prefix;
+        cleanup_buf_ struct buf prefix = BUF_INIT(256);
         int rc = state_batch_unreject_all(r->batch, e);
 
-        buf_init(&prefix, 256);
         put_prefix(r, &prefix);
         if (!rc)
                 rc = scan_prefix(r->couch, r->control, buf_str(&prefix), true, load_reject, r, e);

@@ -132,9 +132,8 @@ static bool must_rebuild(struct run *r, const char *session, const char *closing
 static int use_scratch_state(struct run *r, struct err *e)
 {
         bool fresh;
-        cleanup_buf_ struct buf path;
+        cleanup_buf_ struct buf path = BUF_INIT(4096);
 
-        buf_init(&path, 4096);
         buf_printf(&path, "%s/%s/dry-run", r->config->state_dir, r->spec->name);
         if (!buf_cstr(&path))
                 return err_set(e, ERR_CONFIG, "state_dir: the path is too long");

@@ -196,13 +196,12 @@ static int connect_again(struct pg_source *s, struct err *e)
 /* A transaction on the source's own connection; on another one where that is gone. */
 static int begin(struct pg_source *s, struct err *e)
 {
-        cleanup_buf_ struct buf sql;
+        cleanup_buf_ struct buf sql = BUF_INIT(PG_SQL_MAX_BYTES);
         bool reused = s->conn && pg_conn_is_idle(s->conn);
         int rc = reused ? 0 : connect_again(s, e);
 
         if (rc)
                 return rc;
-        buf_init(&sql, PG_SQL_MAX_BYTES);
         pg_sql_begin(s, s->conn, NULL, &sql);
         if (!buf_cstr(&sql))
                 return buf_check(&sql, "statement", e);

@@ -124,10 +124,9 @@ static const char *describe_sql(struct str from, struct arena *arena)
 int pg_target_init(struct pg_target *t, const struct extract *x, const struct extract_child *child,
         struct arena *arena, struct err *e)
 {
-        cleanup_buf_ struct buf from;
+        cleanup_buf_ struct buf from = BUF_INIT(PG_SQL_MAX_BYTES);
         struct err cause;
 
-        buf_init(&from, PG_SQL_MAX_BYTES);
         *t = (struct pg_target){.x = x, .child = child, .arena = arena};
         int rc = init_from(t, &from, &cause);
         if (rc == -ERR_CONFIG)
@@ -337,11 +336,10 @@ static int types_sql(const PGresult *result, struct buf *sql, struct err *e)
 
 static void on_columns(void *ctx, int rc, const PGresult *result, const struct err *cause)
 {
-        cleanup_buf_ struct buf sql;
+        cleanup_buf_ struct buf sql = BUF_INIT(PG_SQL_MAX_BYTES);
         struct pg_target *t = ctx;
         struct err e;
 
-        buf_init(&sql, PG_SQL_MAX_BYTES);
         if (rc)
                 rc = pg_target_sql_error(t, result, strlen(DESCRIBE_PREFIX), cause, &e);
         else

@@ -53,10 +53,9 @@ static bool take_name(const char **p, struct buf *out)
 
 int pg_sql_table(struct buf *sql, const char *name, struct err *e)
 {
-        cleanup_buf_ struct buf part;
+        cleanup_buf_ struct buf part = BUF_INIT(4096);
         const char *p = name;
 
-        buf_init(&part, 4096);
         for (int i = 0; i < 2; i++) {
                 buf_clear(&part);
                 bool ok = take_name(&p, &part) && part.error == 0;
