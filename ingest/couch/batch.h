@@ -48,6 +48,7 @@ struct item {
         bool reject_conflicts;
         bool parent_deleted; /* parent is a tombstone: not sent, but predicted over */
         bool existed, foreign;
+        bool unsent;     /* compared before its first send */
         bool unsure;     /* sent at least once without an answer */
         bool conflicted; /* its last answer was a conflict */
         uint8_t rounds;  /* conflicts so far */
@@ -55,9 +56,10 @@ struct item {
         char rev[REV_MAX]; /* predicted; "": no prediction */
 };
 
-#define ITEM_ID_AT 7   /* behind {"_id": */
-#define REASON_MAX 400 /* bytes of CouchDB's error and reason, cut; a function's text may be long  \
-                        */
+#define ITEM_ID_AT 7 /* behind {"_id": */
+#define REASON_MAX                                                                                 \
+        400 /* bytes of CouchDB's error and reason, cut; a function's text may be long             \
+             */
 
 enum batch_state { BATCH_OPEN, BATCH_WAITING, BATCH_RUNNING };
 enum batch_step { STEP_SEND, STEP_ASK, STEP_READ, STEP_PROBE, STEPS };

@@ -38,6 +38,7 @@ struct bulk_doc {
         struct str parent;    /* revision to replace; "": none known */
         bool parent_deleted;  /* parent is a tombstone: sent without _rev, predicted over it */
         bool attachments;     /* the document may have some: they are looked up and kept */
+        bool compare;         /* a live document of unknown content is there: compared first */
         bool deleted;         /* body: the fields that stay in the tombstone */
         struct str body;      /* canonical members without braces */
         struct digest digest; /* of the significant members; unused for deletions */

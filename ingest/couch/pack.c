@@ -139,7 +139,8 @@ static void new_item(struct item *i, const struct bulk_doc *doc, uint64_t claim)
                 .existed = known};
         copy_rev(i->parent, doc->parent);
         /* A deletion of nothing would make a tombstone, and attachments must be known to stay. */
-        if ((doc->deleted && !known) || (doc->attachments && known))
+        i->unsent = doc->compare || (doc->deleted && !known) || (doc->attachments && known);
+        if (i->unsent)
                 i->state = ITEM_COMPARE;
 }
 

@@ -14,8 +14,9 @@
 #include "ingest/base/err.h"
 #include "ingest/base/str.h"
 
-#define REV_MAX 64 /* bytes of a revision's text with the NUL: at most 20 digits, '-', 32 digits   \
-                    */
+#define REV_MAX                                                                                    \
+        64 /* bytes of a revision's text with the NUL: at most 20 digits, '-', 32 digits           \
+            */
 
 #define REV_UNKNOWN 1 /* no prediction can be made: compare bodies instead */
 

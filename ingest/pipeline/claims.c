@@ -79,13 +79,13 @@ static int grant(struct run *r, const struct state_parked *p, const struct state
 
         if (holder && holder->key.len) {
                 what.displaced = holder->key;
-                if (held_here) {
-                        doc.parent = held->docs[0].rev;
-                        doc.parent_deleted = held->docs[0].deleted;
-                }
+                pass_write_over(&doc, held_here ? &held->docs[0] : NULL);
         } else if (holder) {
-                doc.parent = holder->rev;
-                doc.parent_deleted = holder->deleted;
+                struct state_doc there = {.rev = holder->rev,
+                        .digest = holder->digest,
+                        .deleted = holder->deleted,
+                        .attachments = holder->attachments};
+                pass_write_over(&doc, &there);
         }
         int rc = former_place(r, &what, &mine, e);
         if (rc)

@@ -42,6 +42,16 @@ static int reject_record(struct run *r, const struct record *record, const char 
         return rc == BULK_FULL ? SOURCE_PAUSE : rc;
 }
 
+void pass_write_over(struct bulk_doc *doc, const struct state_doc *there)
+{
+        if (!there)
+                return;
+        doc->compare = !there->deleted && digest_is_void(&there->digest);
+        doc->attachments = there->attachments;
+        doc->parent = there->rev;
+        doc->parent_deleted = there->deleted;
+}
+
 /* A dry run counts what a write would have done. */
 static void count_dry(struct run *r, const struct pending *what)
 {
@@ -53,15 +63,14 @@ static void count_dry(struct run *r, const struct pending *what)
                 r->counts->created++;
 }
 
+/* @there: what the state knows to stand under the id; NULL: nothing */
 static int push_document(struct run *r, const struct record *record, const struct target *t,
-        const struct mapped *m, const struct pending *what, struct str parent, bool tombstone,
+        const struct mapped *m, const struct pending *what, const struct state_doc *there,
         struct err *e)
 {
         struct bulk_doc doc = {
                 .database = t->name,
                 .id = m->id,
-                .parent = parent,
-                .parent_deleted = tombstone,
                 .body = m->body,
                 .digest = m->digest,
                 .filter = r->spec->filter,
@@ -72,6 +81,7 @@ static int push_document(struct run *r, const struct record *record, const struc
                 count_dry(r, what);
                 return 0;
         }
+        pass_write_over(&doc, there);
         int rc = pass_push(r, what, &doc, e);
         if (rc == -ERR_REJECT)
                 return reject_record(r, record, "write", "", e->text, e);
@@ -99,11 +109,14 @@ static int park(struct run *r, const struct target *t, const struct mapped *m, u
 }
 
 /* A document that CouchDB already held under this id, equal to ours: it only gets its key. */
-static int adopt(struct run *r, const struct target *t, const struct pending *what, struct str rev,
-        struct err *e)
+static int adopt(struct run *r, const struct target *t, const struct pending *what,
+        const struct state_holder *there, struct err *e)
 {
-        struct bulk_outcome equal = {
-                .result = BULK_EQUAL, .database = t->name, .id = what->id, .rev = rev};
+        struct bulk_outcome equal = {.result = BULK_EQUAL,
+                .database = t->name,
+                .id = what->id,
+                .rev = there->rev,
+                .attachments = there->attachments};
 
         if (r->options.dry_run) {
                 if (what->moved)
@@ -121,13 +134,6 @@ static int adopt(struct run *r, const struct target *t, const struct pending *wh
         return r->failed;
 }
 
-/* Without a digest the content is not known: a write without a parent conflicts, and the writer
- * then compares before it overwrites. */
-static struct str parent_of(struct str rev, const struct digest *digest, bool deleted)
-{
-        return digest_is_void(digest) && !deleted ? STR("") : rev;
-}
-
 /* The record's document does not stand under this id yet: may it? */
 static int claim_id(struct run *r, const struct record *record, const struct target *t,
         const struct mapped *m, struct pending *what, struct err *e)
@@ -140,15 +146,20 @@ static int claim_id(struct run *r, const struct record *record, const struct tar
         if (rc < 0)
                 return rc;
         if (rc == STATE_ABSENT || str_eq(holder.key, what->key))
-                return push_document(r, record, t, m, what, STR(""), false, e);
+                return push_document(r, record, t, m, what, NULL, e);
         if (holder.key.len)
                 return park(r, t, m, what->ordinal, e);
         what->existed = what->existed || !holder.deleted;
         if (!holder.deleted && !digest_is_void(&holder.digest) &&
                 digest_eq(&holder.digest, &m->digest))
-                return adopt(r, t, what, holder.rev, e);
-        return push_document(r, record, t, m, what,
-                parent_of(holder.rev, &holder.digest, holder.deleted), holder.deleted, e);
+                return adopt(r, t, what, &holder, e);
+        struct state_doc there = {.rev = holder.rev,
+                .digest = holder.digest,
+                .deleted = holder.deleted,
+                .attachments = holder.attachments};
+        if (digest_is_void(&holder.digest) && !holder.deleted)
+                there.rev = STR(""); /* somebody else's: on_conflict decides */
+        return push_document(r, record, t, m, what, &there, e);
 }
 
 static int write_record(struct run *r, const struct record *record, const struct target *t,
@@ -163,8 +174,7 @@ static int write_record(struct run *r, const struct record *record, const struct
 
         if (now && now->database == t->number && str_eq(now->id, m->id)) {
                 what.existed = !now->deleted;
-                return push_document(r, record, t, m, &what,
-                        parent_of(now->rev, &now->digest, now->deleted), now->deleted, e);
+                return push_document(r, record, t, m, &what, now, e);
         }
         if (now && !now->deleted) {
                 what.existed = what.moved = true;

@@ -149,6 +149,8 @@ void fingerprint_digests(const struct mapper_spec *spec, char out[FINGERPRINT_BY
 
 /* ---- pass.c: read, map, compare, write ---- */
 int pass_read(struct run *r, struct err *e) __attribute__((warn_unused_result));
+/** pass_write_over() - what @doc replaces: @there as the state knows it; NULL: nothing */
+void pass_write_over(struct bulk_doc *doc, const struct state_doc *there);
 /** pass_push() - gives a pending write to the writer
  * Return: 0; BULK_FULL; -ERR_REJECT (refused, nothing pending); -class. */
 int pass_push(struct run *r, const struct pending *what, const struct bulk_doc *doc, struct err *e)

@@ -5,15 +5,19 @@
  */
 #include "ingest/pipeline/run_internal.h"
 
-static int put_entry(struct run *r, const struct pending *p, struct str rev, struct err *e)
+static int put_entry(
+        struct run *r, const struct pending *p, const struct bulk_outcome *o, struct err *e)
 {
         struct state_entry entry;
 
         entry.ordinal = p->ordinal;
         entry.run = r->number;
         entry.doc_count = 1;
-        entry.docs[0] = (struct state_doc){
-                .database = p->database, .id = p->id, .rev = rev, .digest = p->digest};
+        entry.docs[0] = (struct state_doc){.database = p->database,
+                .id = p->id,
+                .rev = o->rev,
+                .digest = p->digest,
+                .attachments = o->attachments};
         int rc = state_batch_put(r->batch, p->key, &entry, e);
         return rc ? rc : state_batch_hold(r->batch, p->database, p->id, p->key, NULL, e);
 }
@@ -105,7 +109,7 @@ static int settle_record(
                 if (p->displaced.len)
                         rc = displace(r, p, e);
                 if (!rc)
-                        rc = put_entry(r, p, o->rev, e);
+                        rc = put_entry(r, p, o, e);
                 if (!rc && p->moved)
                         rc = leave_old_id(r, p, e);
                 count_record(r, p, o);

@@ -112,7 +112,7 @@ static int adopt_document(void *ctx, const struct scan_doc *doc, struct err *e)
 {
         struct adoption *a = ctx;
         struct run *r = a->r;
-        struct state_holder holder = {.rev = doc->rev};
+        struct state_holder holder = {.rev = doc->rev, .attachments = doc->attachments};
         int rc = digest_document(doc->json, r->spec->filter, &a->scratch, NULL, &holder.digest, e);
 
         if (rc)

@@ -32,6 +32,7 @@ struct state_doc {
         struct str rev;       /* text; "" where unknown */
         struct digest digest; /* void: compare before the next write */
         bool deleted;
+        bool attachments; /* it has some, which an update must keep */
 };
 
 /* 8 KiB: only the doc_count first elements of docs mean anything; never zero or copy it whole. */
@@ -77,6 +78,7 @@ struct state_holder {
         struct str rev;       /* of a document without source key */
         struct digest digest; /* of such */
         bool deleted;         /* of such: a tombstone */
+        bool attachments;     /* of such: it has some */
 };
 
 /** state_holder() - who holds a document id. Return: 0, STATE_ABSENT, -ERR_SYSTEM. */

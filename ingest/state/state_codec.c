@@ -156,7 +156,7 @@ static bool digest_is_set(const struct digest *d)
 static char *document(char *p, const struct state_doc *d)
 {
         struct codec_rev packed;
-        unsigned flags = d->deleted ? DOC_DELETED : 0;
+        unsigned flags = (d->deleted ? DOC_DELETED : 0) | (d->attachments ? DOC_ATTACHMENTS : 0);
 
         if (digest_is_set(&d->digest))
                 flags |= DOC_DIGEST;
@@ -227,7 +227,7 @@ void codec_put_unattached(
                 p = string(p, id);
         /* The revision stays text: a holder has no room to unpack it, and these entries are
          * gone when the read that follows has attached them. */
-        *p++ = (char)((doc->deleted ? DOC_DELETED : 0) |
+        *p++ = (char)((doc->deleted ? DOC_DELETED : 0) | (doc->attachments ? DOC_ATTACHMENTS : 0) |
                       (digest_is_set(&doc->digest) ? DOC_DIGEST : 0) | DOC_REV_TEXT);
         p = string(p, doc->rev);
         if (digest_is_set(&doc->digest))

@@ -51,7 +51,8 @@ enum codec_doc_flags {
         DOC_DIGEST = 2,     /* a digest follows; else it is void */
         DOC_REV_PACKED = 4, /* generation and 16 bytes */
         DOC_REV_TEXT = 8,   /* a string; neither: unknown */
-        DOC_FLAGS = 15      /* all of them */
+        DOC_ATTACHMENTS = 16,
+        DOC_FLAGS = 31 /* all of them */
 };
 
 /* Values. @stored: the key under which the value stands; @full: the key in full. Encoders append
@@ -85,9 +86,8 @@ enum codec_result codec_get_parked(struct str value, struct state_parked *parked
 
 void codec_put_reject(
         struct buf *out, struct str stored, struct str key, const struct state_reject *reject);
-enum codec_result codec_get_reject(
-        struct str value, struct str stored, const struct str *want, struct str *full,
-        struct state_reject *reject);
+enum codec_result codec_get_reject(struct str value, struct str stored, const struct str *want,
+        struct str *full, struct state_reject *reject);
 
 /** codec_id_key_database() - the database of a stored id key */
 uint16_t codec_id_key_database(struct str stored);

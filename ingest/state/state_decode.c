@@ -119,6 +119,7 @@ static void document(struct in *in, struct state_doc *d, char text[STATE_MAX_REV
         unsigned flags = (unsigned)varint_below(in, DOC_FLAGS + 1);
 
         d->deleted = flags & DOC_DELETED;
+        d->attachments = flags & DOC_ATTACHMENTS;
         d->database = (uint16_t)varint_below(in, UINT16_MAX + 1);
         d->id = string(in);
         d->rev = revision(in, flags, text);
@@ -166,6 +167,7 @@ enum codec_result codec_get_unattached(struct str value, struct str stored, cons
 
         doc->key = STR("");
         doc->deleted = flags & DOC_DELETED;
+        doc->attachments = flags & DOC_ATTACHMENTS;
         doc->rev = string(&in);
         digest(&in, flags, &doc->digest);
         if (id)
@@ -201,9 +203,8 @@ enum codec_result codec_get_parked(struct str value, struct state_parked *parked
         return finish(&in);
 }
 
-enum codec_result codec_get_reject(
-        struct str value, struct str stored, const struct str *want, struct str *full,
-        struct state_reject *reject)
+enum codec_result codec_get_reject(struct str value, struct str stored, const struct str *want,
+        struct str *full, struct state_reject *reject)
 {
         struct in in = in_of(value);
 
