@@ -1,5 +1,6 @@
 /*
- * Text is read digit by digit, strictly; days are counted in years that begin in March, so that
+ * Text in the usual layout is read eight bytes at a time, any other digit by digit, both strictly;
+ * days are counted in years that begin in March, so that
  * the leap day is the last one (the usual 400-year era arithmetic).
  */
 #include "mappers/calendar.h"
@@ -9,6 +10,26 @@
 #define DAYS_PER_ERA 146097 /* 400 years */
 #define DAYS_TO_1970 719468 /* from 0000-03-01 */
 #define OFFSET_MAX_H 15     /* PostgreSQL's limit of an offset: +-15:59:59 */
+
+/* ---- the usual layout: YYYY-MM-DD HH:MM:SS, read eight bytes at a time ---- */
+
+#define LAYOUT_BYTES 19
+
+/* Bytes of which each is a digit ('0' in @pattern) or exactly the pattern's byte. */
+static inline bool matches8(const char *text, const char *pattern)
+{
+        unsigned char slack_bytes[8]; /* becomes a constant */
+        uint64_t bytes, wanted, slack;
+
+        for (size_t i = 0; i < 8; i++)
+                slack_bytes[i] = pattern[i] == '0' ? 0x76 : 0x7F;
+        memcpy(&bytes, text, 8);
+        memcpy(&wanted, pattern, 8);
+        memcpy(&slack, slack_bytes, 8);
+        /* '0' ^ digit is 0 .. 9; adding the slack sets the high bit of any byte beyond that. */
+        bytes ^= wanted;
+        return ((bytes | (bytes + slack)) & UINT64_C(0x8080808080808080)) == 0;
+}
 
 struct reader {
         const char *p, *end;
@@ -49,6 +70,37 @@ static int days_in_month(int year, int month)
         return month == 2 && is_leap(year) ? 29 : days[month - 1];
 }
 
+/* Two digits that are known to be digits. */
+static inline int two(const char *p)
+{
+        return (p[0] - '0') * 10 + (p[1] - '0');
+}
+
+/* YYYY-MM-DD at @p, ten bytes. Return: false for anything else, and for days that are not. */
+static inline bool read_date(const char *p, struct civil *c)
+{
+        if (!matches8(p, "0000-00-") || !matches8(p + 2, "00-00-00"))
+                return false;
+        c->year = two(p) * 100 + two(p + 2);
+        c->month = two(p + 5);
+        c->day = two(p + 8);
+        return c->year > 0 && c->month >= 1 && c->month <= 12 && c->day >= 1 &&
+               (c->day <= 28 || c->day <= days_in_month(c->year, c->month));
+}
+
+/* HH:MM:SS at @p, eight bytes, below 24:00:00. */
+static inline bool read_time(const char *p, struct civil *c)
+{
+        if (!matches8(p, "00:00:00"))
+                return false;
+        c->hour = two(p);
+        c->minute = two(p + 3);
+        c->second = two(p + 6);
+        return c->hour < 24 && c->minute < 60 && c->second < 60;
+}
+
+/* ---- any layout ---- */
+
 /* At least four digits. */
 static enum civil_result take_year(struct reader *r, int *year)
 {
@@ -61,7 +113,7 @@ static enum civil_result take_year(struct reader *r, int *year)
                 n++;
         }
         r->p += n;
-        if (n < 4 || *year == 0)
+        if (n < 4 || *year == 0 || (n > 4 && *year <= YEAR_MAX))
                 return CIVIL_MALFORMED;
         return *year > YEAR_MAX ? CIVIL_YEAR : CIVIL_OK;
 }
@@ -83,6 +135,21 @@ static enum civil_result take_date(struct reader *r, struct civil *c)
         return CIVIL_OK;
 }
 
+static bool take_fraction(struct reader *r, struct civil *c)
+{
+        c->fraction = (struct str){r->p, 0};
+        if (!take_char(r, '.'))
+                return true;
+        const char *start = r->p;
+        while (r->p < r->end && is_digit(*r->p))
+                r->p++;
+        const char *last = r->p;
+        while (last > start && last[-1] == '0')
+                last--;
+        c->fraction = (struct str){start, (size_t)(last - start)};
+        return r->p > start;
+}
+
 static enum civil_result take_time(struct reader *r, struct civil *c)
 {
         c->hour = take_two(r, 24);
@@ -92,20 +159,8 @@ static enum civil_result take_time(struct reader *r, struct civil *c)
         if (c->minute < 0 || !take_char(r, ':'))
                 return CIVIL_MALFORMED;
         c->second = take_two(r, 59);
-        if (c->second < 0)
+        if (c->second < 0 || !take_fraction(r, c))
                 return CIVIL_MALFORMED;
-        c->fraction = (struct str){r->p, 0};
-        if (take_char(r, '.')) {
-                const char *start = r->p;
-                while (r->p < r->end && is_digit(*r->p))
-                        r->p++;
-                if (r->p == start)
-                        return CIVIL_MALFORMED;
-                const char *last = r->p;
-                while (last > start && last[-1] == '0')
-                        last--;
-                c->fraction = (struct str){start, (size_t)(last - start)};
-        }
         if (c->hour == 24 && (c->minute || c->second || c->fraction.len))
                 return CIVIL_MALFORMED;
         return CIVIL_OK;
@@ -169,6 +224,8 @@ enum civil_result civil_parse_date(struct str text, struct civil *out)
         struct reader r = {text.ptr, text.ptr + text.len};
 
         *out = (struct civil){.year = 0};
+        if (text.len == CIVIL_DATE_BYTES && read_date(text.ptr, out))
+                return CIVIL_OK;
         enum civil_result result = take_date(&r, out);
         return finish(&r, result, text);
 }
@@ -182,18 +239,31 @@ enum civil_result civil_parse_time(struct str text, struct civil *out)
         return finish(&r, result, text);
 }
 
+static enum civil_result take_date_and_time(struct reader *r, struct civil *c)
+{
+        enum civil_result result = take_date(r, c);
+
+        if (result == CIVIL_OK && !take_char(r, ' ') && !take_char(r, 'T'))
+                return CIVIL_MALFORMED;
+        if (result == CIVIL_OK)
+                result = take_time(r, c);
+        return result == CIVIL_OK && c->hour == 24 ? CIVIL_MALFORMED : result;
+}
+
 enum civil_result civil_parse(struct str text, struct civil *out)
 {
         struct reader r = {text.ptr, text.ptr + text.len};
+        const char *p = text.ptr;
+        enum civil_result result;
 
         *out = (struct civil){.year = 0};
-        enum civil_result result = take_date(&r, out);
-        if (result == CIVIL_OK && !take_char(&r, ' ') && !take_char(&r, 'T'))
-                result = CIVIL_MALFORMED;
-        if (result == CIVIL_OK)
-                result = take_time(&r, out);
-        if (result == CIVIL_OK && out->hour == 24)
-                result = CIVIL_MALFORMED;
+        if (text.len >= LAYOUT_BYTES && (p[10] == ' ' || p[10] == 'T') && read_date(p, out) &&
+                read_time(p + 11, out)) {
+                r.p += LAYOUT_BYTES;
+                result = take_fraction(&r, out) ? CIVIL_OK : CIVIL_MALFORMED;
+        } else {
+                result = take_date_and_time(&r, out);
+        }
         if (result == CIVIL_OK)
                 result = take_offset(&r, out);
         return finish(&r, result, text);

@@ -53,6 +53,17 @@ int compile_nomem(const struct compiler *c, struct err *e)
 
 /* ---- plans ---- */
 
+/* A copy with PREFIX_PAD bytes to read behind it; .ptr NULL without memory. */
+static struct str pad_prefix(struct compiler *c, struct buf *prefix)
+{
+        static const char zeros[PREFIX_PAD];
+        size_t len = prefix->len;
+
+        buf_put(prefix, zeros, sizeof(zeros));
+        struct str copy = arena_dup(c->arena, buf_str(prefix));
+        return (struct str){prefix->error ? NULL : copy.ptr, len};
+}
+
 static int name_plan(struct compiler *c, struct plan *p, const char *outer, struct err *e)
 {
         cleanup_buf_ struct buf path = {.max = YDOC_MAX_BYTES};
@@ -64,7 +75,7 @@ static int name_plan(struct compiler *c, struct plan *p, const char *outer, stru
         if (!json_put_string(&prefix, p->spec->name))
                 return compile_error(c, p, e, "its name is not valid UTF-8");
         buf_putc(&prefix, ':');
-        p->prefix = arena_dup(c->arena, buf_str(&prefix));
+        p->prefix = pad_prefix(c, &prefix);
         return p->path && p->prefix.ptr && !prefix.error && !path.error ? 0 : compile_nomem(c, e);
 }
 
@@ -283,7 +294,7 @@ static int make_op(struct compiler *c, struct plan *p, struct op *op, struct err
         if (p->run == op_literal) {
                 buf_put_str(&literal, p->prefix);
                 buf_put_str(&literal, p->constant);
-                op->prefix = arena_dup(c->arena, buf_str(&literal));
+                op->prefix = pad_prefix(c, &literal);
                 if (literal.error || !op->prefix.ptr)
                         return compile_nomem(c, e);
         }
@@ -386,10 +397,8 @@ static int compile_all(struct compiler *c, struct err *e)
 
 static void init_render(struct render *r)
 {
-        struct buf *const all[RENDER_BUF_COUNT] = RENDER_BUFS(r);
-
-        for (size_t i = 0; i < RENDER_BUF_COUNT; i++)
-                buf_init(all[i], MAPPER_MAX_DOCUMENT);
+        for (size_t i = 0; i < RENDER_BUFS; i++)
+                buf_init(&r->bufs[i], MAPPER_MAX_DOCUMENT);
 }
 
 static struct mapper_program *program_new(const struct mapper_spec *spec, const struct shape *shape)
@@ -428,10 +437,8 @@ int mapper_compile(const struct mapper_spec *spec, const struct shape *shape,
 
 static void deinit_render(struct render *r)
 {
-        struct buf *const all[RENDER_BUF_COUNT] = RENDER_BUFS(r);
-
-        for (size_t i = 0; i < RENDER_BUF_COUNT; i++)
-                buf_deinit(all[i]);
+        for (size_t i = 0; i < RENDER_BUFS; i++)
+                buf_deinit(&r->bufs[i]);
 }
 
 struct mapper_program *mapper_program_free(struct mapper_program *p)

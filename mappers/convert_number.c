@@ -16,33 +16,32 @@ static bool is_not_finite(struct str text)
         return text.len > 0 && (text.ptr[text.len - 1] == 'N' || text.ptr[text.len - 1] == 'y');
 }
 
-static bool all_digits(const char *p, size_t n)
+/* Digits from @at on. */
+static size_t digits_end(struct str text, size_t at)
 {
-        unsigned wrong = 0;
-
-        for (size_t i = 0; i < n; i++)
-                wrong |= (unsigned)(unsigned char)(p[i] - '0') > 9;
-        return n > 0 && !wrong;
+        while (at < text.len && text.ptr[at] >= '0' && text.ptr[at] <= '9')
+                at++;
+        return at;
 }
 
 /* -?[0-9]+, as it stands */
 static bool is_integer(struct str text)
 {
-        bool negative = text.len > 0 && *text.ptr == '-';
+        size_t first = text.len > 0 && *text.ptr == '-';
 
-        return all_digits(text.ptr + negative, text.len - negative);
+        return first < text.len && digits_end(text, first) == text.len;
 }
 
 /* -?[0-9]+(.[0-9]+)?, as it stands */
 static bool is_plain_decimal(struct str text)
 {
-        const char *point = memchr(text.ptr, '.', text.len);
+        size_t first = text.len > 0 && *text.ptr == '-';
+        size_t end = digits_end(text, first);
 
-        if (!point)
-                return is_integer(text);
-        size_t whole = (size_t)(point - text.ptr);
-        return is_integer((struct str){text.ptr, whole}) &&
-               all_digits(point + 1, text.len - whole - 1);
+        if (end == first || end == text.len)
+                return end > first;
+        first = end + 1;
+        return text.ptr[end] == '.' && first < text.len && digits_end(text, first) == text.len;
 }
 
 static void put_quoted(struct buf *out, struct str text)

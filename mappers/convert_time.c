@@ -49,7 +49,7 @@ int convert_date(struct render *r, const struct chain *c, struct str text)
 
         if (result != CIVIL_OK)
                 return reject_civil(r, result, text, A_DATE);
-        return put_date(r, &civil);
+        return convert_text(r, c, text); /* it is YYYY-MM-DD already */
 }
 
 /* Behind the seconds: the fraction where there is one. */
@@ -81,22 +81,33 @@ int convert_time(struct render *r, const struct chain *c, struct str text)
         return 0;
 }
 
-static int put_datetime(struct render *r, const struct civil *civil)
+/* @date and @time: text of CIVIL_DATE_BYTES and CIVIL_TIME_BYTES */
+static int put_instant(struct render *r, const char *date, const char *time, struct str fraction)
 {
-        char *to = buf_room(r->out, CIVIL_DATE_BYTES + CIVIL_TIME_BYTES + 5 + civil->fraction.len);
+        char *to = buf_room(r->out, CIVIL_DATE_BYTES + CIVIL_TIME_BYTES + 5 + fraction.len);
 
         if (!to)
                 return 0;
         char *start = to;
         *to++ = '"';
-        to = civil_put_date(to, civil);
+        memcpy(to, date, CIVIL_DATE_BYTES);
+        to += CIVIL_DATE_BYTES;
         *to++ = 'T';
-        to = civil_put_time(to, civil);
-        to = put_fraction(to, civil->fraction);
+        memcpy(to, time, CIVIL_TIME_BYTES);
+        to = put_fraction(to + CIVIL_TIME_BYTES, fraction);
         *to++ = 'Z';
         *to++ = '"';
         r->out->len += (size_t)(to - start);
         return 0;
+}
+
+static int put_datetime(struct render *r, const struct civil *civil)
+{
+        char date[CIVIL_DATE_BYTES], time[CIVIL_TIME_BYTES];
+
+        civil_put_date(date, civil);
+        civil_put_time(time, civil);
+        return put_instant(r, date, time, civil->fraction);
 }
 
 /* @civil shows local time: shifts it to UTC. */
@@ -105,8 +116,6 @@ static int to_utc(struct render *r, const struct chain *c, struct str text, stru
         int64_t seconds = civil_seconds(civil);
 
         if (civil->has_offset) {
-                if (civil->offset_s == 0)
-                        return 0;
                 seconds -= civil->offset_s;
         } else if (!c->zone) {
                 return reject_value(r, text,
@@ -129,6 +138,8 @@ int convert_datetime(struct render *r, const struct chain *c, struct str text)
 
         if (result != CIVIL_OK)
                 return reject_civil(r, result, text, A_DATETIME);
+        if (civil.has_offset && civil.offset_s == 0) /* usual, and the digits are there already */
+                return put_instant(r, text.ptr, text.ptr + CIVIL_DATE_BYTES + 1, civil.fraction);
         int rc = to_utc(r, c, text, &civil);
         return rc ? rc : put_datetime(r, &civil);
 }

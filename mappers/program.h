@@ -156,6 +156,8 @@ struct span {
         size_t start, end;
 };
 
+#define RENDER_BUFS 15 /* buffers of a renderer */
+
 #define RENDER_MAX_DEPTH YDOC_MAX_DEPTH /* of nested each: the mapper's file is no deeper */
 
 struct render {
@@ -166,31 +168,27 @@ struct render {
         const struct plan *plan;        /* whose value is put: for rejects */
         size_t index[RENDER_MAX_DEPTH]; /* of the elements that are rendered */
         size_t depth;
+        bool failed; /* an append failed in the last record */
         struct slot *slots;
-        /* Grow to what the largest record needs; named in RENDER_BUFS. */
-        struct buf body, early;  /* canonical members with leading commas */
-        struct buf part;         /* one column's JSON inside a template */
-        struct buf text;         /* a template's text */
-        struct buf string;       /* a JSON string's bytes; a path's key; bytes of bytea */
-        struct buf element_text; /* an array element without its escapes */
-        struct buf each_text;    /* the same for the array that an `each` runs over */
-        struct buf number;       /* a decimal without its exponent */
-        struct buf number_text;  /* a rounded decimal; a number's text where its JSON is wanted */
-        struct buf spans;        /* struct span, ascending */
-        struct buf significant;  /* the body without spans */
-        struct buf id, database;
-        struct buf reject_field, reject_reason;
+        /* Buffers grow to what the largest record needs. */
+        union {
+                struct {
+                        struct buf body, early;  /* canonical members with leading commas */
+                        struct buf part;         /* one column's JSON inside a template */
+                        struct buf text;         /* a template's text */
+                        struct buf string;       /* bytes of a JSON string or of bytea; a key */
+                        struct buf element_text; /* an array element without its escapes */
+                        struct buf each_text;    /* the same for the array of an `each` */
+                        struct buf number;       /* a decimal without its exponent */
+                        struct buf number_text;  /* a number's text before it is JSON */
+                        struct buf spans;        /* struct span, ascending */
+                        struct buf significant;  /* the body without spans */
+                        struct buf id, database;
+                        struct buf reject_field, reject_reason;
+                };
+                struct buf bufs[RENDER_BUFS]; /* all of them */
+        };
 };
-
-/* All buffers of struct render, to be cleared, checked and freed in a loop. */
-#define RENDER_BUFS(r)                                                                             \
-        {                                                                                          \
-                &(r)->body, &(r)->early, &(r)->part, &(r)->text, &(r)->string, &(r)->element_text, \
-                        &(r)->each_text, &(r)->number, &(r)->number_text, &(r)->spans,             \
-                        &(r)->significant, &(r)->id, &(r)->database, &(r)->reject_field,           \
-                        &(r)->reject_reason                                                        \
-        }
-#define RENDER_BUF_COUNT 15
 
 struct named_zone {
         const char *name;
@@ -255,12 +253,30 @@ static inline void render_reuse(struct buf *b)
         b->len = 0;
 }
 
-/** render_clear() - empties all buffers and forgets their errors: before each record */
+/** render_clear() - makes ready for the next value: empties the buffers that collect, and after a
+ * failure forgets it */
 void render_clear(struct render *r);
 
 /** render_check() - whether no append to any buffer failed since then
  * Return: 0; -ERR_REJECT one reached its maximum; -ERR_NOMEM. */
 int render_check(struct render *r, struct err *e) __attribute__((warn_unused_result));
+
+/* Bytes that are copied at once where fewer may be meant: a copy of fixed size is an instruction
+ * or two. Prefixes are stored with so many readable bytes. */
+#define PREFIX_PAD 32
+
+/* Appends the prefix of a member. */
+static inline void render_prefix(struct buf *out, struct str prefix)
+{
+        char *to = buf_room(out, prefix.len + PREFIX_PAD);
+
+        if (!to)
+                return;
+        memcpy(to, prefix.ptr, PREFIX_PAD);
+        if (prefix.len > PREFIX_PAD)
+                memcpy(to + PREFIX_PAD, prefix.ptr + PREFIX_PAD, prefix.len - PREFIX_PAD);
+        out->len += prefix.len;
+}
 
 /** render_ops() - runs @ops. Return: 0 or MAPPER_REJECT. */
 int render_ops(struct render *r, const struct op *ops, size_t count);

@@ -8,20 +8,29 @@
 
 int render_check(struct render *r, struct err *e)
 {
-        struct buf *const all[RENDER_BUF_COUNT] = RENDER_BUFS(r);
-        int rc = 0;
+        int failed = 0;
 
-        for (size_t i = 0; i < RENDER_BUF_COUNT && !rc; i++)
-                rc = buf_check(all[i], "the document", e);
-        return rc;
+        for (size_t i = 0; i < RENDER_BUFS; i++)
+                failed |= r->bufs[i].error;
+        for (size_t i = 0; failed && i < RENDER_BUFS; i++) {
+                int rc = buf_check(&r->bufs[i], "the document", e);
+                r->failed = true;
+                if (rc)
+                        return rc;
+        }
+        return 0;
 }
 
 void render_clear(struct render *r)
 {
-        struct buf *const all[RENDER_BUF_COUNT] = RENDER_BUFS(r);
-
-        for (size_t i = 0; i < RENDER_BUF_COUNT; i++)
-                buf_clear(all[i]);
+        for (size_t i = 0; r->failed && i < RENDER_BUFS; i++)
+                buf_clear(&r->bufs[i]);
+        r->failed = false;
+        r->body.len = 0;
+        r->early.len = 0;
+        r->part.len = 0;
+        r->spans.len = 0;
+        r->significant.len = 0;
 }
 
 static void begin(struct render *r, const struct record *record)
@@ -48,10 +57,11 @@ static int render_body(struct mapper_program *p, struct render *r)
 
 static bool has_control(struct str s)
 {
+        bool found = false;
+
         for (size_t i = 0; i < s.len; i++)
-                if ((unsigned char)s.ptr[i] < 0x20 || s.ptr[i] == 0x7F)
-                        return true;
-        return false;
+                found |= (unsigned char)s.ptr[i] < 0x20 || s.ptr[i] == 0x7F;
+        return found;
 }
 
 static int render_text(

@@ -33,7 +33,7 @@ int render_null(struct render *r, const struct op *op)
 
         r->plan = p;
         if (p->fallback.ptr) {
-                buf_put_str(r->out, p->prefix);
+                render_prefix(r->out, p->prefix);
                 buf_put_str(r->out, p->fallback);
                 return 0;
         }
@@ -41,7 +41,7 @@ int render_null(struct render *r, const struct op *op)
                 return p->column ? reject(r, "required but null (column \"%s\")", p->column)
                                  : reject(r, "required but null");
         if (p->spec->keep_null) {
-                buf_put_str(r->out, p->prefix);
+                render_prefix(r->out, p->prefix);
                 buf_put(r->out, "null", 4);
         }
         return 0;
@@ -49,7 +49,7 @@ int render_null(struct render *r, const struct op *op)
 
 int op_literal(struct render *r, const struct op *op)
 {
-        buf_put_str(r->out, op->prefix);
+        render_prefix(r->out, op->prefix);
         return 0;
 }
 
@@ -60,7 +60,7 @@ int op_column(struct render *r, const struct op *op)
         if (!v->ptr)
                 return render_null(r, op);
         r->plan = op->plan;
-        buf_put_str(r->out, op->prefix);
+        render_prefix(r->out, op->prefix);
         return op->convert(r, &op->plan->chain, (struct str){v->ptr, v->len});
 }
 
@@ -69,7 +69,7 @@ static int put_member(struct render *r, const struct op *op, enum col_kind kind,
 {
         size_t start = r->out->len;
 
-        buf_put_str(r->out, op->prefix);
+        render_prefix(r->out, op->prefix);
         int rc = chain_put(r, &op->plan->chain, kind, text);
         if (rc != PUT_NULL)
                 return rc;
@@ -104,7 +104,7 @@ int op_text(struct render *r, const struct op *op)
 
 int op_object(struct render *r, const struct op *op)
 {
-        buf_put_str(r->out, op->prefix);
+        render_prefix(r->out, op->prefix);
         size_t start = r->out->len;
         int rc = render_ops(r, op->plan->ops, op->plan->op_count);
         render_close(r->out, start, '{', '}');
@@ -145,7 +145,7 @@ int op_each_child(struct render *r, const struct op *op)
         size_t columns = p->inner->columns->count;
         int rc = 0;
 
-        buf_put_str(r->out, op->prefix);
+        render_prefix(r->out, op->prefix);
         size_t start = r->out->len;
         r->index[r->depth++] = 0;
         for (size_t i = 0; i < rows->count && !rc; i++) {
@@ -223,7 +223,7 @@ int op_each(struct render *r, const struct op *op)
                 return render_null(r, op);
         if ((d.kind == COL_JSON) != (p->inner->columns == NULL))
                 return reject_value(r, d.text, "is not an array of one dimension");
-        buf_put_str(r->out, op->prefix);
+        render_prefix(r->out, op->prefix);
         size_t start = r->out->len;
         r->index[r->depth++] = 0;
         rc = d.kind == COL_JSON ? each_json(r, p, d.text) : each_array(r, p, d.text);

@@ -135,39 +135,50 @@ int digest_filtered(struct str body, const struct digest_filter *filter, struct 
         return digest_rest(body, filter, scratch, out, e);
 }
 
-/* Appends the canonical member, unless its name begins with '_'. */
-static int put_member(struct str key, struct str value, struct buf *out, struct err *e)
+/* Appends the member that begins @in, unless its name begins with '_'. */
+static int put_member(struct str *in, struct buf *out, struct err *e)
 {
         size_t start = out->len;
 
+        if (in->len == 0 || *in->ptr != '"')
+                return err_set(e, ERR_REJECT, "the document is not JSON: a key is missing");
         if (start > 0)
                 buf_putc(out, ',');
         size_t name = out->len + 1;
-        int rc = json_canonical(key, JSON_NUMBERS_NEAREST, out, e);
+        int rc = json_copy_value(in, JSON_NUMBERS_NEAREST, out, e);
         if (rc)
                 return rc;
-        if (out->data[name] == '_') {
-                out->len = start;
-                return 0;
-        }
+        bool internal = out->data[name] == '_';
+        *in = json_skip_space(*in);
+        if (in->len == 0 || *in->ptr != ':')
+                return err_set(e, ERR_REJECT, "the document is not JSON: ':' is missing");
         buf_putc(out, ':');
-        return json_canonical(value, JSON_NUMBERS_NEAREST, out, e);
+        *in = (struct str){in->ptr + 1, in->len - 1};
+        rc = json_copy_value(in, JSON_NUMBERS_NEAREST, out, e);
+        if (internal)
+                out->len = start;
+        *in = json_skip_space(*in);
+        return rc;
 }
 
-static int put_members(struct str json, struct buf *out, struct err *e)
+static int put_members(struct str in, struct buf *out, struct err *e)
 {
-        struct json_walk w;
-        struct str key, value;
+        int rc = 0;
 
-        if (!json_walk_open(&w, json, '{'))
+        in = json_trim(in);
+        if (in.len < 2 || in.ptr[0] != '{' || in.ptr[in.len - 1] != '}')
                 return err_set(e, ERR_REJECT, "a document must be a JSON object");
-        while (json_walk_next(&w, &key, &value)) {
-                int rc = put_member(key, value, out, e);
-                if (rc)
+        in = json_skip_space((struct str){in.ptr + 1, in.len - 2});
+        while (in.len > 0) {
+                rc = put_member(&in, out, e);
+                if (rc || in.len == 0)
                         return rc;
+                if (*in.ptr != ',')
+                        return err_set(e, ERR_REJECT, "the document is not JSON: ',' is missing");
+                in = json_skip_space((struct str){in.ptr + 1, in.len - 1});
+                if (in.len == 0)
+                        return err_set(e, ERR_REJECT, "the document is not JSON: ',' ends it");
         }
-        if (w.bad || w.p + 1 != w.end)
-                return err_set(e, ERR_REJECT, "the document is not JSON");
         return buf_check(out, "document", e);
 }
 

@@ -21,7 +21,7 @@ struct digest {
 
 struct digest_filter {
         struct str name;
-        bool insignificant;             /* the member is left out */
+        bool insignificant;                  /* the member is left out */
         const struct digest_filter *members; /* of the object (or of the objects in the array) */
         size_t member_count;
 };

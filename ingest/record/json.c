@@ -50,10 +50,11 @@ static int malformed(struct canon *c, const char *expected)
         return err_set(c->e, ERR_REJECT, "not JSON: %s expected at byte %zu", expected, at);
 }
 
-static bool skip_space(struct canon *c)
+static inline bool skip_space(struct canon *c)
 {
-        while (c->p < c->end &&
-                (*c->p == ' ' || (*c->p <= '\r' && strchr("\t\n\r", *c->p) && *c->p)))
+        if (c->p<c->end && * c->p> ' ')
+                return true;
+        while (c->p < c->end && (*c->p == ' ' || *c->p == '\n' || *c->p == '\r' || *c->p == '\t'))
                 c->p++;
         return c->p < c->end;
 }
@@ -313,28 +314,46 @@ static int canon_run(struct canon *c)
                 if (state < 0)
                         return state;
         }
-        if (skip_space(c))
-                return malformed(c, "nothing more");
         return buf_check(c->out, "JSON", c->e);
+}
+
+static void canon_init(
+        struct canon *c, struct str in, enum json_numbers numbers, struct buf *out, struct err *e)
+{
+        /* Not an initialiser: it would clear the stacks, more bytes than most inputs have. */
+        c->start = c->p = in.ptr ? in.ptr : "";
+        c->end = c->start + in.len;
+        c->out = out;
+        c->numbers = numbers;
+        c->e = e;
+        c->depth = 0;
+        c->max_depth = numbers == JSON_NUMBERS_NEAREST ? DEPTH_FOREIGN : JSON_MAX_DEPTH;
+        c->keys = c->few;
+        c->key_count = 0;
+        c->key_room = KEYS_INLINE;
+        buf_init(&c->many, KEYS_MAX_BYTES);
+}
+
+int json_copy_value(struct str *in, enum json_numbers numbers, struct buf *out, struct err *e)
+{
+        struct canon c;
+
+        canon_init(&c, *in, numbers, out, e);
+        int rc = canon_run(&c);
+        buf_deinit(&c.many);
+        if (!rc)
+                *in = (struct str){c.p, (size_t)(c.end - c.p)};
+        return rc;
 }
 
 int json_canonical(struct str in, enum json_numbers numbers, struct buf *out, struct err *e)
 {
         struct canon c;
 
-        /* Not an initialiser: it would clear the stacks, more bytes than most inputs have. */
-        c.start = c.p = in.ptr ? in.ptr : "";
-        c.end = c.start + in.len;
-        c.out = out;
-        c.numbers = numbers;
-        c.e = e;
-        c.depth = 0;
-        c.max_depth = numbers == JSON_NUMBERS_NEAREST ? DEPTH_FOREIGN : JSON_MAX_DEPTH;
-        c.keys = c.few;
-        c.key_count = 0;
-        c.key_room = KEYS_INLINE;
-        buf_init(&c.many, KEYS_MAX_BYTES);
+        canon_init(&c, in, numbers, out, e);
         int rc = canon_run(&c);
         buf_deinit(&c.many);
+        if (!rc && skip_space(&c))
+                return malformed(&c, "nothing more");
         return rc;
 }

@@ -107,17 +107,33 @@ static const char *copy_escape(struct copy *c)
         return c->p;
 }
 
-/* Copies what stands for itself. */
+/* Behind what stands for itself; *@seen collects the bits of bytes looked at one by one. */
+static const char *skip_run(const char *p, const char *end, unsigned char *seen)
+{
+        uint64_t w;
+
+        for (;;) {
+                for (; end - p >= 8; p += 8) {
+                        memcpy(&w, p, 8);
+                        if (!json_word_is_plain(w))
+                                break;
+                }
+                const char *stop = end - p > 8 ? p + 8 : end;
+                for (; p < stop; p++) {
+                        if (*p == '"' || *p == '\\' || (unsigned char)*p < 0x20)
+                                return p;
+                        *seen |= (unsigned char)*p;
+                }
+                if (p == end)
+                        return p;
+        }
+}
+
 static void copy_run(struct copy *c, unsigned char *seen)
 {
-        const char *run = c->p;
-        const char *p = run;
-        unsigned char bits = 0;
+        const char *p = skip_run(c->p, c->end, seen);
 
-        while (p < c->end && *p != '"' && *p != '\\' && (unsigned char)*p >= 0x20)
-                bits |= (unsigned char)*p++;
-        *seen |= bits;
-        buf_put(c->out, run, (size_t)(p - run));
+        buf_put(c->out, c->p, (size_t)(p - c->p));
         c->p = p;
 }
 

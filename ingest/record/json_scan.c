@@ -13,6 +13,13 @@ static const char *skip_space(const char *p, const char *end)
         return p;
 }
 
+struct str json_skip_space(struct str s)
+{
+        const char *p = skip_space(s.ptr, s.ptr + s.len);
+
+        return (struct str){p, s.len - (size_t)(p - s.ptr)};
+}
+
 struct str json_trim(struct str s)
 {
         const char *p = skip_space(s.ptr, s.ptr + s.len);
@@ -23,10 +30,25 @@ struct str json_trim(struct str s)
         return (struct str){p, (size_t)(end - p)};
 }
 
+static const char *skip_plain(const char *p, const char *end)
+{
+        uint64_t w;
+
+        for (; end - p >= 8; p += 8) {
+                memcpy(&w, p, 8);
+                if (!json_word_is_plain(w))
+                        break;
+        }
+        return p;
+}
+
 /* @p at the opening quote. Return: behind the closing one; NULL where there is none. */
 static const char *skip_string(const char *p, const char *end)
 {
         for (p++; p < end; p++) {
+                p = skip_plain(p, end);
+                if (p == end)
+                        break;
                 if (*p == '"')
                         return p + 1;
                 if (*p == '\\')
@@ -39,7 +61,7 @@ static const char *skip_scalar(const char *p, const char *end)
 {
         const char *start = p;
 
-        while (p < end && !is_space(*p) && !strchr(",]}:\"", *p))
+        while (p<end && * p> ' ' && *p != ',' && *p != ']' && *p != '}' && *p != ':' && *p != '"')
                 p++;
         return p > start ? p : NULL;
 }

@@ -12,6 +12,20 @@
 #include "ingest/base/str.h"
 #include "ingest/record/json.h"
 
+#define JSON_EVERY_BYTE(b) (UINT64_C(0x0101010101010101) * (b))
+
+/** json_word_is_plain() - whether none of the eight bytes of @w is a control, a quote, a backslash
+ * or outside ASCII: such bytes of a string stand for themselves, and are UTF-8 */
+static inline bool json_word_is_plain(uint64_t w)
+{
+        uint64_t control = w - JSON_EVERY_BYTE(0x20);
+        uint64_t quote = (w ^ JSON_EVERY_BYTE('"')) - JSON_EVERY_BYTE(1);
+        uint64_t backslash = (w ^ JSON_EVERY_BYTE('\\')) - JSON_EVERY_BYTE(1);
+
+        /* A borrow can only come from a lower byte that is not plain itself. */
+        return ((w | control | quote | backslash) & JSON_EVERY_BYTE(0x80)) == 0;
+}
+
 struct json_walk {
         const char *p, *end; /* behind the last element; the end of the text */
         char close;          /* ']' or '}'; 0: members without braces */
@@ -37,6 +51,15 @@ struct str json_trim(struct str s);
  * Return: 0; -ERR_REJECT not a string, bad escape, lone surrogate, not UTF-8. */
 int json_unquote(struct str quoted, struct buf *out, struct err *e)
         __attribute__((warn_unused_result));
+
+/** json_copy_value() - appends the value that begins @in in canonical form, as json_canonical()
+ * @in: narrowed to what follows the value
+ * Return: 0; -ERR_REJECT, -ERR_NOMEM as json_canonical() does. */
+int json_copy_value(struct str *in, enum json_numbers numbers, struct buf *out, struct err *e)
+        __attribute__((warn_unused_result));
+
+/** json_skip_space() - @s without white space at its beginning */
+struct str json_skip_space(struct str s);
 
 /** json_put_escape() - one byte of text inside a JSON string, escaped where it must be */
 void json_put_escape(struct buf *out, unsigned char c);

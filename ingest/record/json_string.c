@@ -5,20 +5,7 @@
 #include "ingest/record/json.h"
 #include "ingest/record/json_scan.h"
 
-#define EVERY_BYTE(b) (UINT64_C(0x0101010101010101) * (b))
-#define HIGH_BITS     EVERY_BYTE(0x80)
-#define MAX_ESCAPE    6 /* bytes of \u001f, for one byte of text */
-
-/* Whether any of the eight bytes is a control, a quote, a backslash or not ASCII. */
-static inline bool word_needs_care(uint64_t w)
-{
-        uint64_t control = w - EVERY_BYTE(0x20);
-        uint64_t quote = (w ^ EVERY_BYTE('"')) - EVERY_BYTE(1);
-        uint64_t backslash = (w ^ EVERY_BYTE('\\')) - EVERY_BYTE(1);
-
-        /* A borrow can only come from a lower byte that needs care itself. */
-        return ((w | control | quote | backslash) & HIGH_BITS) != 0;
-}
+#define MAX_ESCAPE 6 /* bytes of \u001f, for one byte of text */
 
 static inline uint64_t load8(const char *p)
 {
@@ -32,7 +19,7 @@ static inline uint64_t load8(const char *p)
 static inline uint64_t copy_short(char *to, struct str s)
 {
         uint32_t first, last;
-        uint64_t w = EVERY_BYTE(' ');
+        uint64_t w = JSON_EVERY_BYTE(' ');
 
         if (s.len >= 4) {
                 memcpy(&first, s.ptr, 4);
@@ -54,16 +41,16 @@ static inline bool copy_clean(char *to, struct str s)
         size_t i = 0;
 
         if (s.len < 8)
-                return !word_needs_care(copy_short(to, s));
+                return json_word_is_plain(copy_short(to, s));
         for (; i + 8 <= s.len; i += 8) {
                 uint64_t w = load8(s.ptr + i);
-                if (word_needs_care(w))
+                if (!json_word_is_plain(w))
                         return false;
                 memcpy(to + i, &w, 8);
         }
         uint64_t last = load8(s.ptr + s.len - 8); /* overlaps the loop's last word */
         memcpy(to + s.len - 8, &last, 8);
-        return !word_needs_care(last);
+        return json_word_is_plain(last);
 }
 
 /* What follows the backslash; 0: the byte stands for itself. */

@@ -13,8 +13,8 @@
 
 /** key_encode() - appends the source key of @row to @out
  * Return: 0; -ERR_REJECT a key column is NULL (the error names the column). */
-int key_encode(const struct shape *shape, const struct value *row, struct buf *out,
-        struct err *e) __attribute__((warn_unused_result));
+int key_encode(const struct shape *shape, const struct value *row, struct buf *out, struct err *e)
+        __attribute__((warn_unused_result));
 
 /** key_text() - appends a key as people read it: "7", or "7,A1" for composite keys */
 void key_text(struct str key, struct buf *out);

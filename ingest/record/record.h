@@ -16,12 +16,12 @@
 
 /* The kind fixes the form of a value's text. */
 enum col_kind {
-        COL_TEXT,        /* any bytes; must be UTF-8 to become a JSON string */
-        COL_CHAR,        /* blank-padded text: trailing spaces are padding */
-        COL_BOOL,        /* "t" or "f" */
-        COL_INT,         /* -?[0-9]+ of any length */
-        COL_NUMERIC,     /* exact decimal: -?[0-9]+(.[0-9]+)?, or NaN, Infinity, -Infinity */
-        COL_FLOAT4,      /* shortest text that reads back equal; NaN, Infinity, -Infinity */
+        COL_TEXT,    /* any bytes; must be UTF-8 to become a JSON string */
+        COL_CHAR,    /* blank-padded text: trailing spaces are padding */
+        COL_BOOL,    /* "t" or "f" */
+        COL_INT,     /* -?[0-9]+ of any length */
+        COL_NUMERIC, /* exact decimal: -?[0-9]+(.[0-9]+)?, or NaN, Infinity, -Infinity */
+        COL_FLOAT4,  /* shortest text that reads back equal; NaN, Infinity, -Infinity */
         COL_FLOAT8,
         COL_BYTES,       /* \x and lower-case hexadecimal digits (PostgreSQL's bytea output) */
         COL_DATE,        /* YYYY-MM-DD, maybe " BC", more year digits, infinity */
