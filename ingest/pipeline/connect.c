@@ -14,7 +14,7 @@ static int check_mapper(struct source *source, const struct config_mapper *m,
                 return err_nomem(e, "check");
         int rc = source_describe(source, m->extract, arena, &shape, e);
         if (rc)
-                return err_wrap(e, rc, "source %s", m->source->name);
+                return rc;
         report->columns = shape.columns.count;
         rc = mapper_compile(m->spec, &shape, &program, e);
         mapper_program_free(program);
@@ -30,8 +30,6 @@ static int check_source(const struct config *config, const struct source_config 
         int first = 0;
         int rc = source_open(source, loop, log, &open, &failure);
 
-        if (rc)
-                err_wrap(&failure, rc, "source %s", source->name);
         for (size_t i = 0; i < config->mapper_count; i++) {
                 if (config->mappers[i].source != source)
                         continue;

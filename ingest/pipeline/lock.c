@@ -20,6 +20,7 @@ static enum err_class class_of_errno(int errnum)
 {
         switch (errnum) {
         case EACCES:
+        case ENOENT: /* a parent that cannot hold folders, as in /proc */
         case EPERM:
         case EROFS:
         case ENOTDIR:

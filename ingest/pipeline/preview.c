@@ -240,9 +240,7 @@ int preview_mapper(const struct config *config, const struct config_mapper *mapp
         int rc = source_open(mapper->source, loop, log, &source, e);
         if (!rc)
                 rc = source_describe(source, mapper->extract, arena, &shape, e);
-        if (rc)
-                err_wrap(e, rc, "source %s", mapper->source->name);
-        else
+        if (!rc)
                 rc = mapper_compile(mapper->spec, &shape, &p.program, e);
         if (!rc)
                 rc = preview_read(&p, mapper->spec->name, source, mapper->extract, loop, e);

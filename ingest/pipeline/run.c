@@ -120,7 +120,7 @@ static int open_source(struct run *r, struct err *e)
         if (!rc)
                 rc = source_describe(r->source, r->mapper->extract, r->arena, &r->shape, e);
         if (rc)
-                return err_wrap(e, rc, "source %s", r->mapper->source->name);
+                return rc;
         return mapper_compile(r->spec, &r->shape, &r->program, e);
 }
 
@@ -252,8 +252,6 @@ void run_mapper(const struct config *config, const struct config_mapper *mapper,
 
         *report = (struct run_report){.outcome = RUN_FAILED};
         int rc = do_run(&r, &report->err);
-        if (rc && rc != -ERR_GUARD)
-                err_wrap(&report->err, rc, "mapper %s", mapper->spec->name);
         if (rc)
                 rescue(&r);
         else
