@@ -2,9 +2,9 @@
  * http.h: HTTP requests on the loop (curl multi, socket API).
  *
  * Keep-alive connections are reused up to max_connections per client. An `Expect:` header is
- * always suppressed (bodies over 1 MiB lose keep-alive with CouchDB otherwise). libcurl's own
- * re-sending of a POST on a dead reused connection can happen: callers must treat every write
- * as possibly sent twice.
+ * always suppressed (bodies over 1 MiB lose keep-alive with CouchDB otherwise). When a reused
+ * connection dies before a reply, libcurl would send the request again by itself: that is left to
+ * it for GET and HEAD without a body only, any other call ends with -ERR_RETRY and `sent`.
  *
  * on_done is called exactly once per started call, from the loop, also after http_cancel(), and
  * never from inside http_start() or http_cancel(). The call object is gone after on_done.

@@ -149,6 +149,32 @@ static size_t on_bytes(char *ptr, size_t size, size_t count, void *ctx)
         return c->rc == 0 && !c->cancelled ? bytes.len : 0;
 }
 
+/* Bytes of the request that were handed to the system count as sent. */
+static bool was_sent(const struct http_call *c)
+{
+        long request_bytes = 0;
+
+        curl_easy_getinfo(c->easy, CURLINFO_REQUEST_SIZE, &request_bytes);
+        return request_bytes > 0;
+}
+
+/* CURLOPT_PREREQFUNCTION: a connection is there, the request goes out next. libcurl sends a request
+ * again by itself when a reused connection dies before a reply; the first copy may have been
+ * carried out, and who asked must know. Reading twice does no harm. */
+static int on_before_send(void *ctx, char *ip, char *local_ip, int port, int local_port)
+{
+        struct http_call *c = ctx;
+
+        (void)ip;
+        (void)local_ip;
+        (void)port;
+        (void)local_port;
+        if (c->safe || !was_sent(c))
+                return CURL_PREREQFUNC_OK;
+        c->rc = err_set(&c->err, ERR_RETRY, "the connection was closed before a reply came");
+        return CURL_PREREQFUNC_ABORT;
+}
+
 struct number_option {
         CURLoption option;
         long value;
@@ -241,6 +267,7 @@ static CURLcode set_callbacks(struct http_call *c, CURLSH *share)
                 {CURLOPT_ERRORBUFFER, c->curl_error},
                 {CURLOPT_WRITEDATA, c},
                 {CURLOPT_HEADERDATA, c},
+                {CURLOPT_PREREQDATA, c},
                 {CURLOPT_HTTPHEADER, c->headers},
                 {CURLOPT_SHARE, share},
         };
@@ -248,6 +275,8 @@ static CURLcode set_callbacks(struct http_call *c, CURLSH *share)
 
         if (code == CURLE_OK)
                 code = curl_easy_setopt(c->easy, CURLOPT_HEADERFUNCTION, on_header);
+        if (code == CURLE_OK)
+                code = curl_easy_setopt(c->easy, CURLOPT_PREREQFUNCTION, on_before_send);
         for (size_t i = 0; i < COUNT(pointers) && code == CURLE_OK; i++)
                 if (pointers[i].value)
                         code = curl_easy_setopt(c->easy, pointers[i].option, pointers[i].value);
@@ -284,6 +313,7 @@ int http_call_new(const struct http_options *options, CURLSH *share, const struc
         c->on_body = r->on_body;
         c->on_done = r->on_done;
         c->ctx = r->ctx;
+        c->safe = !r->body.ptr && (strcmp(r->method, "GET") == 0 || strcmp(r->method, "HEAD") == 0);
         buf_init(&c->body, r->max_reply ? r->max_reply : MAX_REPLY);
         int rc = make_label(c, r, e);
         if (rc < 0)
@@ -383,15 +413,6 @@ static int verdict(struct http_call *c, CURLcode code, int rc, const struct err 
         if (!buf_cstr(&c->body))
                 return err_nomem(out, "a reply");
         return 0;
-}
-
-/* Bytes of the request that were handed to the system count as sent. */
-static bool was_sent(const struct http_call *c)
-{
-        long request_bytes = 0;
-
-        curl_easy_getinfo(c->easy, CURLINFO_REQUEST_SIZE, &request_bytes);
-        return request_bytes > 0;
 }
 
 void http_call_finish(struct http_call *c, CURLcode code, int rc, const struct err *e)

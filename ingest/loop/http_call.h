@@ -19,6 +19,7 @@ struct http_call {
         struct http_call *next, *prev;
         enum http_call_state state;
         bool cancelled;
+        bool safe;                  /* may be sent twice: a GET or HEAD without a body */
         CURL *easy;                 /* owned */
         struct curl_slist *headers; /* owned */
         char *label;                /* owned: "POST http://host/path", for texts */
