@@ -292,8 +292,10 @@ static int make_op(struct compiler *c, struct plan *p, struct op *op, struct err
                 op->convert = convert_find(p->locate.kind, p->chain.type);
         }
         if (p->run == op_literal) {
-                buf_put_str(&literal, p->prefix);
-                buf_put_str(&literal, p->constant);
+                if (p->constant.ptr) {
+                        buf_put_str(&literal, p->prefix);
+                        buf_put_str(&literal, p->constant);
+                }
                 op->prefix = pad_prefix(c, &literal);
                 if (literal.error || !op->prefix.ptr)
                         return compile_nomem(c, e);

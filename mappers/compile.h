@@ -4,6 +4,20 @@
  * Compiling proves every column and type once; rendering then is pure and does no look-up by
  * name: a record in, the bytes of a document out. A program belongs to one thread; what it
  * returns is valid until its next call.
+ *
+ * What mappers can count on, beside DESIGN.md section 3:
+ *  - A path into JSON that finds nothing, or runs into another kind of value, gives null. In JSON
+ *    a key that stands twice in one object is a reject: CouchDB would keep the last silently.
+ *  - trim, null_if, map and type work on the elements of arrays, and on the scalars of JSON, where
+ *    numbers are exact decimals. null_if and map compare booleans as "true" and "false".
+ *  - A value that `map` does not name is null where there is a default, else a reject.
+ *  - Inside `each`, `from` names the columns of the child, the members of the JSON element, or
+ *    `value`: the element of an SQL array, or a JSON element that is no object. ${x} is a field or
+ *    column of the element; ${doc.x} and ${row.x} are those of the record.
+ *  - A template with a null in it is null. An object's fields are those of the scope around it.
+ *  - type: date of a timestamp needs a time of 00:00:00; type: integer of a decimal zeros behind
+ *    the point. Numbers in text may have leading zeros and an exponent, but no sign '+', blanks
+ *    or group separators. NaN and Infinity are texts under type: string, else rejects.
  */
 #pragma once
 
@@ -16,7 +30,7 @@
 /* Part of the fingerprint: raise it when the same record renders to other bytes than before. */
 #define MAPPER_RENDERER_VERSION 1
 
-#define MAPPER_MAX_DOCUMENT (64 << 20) /* bytes of one rendered document */
+#define MAPPER_MAX_DOCUMENT (64 << 20) /* bytes of one rendered document: a reject beyond */
 #define MAPPER_MAX_ID       4096       /* bytes of a document id */
 
 struct mapper_program;

@@ -32,6 +32,14 @@ static bool is_integer(struct str text)
         return first < text.len && digits_end(text, first) == text.len;
 }
 
+/* "-0" and "007" are integers, but not JSON's, or not what CouchDB gives back. */
+static bool has_leading_zero(struct str integer)
+{
+        bool negative = *integer.ptr == '-';
+
+        return integer.ptr[negative] == '0' && integer.len > 1;
+}
+
 /* -?[0-9]+(.[0-9]+)?, as it stands */
 static bool is_plain_decimal(struct str text)
 {
@@ -66,6 +74,8 @@ int convert_int(struct render *r, const struct chain *c, struct str text)
 {
         if (!is_integer(text))
                 return reject_value(r, text, "is not an integer");
+        if (has_leading_zero(text))
+                return convert_to_integer(r, c, text);
         if (!decimal_is_safe_integer(text))
                 return reject_large(r, text);
         buf_put_str(r->out, text);

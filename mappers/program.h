@@ -158,6 +158,9 @@ struct span {
 
 #define RENDER_BUFS 15 /* buffers of a renderer */
 
+/* A buffer that one huge record made larger is given back: memory stays small for all others. */
+#define RENDER_KEEP_BYTES (1 << 20)
+
 #define RENDER_MAX_DEPTH YDOC_MAX_DEPTH /* of nested each: the mapper's file is no deeper */
 
 struct render {
@@ -168,7 +171,7 @@ struct render {
         const struct plan *plan;        /* whose value is put: for rejects */
         size_t index[RENDER_MAX_DEPTH]; /* of the elements that are rendered */
         size_t depth;
-        bool failed; /* an append failed in the last record */
+        bool renew; /* the last record's buffers failed, or grew beyond RENDER_KEEP_BYTES */
         struct slot *slots;
         /* Buffers grow to what the largest record needs. */
         union {
@@ -253,8 +256,8 @@ static inline void render_reuse(struct buf *b)
         b->len = 0;
 }
 
-/** render_clear() - makes ready for the next value: empties the buffers that collect, and after a
- * failure forgets it */
+/** render_clear() - makes ready for the next record: empties the buffers that collect, forgets
+ * failures, gives back what is too large to keep */
 void render_clear(struct render *r);
 
 /** render_check() - whether no append to any buffer failed since then

@@ -8,24 +8,27 @@
 
 int render_check(struct render *r, struct err *e)
 {
-        int failed = 0;
+        bool large = false;
+        int failed = 0, rc = 0;
 
-        for (size_t i = 0; i < RENDER_BUFS; i++)
+        for (size_t i = 0; i < RENDER_BUFS; i++) {
                 failed |= r->bufs[i].error;
-        for (size_t i = 0; failed && i < RENDER_BUFS; i++) {
-                int rc = buf_check(&r->bufs[i], "the document", e);
-                r->failed = true;
-                if (rc)
-                        return rc;
+                large |= r->bufs[i].cap > RENDER_KEEP_BYTES;
         }
-        return 0;
+        r->renew = failed || large;
+        for (size_t i = 0; failed && i < RENDER_BUFS && !rc; i++)
+                rc = buf_check(&r->bufs[i], "the document", e);
+        return rc;
 }
 
 void render_clear(struct render *r)
 {
-        for (size_t i = 0; r->failed && i < RENDER_BUFS; i++)
+        for (size_t i = 0; r->renew && i < RENDER_BUFS; i++) {
+                if (r->bufs[i].cap > RENDER_KEEP_BYTES)
+                        buf_deinit(&r->bufs[i]);
                 buf_clear(&r->bufs[i]);
-        r->failed = false;
+        }
+        r->renew = false;
         r->body.len = 0;
         r->early.len = 0;
         r->part.len = 0;

@@ -83,6 +83,9 @@ static void kinds_have_their_form(void **state)
                         "write type: string"},
                 {"v: id", "id=-99999999999999999999", "!v: type: string"},
                 {"v: id", "id=7}", "!v: is not an integer"},
+                {"v: id", "id=-0", "\"v\":0"},
+                {"v: id", "id=-007", "\"v\":-7"},
+                {"v: id", "id=0", "\"v\":0"},
                 {"v: id", "id=", "!v: is not an integer"},
                 {"v: code", "code=", "\"v\":\"\""},
                 {"v: code", "code=a \"b\" \\ c", "\"v\":\"a \\\"b\\\" \\\\ c\""},
@@ -500,6 +503,9 @@ static void templates_take_texts(void **state)
                 {"x: code\nv: {template: \"<${w}>\"}\nw: {template: \"(${x})\"}", "code=c",
                         "\"x\":\"c\",\"v\":\"<(c)>\",\"w\":\"(c)\""},
                 {"v: {template: \"<${w}>\"}\nw: code", "", ""},
+                {"v: {template: \"<${w}>\"}\nw: {value: null}\nx: id", "", "\"x\":1"},
+                {"v: {template: \"<${w}>\"}\nw: {value: y}\nx: id", "",
+                        "\"v\":\"<y>\",\"w\":\"y\",\"x\":1"},
                 {"v: {template: \"${o.x}\"}\no: {object: {y: id, x: code}}", "code=c",
                         "\"v\":\"c\",\"o\":{\"y\":1,\"x\":\"c\"}"},
                 {"v: {template: \"${w}\"}\nw: {from: code, required: true}", "",
@@ -760,6 +766,35 @@ static void records_after_a_reject_are_whole(void **state)
         fixture_close(&f);
 }
 
+/* Two texts of 40 MiB do not fit one document; the record behind them does. */
+static void huge_documents_are_refused(void **state)
+{
+        size_t n = (size_t)40 << 20;
+        char *large = malloc(n);
+        struct value row[FIXTURE_COLUMNS] = {{NULL, 0}};
+        struct child_rows none[2] = {{NULL, 0}, {NULL, 0}};
+        struct record record = {row, none};
+        struct mapper_reject why;
+        struct fixture f;
+        struct mapped m;
+        struct err e;
+
+        memset(large, 'x', n);
+        assert_int_equal(fixture_open(&f, "a: code\nb: name\nc: id", &e), 0);
+        fixture_value(row, "id", STR("1"));
+        fixture_value(row, "code", (struct str){large, n});
+        assert_int_equal(mapper_render(f.program, &record, &m, &why, &e), 0);
+        assert_int_equal(m.body.len, n + strlen("'a':'','c':1"));
+        fixture_value(row, "name", (struct str){large, n});
+        assert_int_equal(mapper_render(f.program, &record, &m, &why, &e), MAPPER_REJECT);
+        assert_string_equal(why.field, "document");
+        assert_string_equal(why.reason, "the document is larger than 67108864 bytes");
+        assert_int_equal(fixture_render(&f, "code=c", "", &m, &why, &e), 0);
+        assert_true(str_is(m.body, "\"a\":\"c\",\"c\":1"));
+        fixture_close(&f);
+        free(large);
+}
+
 /* ---- digests ---- */
 
 static void assert_digest(const char *fields, const char *row, const char *lines, const char *left)
@@ -882,6 +917,7 @@ int main(void)
                 cmocka_unit_test(long_ids_are_refused),
                 cmocka_unit_test(rejects_cut_and_escape_values),
                 cmocka_unit_test(records_after_a_reject_are_whole),
+                cmocka_unit_test(huge_documents_are_refused),
                 cmocka_unit_test(digests_leave_out_insignificant_fields),
                 cmocka_unit_test(rejects_keep_their_record),
         };
