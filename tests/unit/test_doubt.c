@@ -81,7 +81,6 @@ static void check_all(struct bulk_run *r, int count, uint64_t generation)
         const cJSON *row;
         int found = 0;
 
-        assert_int_equal(r->counts[BULK_WRITTEN], r->count);
         cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(reply, "rows"))
         {
                 const struct told *t = bulk_run_find(r, test_field(row, "id"));
@@ -102,6 +101,7 @@ static void load_and_check(struct scene *s)
         bulk_run_many(s->run, "d", DOCS);
         drain(s->run);
         assert_int_equal(s->run->count, DOCS);
+        assert_int_equal(s->run->counts[BULK_WRITTEN] + s->run->counts[BULK_EQUAL], DOCS);
         check_all(s->run, DOCS, 1);
 }
 
@@ -111,7 +111,9 @@ static void reply_lost_after_commit(void **state)
         test_couch_or_skip();
         SCENE(s, {.path = "_bulk_docs", .from = 1, .to = 4, .fault = PROXY_LOSE});
         load_and_check(&s);
-        assert_true(bulk_stats(s.run->bulk)->doubts + s.run->counts[BULK_WRITTEN] > DOCS);
+        /* A reply lost on a connection that was used before makes libcurl send again by itself:
+         * then all we see is a conflict with our own revision. */
+        assert_in_range(bulk_stats(s.run->bulk)->doubts, 3 * BATCH, 6 * BATCH);
         end_scene(&s);
 }
 
@@ -121,6 +123,7 @@ static void half_a_reply(void **state)
         test_couch_or_skip();
         SCENE(s, {.path = "_bulk_docs", .from = 0, .to = 3, .fault = PROXY_LOSE_HALF});
         load_and_check(&s);
+        assert_int_equal(s.run->counts[BULK_WRITTEN], DOCS);
         assert_int_equal(bulk_stats(s.run->bulk)->doubts, 30);
         end_scene(&s);
 }
@@ -450,7 +453,9 @@ static void a_session_that_expires(void **state)
                 .status = 401,
                 .headers = JSON,
                 .body = "{\"error\":\"unauthorized\",\"reason\":\"expired\"}"}};
+        struct couch_server server;
         struct scene s;
+        struct err e;
 
         (void)state;
         test_apache_or_skip();
@@ -459,8 +464,9 @@ static void a_session_that_expires(void **state)
         bulk_run_stop(s.run);
         s.options.auth = COUCH_AUTH_SESSION;
         s.run = bulk_run_start(&s.options, true, db);
+        assert_int_equal(couch_server(s.run->couch, &server, &e), 0);
         load_and_check(&s);
-        assert_int_equal(couch_proxy_count(s.proxy, "_session"), 2);
+        assert_int_equal(couch_proxy_count(s.proxy, "_session"), 3); /* two POST, one GET */
         end_scene(&s);
 }
 
