@@ -53,6 +53,12 @@ static int wrong_value(const struct decoding *d, struct err *e, const char *expe
                 shown(d, text));
 }
 
+/* What a variable gave is text even where a file would say null: a password may be "null". */
+static bool is_text(const struct ynode *n)
+{
+        return ynode_is_scalar(n) && (n->kind != YNODE_NULL || n->expanded);
+}
+
 static int copy_text(
         const struct option_context *cx, const struct ynode *n, const char **out, struct err *e)
 {
@@ -66,7 +72,7 @@ static int copy_text(
 
 static int decode_string(const struct decoding *d, struct err *e)
 {
-        if (!ynode_is_scalar(d->n) || d->n->kind == YNODE_NULL)
+        if (!is_text(d->n))
                 return wrong_type(d, e, "a string");
         if (d->n->text.len == 0 && d->o->min > 0)
                 return ynode_error(d->cx->doc, d->n, e, "'%s' must not be empty", d->o->name);
@@ -173,7 +179,7 @@ int options_strings(const struct option_context *cx, const char *what, const str
         if (!copies)
                 return options_nomem(cx, e);
         for (size_t i = 0; i < count; i++) {
-                if (!ynode_is_scalar(items[i]) || items[i]->kind == YNODE_NULL)
+                if (!is_text(items[i]))
                         return ynode_error(cx->doc, items[i], e,
                                 "%s must be a string or a list of strings, not %s%s", what,
                                 n->kind == YNODE_LIST ? "a list with " : "",

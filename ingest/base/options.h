@@ -14,7 +14,7 @@
 #include "ingest/base/yaml.h"
 
 enum option_type {
-        OPTION_STRING,   /* const char *; a scalar of any kind, as written */
+        OPTION_STRING,   /* const char *; a scalar of any kind but null, as written */
         OPTION_BOOL,     /* bool */
         OPTION_INT,      /* int64_t, min..max */
         OPTION_SIZE,     /* int64_t bytes; "4MiB" or a bare integer */

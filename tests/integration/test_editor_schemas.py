@@ -266,6 +266,19 @@ def verdicts(option_tables, kind, documents, folder):
     return said
 
 
+def test_our_own_files_are_right(option_tables):
+    """What `init` writes, and every mapper that comes with the program."""
+    files = [path for folder in ("cmd/templates", "mappers", "tests/data")
+             for path in sorted((projects.ROOT / folder).rglob("*.yaml"))]
+    assert any(path.parts[-2] == "mappers" for path in files)
+    done = subprocess.run([option_tables, "json", *files], stdout=subprocess.PIPE, check=True)
+    for path, line in zip(files, done.stdout.decode().splitlines(), strict=True):
+        document = json.loads(line)
+        kind = "mapper" if "mapper" in document else "config"
+        problem = jsonschema.exceptions.best_match(validator(schema_of(kind)).iter_errors(document))
+        assert problem is None, f"{path}: {problem.message} at {list(problem.absolute_path)}"
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_files_are_judged_alike(option_tables, kind, tmp_path):
     documents = [RIGHT[kind], *variants(kind)]

@@ -5,7 +5,9 @@
  *     option-tables config FILE...  loads each as erp2couch.yaml
  *     option-tables mapper FILE...  loads each as a mapper of a postgres source
  *
- * The last two print a line for each file: "ok", or the error.
+ *     option-tables json FILE...    prints each as JSON, a line each, variables left as they are
+ *
+ * config and mapper print a line for each file: "ok", or the error.
  */
 #include <stdio.h>
 
@@ -117,6 +119,22 @@ static int load_mapper(const char *path, struct err *e)
         return rc ? rc : extract_decode(&source, m->doc, m->extract, m->arena, &x, e);
 }
 
+static int print_json(const char *path, struct err *e)
+{
+        cleanup_(ydoc_freep) struct ydoc *d = NULL;
+        cleanup_buf_ struct buf json;
+
+        buf_init(&json, YDOC_MAX_BYTES);
+        int rc = ydoc_load(path, YDOC_EXPAND_NONE, &d, e);
+        if (rc)
+                return rc;
+        ynode_json(d->root, &json);
+        rc = buf_check(&json, path, e);
+        if (rc == 0)
+                puts(buf_cstr(&json));
+        return rc;
+}
+
 int main(int argc, char **argv)
 {
         int (*load)(const char *path, struct err *e) = NULL;
@@ -127,13 +145,18 @@ int main(int argc, char **argv)
                 load = load_config;
         else if (strcmp(argv[1], "mapper") == 0)
                 load = load_mapper;
+        else if (strcmp(argv[1], "json") == 0)
+                load = print_json;
         if (!load || argc == 2) {
-                fprintf(stderr, "usage: option-tables [config|mapper FILE...]\n");
+                fprintf(stderr, "usage: option-tables [config|mapper|json FILE...]\n");
                 return 64;
         }
         for (int i = 2; i < argc; i++) {
                 struct err e = {0};
-                puts(load(argv[i], &e) ? e.text : "ok");
+                if (load(argv[i], &e))
+                        puts(e.text);
+                else if (load != print_json)
+                        puts("ok");
         }
         return 0;
 }

@@ -296,6 +296,30 @@ static void secrets_are_never_shown(void **state)
         }
 }
 
+static void a_variable_that_reads_as_null_is_text(void **state)
+{
+        static const char *const values[] = {"null", "~", ""};
+
+        (void)state;
+        for (size_t i = 0; i < COUNT(values); i++) {
+                struct loaded l;
+                struct err e = {0};
+                setenv("O_NULL", values[i], 1);
+                assert_int_equal(
+                        load("name: x\ninner: {label: 'y'}\nlist: [\"${O_NULL}\"]\n", &l, &e), 0);
+                assert_string_equal(l.target.list.items[0], values[i]);
+                unload(&l);
+                assert_int_equal(load("name: x\ninner:\n  label: ${O_NULL}\n", &l, &e), 0);
+                assert_string_equal(l.target.inner.label, values[i]);
+                unload(&l);
+        }
+        struct loaded l;
+        struct err e = {0};
+        assert_int_equal(load("name: ${O_NULL}\n", &l, &e), -ERR_CONFIG);
+        assert_string_equal(e.text, "f.yaml:1:7: 'name' must not be empty");
+        unload(&l);
+}
+
 static void a_variable_resolves_to_any_type(void **state)
 {
         struct loaded l;
@@ -349,6 +373,7 @@ int main(void)
                 cmocka_unit_test(values_are_decoded),
                 cmocka_unit_test(what_is_wrong_is_named_with_its_place),
                 cmocka_unit_test(secrets_are_never_shown),
+                cmocka_unit_test(a_variable_that_reads_as_null_is_text),
                 cmocka_unit_test(a_variable_resolves_to_any_type),
                 cmocka_unit_test(running_out_of_memory_is_an_error),
         };
