@@ -48,7 +48,6 @@ struct item {
         bool reject_conflicts;
         bool parent_deleted; /* parent is a tombstone: not sent, but predicted over */
         bool existed, foreign;
-        bool unsent;     /* compared before its first send */
         bool unsure;     /* sent at least once without an answer */
         bool conflicted; /* its last answer was a conflict */
         uint8_t rounds;  /* conflicts so far */

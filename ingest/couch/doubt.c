@@ -104,12 +104,12 @@ static struct str list_first(struct str list, bool *more)
         return member_unquoted(first);
 }
 
-/* The predicted revision is the current one: our write landed (a conflict can be the echo of our
- * own first copy), unless nothing was sent yet. */
+/* The predicted revision is the current one. After a send without an answer it is ours; where every
+ * send was answered the same body stood there before us, from a run whose state was lost. */
 static void landed(struct batch *b, struct item *i, struct str rev)
 {
-        i->existed = i->existed || i->unsent;
-        bulk_settle(b, i, i->unsent ? BULK_EQUAL : BULK_WRITTEN, rev, NULL);
+        i->existed = i->existed || !i->unsure;
+        bulk_settle(b, i, i->unsure ? BULK_WRITTEN : BULK_EQUAL, rev, NULL);
 }
 
 /* @told: {"missing":[...],"possible_ancestors":[...]} */
@@ -228,7 +228,7 @@ static void send_over(struct batch *b, struct item *i, const struct current *now
         set_parent(i, now->rev, !now->doc.ptr);
         i->existed = now->doc.ptr != NULL;
         i->state = ITEM_TODO;
-        i->unsent = i->conflicted = false;
+        i->conflicted = false;
         b->stale = true;
 }
 

@@ -139,8 +139,7 @@ static void new_item(struct item *i, const struct bulk_doc *doc, uint64_t claim)
                 .existed = known};
         copy_rev(i->parent, doc->parent);
         /* A deletion of nothing would make a tombstone, and attachments must be known to stay. */
-        i->unsent = doc->compare || (doc->deleted && !known) || (doc->attachments && known);
-        if (i->unsent)
+        if (doc->compare || (doc->deleted && !known) || (doc->attachments && known))
                 i->state = ITEM_COMPARE;
 }
 
