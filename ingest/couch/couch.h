@@ -100,7 +100,8 @@ bool couch_database_name_valid(struct str name);
 int couch_local_get(struct couch *c, const char *database, const char *id, cJSON **out,
         struct err *e) __attribute__((warn_unused_result));
 
-/** couch_local_put() - writes it; `_rev` is taken from what is there (pouchdb-server checks it) */
+/** couch_local_put() - writes it; `_rev` is taken from what is there (pouchdb-server checks it)
+ * @doc: cJSON prints 15 digits of a number: larger ones as strings */
 int couch_local_put(struct couch *c, const char *database, const char *id, const cJSON *doc,
         struct err *e) __attribute__((warn_unused_result));
 

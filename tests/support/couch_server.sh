@@ -25,6 +25,7 @@ uri_file = $folder/uri
 [chttpd]
 bind_address = 127.0.0.1
 port = 0
+authentication_handlers = {chttpd_auth, cookie_authentication_handler}, {chttpd_auth, jwt_authentication_handler}, {chttpd_auth, default_authentication_handler}
 [smoosh]
 state_dir = $folder/data
 [log]
@@ -34,7 +35,6 @@ level = warning
 ; 10 iterations: tests log in often, and the default takes 0.2 s each time
 [chttpd_auth]
 iterations = 10
-authentication_handlers = {chttpd_auth, cookie_authentication_handler}, {chttpd_auth, jwt_authentication_handler}, {chttpd_auth, default_authentication_handler}
 [jwt_keys]
 hmac:_default = dGVzdC1rZXktb2YtdGhlLXVuaXQtdGVzdHM=
 [jwt_auth]
