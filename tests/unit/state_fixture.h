@@ -125,7 +125,11 @@ static inline void put(struct fixture *f, struct str key, uint32_t ordinal, uint
         en.ordinal = ordinal;
         en.run = 9;
         en.doc_count = 1;
-        en.docs[0] = (struct state_doc){3, id, str_of(rev_text), {{mark}}, mark == 255};
+        en.docs[0] = (struct state_doc){.database = 3,
+                .id = id,
+                .rev = str_of(rev_text),
+                .digest = {{mark}},
+                .deleted = mark == 255};
         assert_int_equal(state_batch_put(f->b, key, &en, NULL), 0);
         assert_int_equal(state_batch_hold(f->b, 3, id, key, NULL, NULL), 0);
 }

@@ -73,6 +73,7 @@ static void random_entry(struct texts *t)
                 d->id = random_str(t->ids[i], 0, TEXT_MAX);
                 d->rev = random_rev(t->revs[i]);
                 d->deleted = random() % 2;
+                d->attachments = random() % 2;
                 random_digest(&d->digest);
         }
 }
@@ -87,6 +88,7 @@ static void assert_entries(const struct state_entry *a, const struct state_entry
                 assert_str(a->docs[i].id, b->docs[i].id);
                 assert_str(a->docs[i].rev, b->docs[i].rev);
                 assert_int_equal(a->docs[i].deleted, b->docs[i].deleted);
+                assert_int_equal(a->docs[i].attachments, b->docs[i].attachments);
                 assert_memory_equal(&a->docs[i].digest, &b->docs[i].digest, DIGEST_BYTES);
         }
 }
@@ -208,6 +210,7 @@ static void holders_come_back(void **state)
                         codec_key_is_cut(stored) ? CODEC_OTHER : CODEC_OK);
 
                 doc.deleted = random() % 2;
+                doc.attachments = random() % 2;
                 random_digest(&doc.digest);
                 buf_clear(&out);
                 codec_put_unattached(&out, stored, id, &doc);
@@ -216,6 +219,7 @@ static void holders_come_back(void **state)
                 assert_str(found, id);
                 assert_str(back.rev, doc.rev);
                 assert_int_equal(back.deleted, doc.deleted);
+                assert_int_equal(back.attachments, doc.attachments);
                 assert_int_equal(back.key.len, 0);
                 assert_memory_equal(&back.digest, &doc.digest, DIGEST_BYTES);
                 for (size_t cut = 0; cut < out.len; cut++)
