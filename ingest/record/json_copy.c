@@ -107,31 +107,10 @@ static const char *copy_escape(struct copy *c)
         return c->p;
 }
 
-/* Behind what stands for itself; *@seen collects the bits of bytes looked at one by one. */
-static const char *skip_run(const char *p, const char *end, unsigned char *seen)
+/* Copies what stands for itself. */
+static void copy_run(struct copy *c, uint64_t *seen)
 {
-        uint64_t w;
-
-        for (;;) {
-                for (; end - p >= 8; p += 8) {
-                        memcpy(&w, p, 8);
-                        if (!json_word_is_plain(w))
-                                break;
-                }
-                const char *stop = end - p > 8 ? p + 8 : end;
-                for (; p < stop; p++) {
-                        if (*p == '"' || *p == '\\' || (unsigned char)*p < 0x20)
-                                return p;
-                        *seen |= (unsigned char)*p;
-                }
-                if (p == end)
-                        return p;
-        }
-}
-
-static void copy_run(struct copy *c, unsigned char *seen)
-{
-        const char *p = skip_run(c->p, c->end, seen);
+        const char *p = json_run_end(c->p, c->end, seen);
 
         buf_put(c->out, c->p, (size_t)(p - c->p));
         c->p = p;
@@ -141,7 +120,7 @@ const char *json_copy_string(
         const char *p, const char *end, enum json_string_form form, struct buf *out, struct err *e)
 {
         struct copy c = {.start = p, .p = p + 1, .end = end, .out = out, .form = form, .e = e};
-        unsigned char seen = 0;
+        uint64_t seen = 0;
 
         if (form == JSON_STRING_CANONICAL)
                 buf_putc(out, '"');
@@ -156,7 +135,7 @@ const char *json_copy_string(
                 if (!copy_escape(&c))
                         return NULL;
         }
-        if (seen >= 0x80 && !str_utf8_valid((struct str){p, (size_t)(c.p - p)}))
+        if (seen && !str_utf8_valid((struct str){p, (size_t)(c.p - p)}))
                 return fail(&c, "it is not UTF-8");
         if (form == JSON_STRING_CANONICAL)
                 buf_putc(out, '"');

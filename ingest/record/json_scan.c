@@ -30,23 +30,13 @@ struct str json_trim(struct str s)
         return (struct str){p, (size_t)(end - p)};
 }
 
-static const char *skip_plain(const char *p, const char *end)
-{
-        uint64_t w;
-
-        for (; end - p >= 8; p += 8) {
-                memcpy(&w, p, 8);
-                if (!json_word_is_plain(w))
-                        break;
-        }
-        return p;
-}
-
 /* @p at the opening quote. Return: behind the closing one; NULL where there is none. */
 static const char *skip_string(const char *p, const char *end)
 {
+        uint64_t seen = 0;
+
         for (p++; p < end; p++) {
-                p = skip_plain(p, end);
+                p = json_run_end(p, end, &seen);
                 if (p == end)
                         break;
                 if (*p == '"')

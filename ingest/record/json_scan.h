@@ -7,6 +7,8 @@
  */
 #pragma once
 
+#include <endian.h>
+
 #include "ingest/base/buf.h"
 #include "ingest/base/err.h"
 #include "ingest/base/str.h"
@@ -14,16 +16,48 @@
 
 #define JSON_EVERY_BYTE(b) (UINT64_C(0x0101010101010101) * (b))
 
-/** json_word_is_plain() - whether none of the eight bytes of @w is a control, a quote, a backslash
- * or outside ASCII: such bytes of a string stand for themselves, and are UTF-8 */
+/** json_word_stops() - which bytes of @w end a run of a string: quote, backslash, control
+ * Return: the high bit of each, of which the lowest set is right; those above it may be wrong
+ * (a borrow can only come from a byte that stops itself). 0: none of the eight. */
+static inline uint64_t json_word_stops(uint64_t w)
+{
+        uint64_t control = (w - JSON_EVERY_BYTE(0x20)) & ~w;
+        uint64_t x = w ^ JSON_EVERY_BYTE('"');
+        uint64_t quote = (x - JSON_EVERY_BYTE(1)) & ~x;
+        uint64_t y = w ^ JSON_EVERY_BYTE('\\');
+        uint64_t backslash = (y - JSON_EVERY_BYTE(1)) & ~y;
+
+        return (control | quote | backslash) & JSON_EVERY_BYTE(0x80);
+}
+
+/** json_word_is_plain() - whether the eight bytes of @w stand for themselves, and are ASCII
+ * Cheaper than asking which do not: bytes outside ASCII may be mistaken for others that stop. */
 static inline bool json_word_is_plain(uint64_t w)
 {
         uint64_t control = w - JSON_EVERY_BYTE(0x20);
         uint64_t quote = (w ^ JSON_EVERY_BYTE('"')) - JSON_EVERY_BYTE(1);
         uint64_t backslash = (w ^ JSON_EVERY_BYTE('\\')) - JSON_EVERY_BYTE(1);
 
-        /* A borrow can only come from a lower byte that is not plain itself. */
         return ((w | control | quote | backslash) & JSON_EVERY_BYTE(0x80)) == 0;
+}
+
+/** json_run_end() - the first byte from @p on that ends a run, or @end
+ * @seen: takes the bits of all bytes looked at: 0x80 tells that there may be others than ASCII */
+static inline const char *json_run_end(const char *p, const char *end, uint64_t *seen)
+{
+        uint64_t w, stops;
+
+        for (; end - p >= 8; p += 8) {
+                memcpy(&w, p, 8);
+                w = le64toh(w); /* the first byte is the lowest */
+                *seen |= w & JSON_EVERY_BYTE(0x80);
+                stops = json_word_stops(w);
+                if (stops)
+                        return p + (__builtin_ctzll(stops) >> 3);
+        }
+        for (; p < end && *p != '"' && *p != '\\' && (unsigned char)*p >= 0x20; p++)
+                *seen |= (unsigned char)*p & 0x80;
+        return p;
 }
 
 struct json_walk {
