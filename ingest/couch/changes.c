@@ -20,7 +20,7 @@ static int add_leaf(struct changes *c, struct str rev, size_t *count, struct err
 {
         if (*count == c->leaf_room) {
                 size_t room = c->leaf_room ? c->leaf_room * 2 : 8;
-                struct str *leaves = realloc(c->leaves, room * sizeof(*leaves));
+                struct str *leaves = reallocarray(c->leaves, room, sizeof(*leaves));
                 if (!leaves)
                         return err_nomem(e, "revisions of a document");
                 c->leaves = leaves;

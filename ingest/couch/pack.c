@@ -97,7 +97,7 @@ static int room_for_item(struct batch *b, struct err *e)
         if (b->count < b->room)
                 return 0;
         size_t room = b->room ? b->room * 2 : FIRST_ITEMS;
-        struct item *items = realloc(b->items, room * sizeof(*items));
+        struct item *items = reallocarray(b->items, room, sizeof(*items));
         if (!items)
                 return err_nomem(e, "a batch");
         b->items = items;

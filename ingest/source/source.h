@@ -26,7 +26,7 @@ struct source_ops;
 struct source_config {
         const char *name;
         const struct source_ops *ops;
-        void *own;          /* the connector's options, in the configuration's arena */
+        void *own; /* the connector's options, in the configuration's arena */
         const struct ydoc *doc;
         const struct ynode *node;
 };
