@@ -8,144 +8,24 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <stdio.h>
-
 #include "ingest/record/digest.h"
-#include "ingest/record/json.h"
+#include "tests/support/random_json.h"
 
 #define MAX_TEXT (1 << 20)
 
-static uint64_t random_next(uint64_t *state)
-{
-        uint64_t z = (*state += UINT64_C(0x9E3779B97F4A7C15));
-
-        z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-        z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
-        return z ^ (z >> 31);
-}
-
-/* A document written twice at once: canonically, and with other white space, escapes and number
- * spellings. */
-struct pair {
-        struct buf canonical, other;
-        uint64_t seed;
-};
-
-static void both(struct pair *p, const char *text)
-{
-        buf_puts(&p->canonical, text);
-        buf_puts(&p->other, text);
-        if (random_next(&p->seed) % 3 == 0)
-                buf_puts(&p->other, random_next(&p->seed) % 2 ? " " : "\n\t");
-}
-
-static void put_string(struct pair *p, const char *prefix)
-{
-        static const struct {
-                const char *canonical, *other;
-        } parts[] = {
-                {"a", "\\u0061"},
-                {"Zz 9", "Zz 9"},
-                {"\\\"", "\\u0022"},
-                {"\\\\", "\\u005C"},
-                {"/", "\\/"},
-                {"\\n", "\\u000a"},
-                {"\\u001f", "\\u001F"},
-                {"\xC3\xA9", "\\u00e9"},
-                {"\xF0\x9F\x98\x80", "\\uD83D\\ude00"},
-        };
-        uint64_t count = random_next(&p->seed) % 6;
-
-        buf_printf(&p->canonical, "\"%s", prefix);
-        buf_printf(&p->other, "\"%s", prefix);
-        for (uint64_t i = 0; i < count; i++) {
-                size_t k = random_next(&p->seed) % (sizeof(parts) / sizeof(parts[0]));
-                buf_puts(&p->canonical, parts[k].canonical);
-                buf_puts(&p->other, parts[k].other);
-        }
-        both(p, "\"");
-}
-
-static void put_number(struct pair *p)
-{
-        int64_t n = (int64_t)(random_next(&p->seed) % 2000000) - 1000000;
-
-        if (n % 2 || n == 0) {
-                buf_printf(&p->canonical, "%lld", (long long)n);
-                buf_printf(&p->other, "%lld", (long long)n);
-                return;
-        }
-        json_put_double(&p->canonical, (double)n / 1000);
-        buf_printf(&p->other, random_next(&p->seed) % 2 ? "%llde-3" : "%lld000E-6", (long long)n);
-}
-
-static void put_value(struct pair *p, int depth)
-{
-        static const char *const words[] = {"null", "true", "false", "{}", "[]"};
-        uint64_t kind = random_next(&p->seed) % (depth > 0 ? 6 : 3);
-        uint64_t count = 1 + random_next(&p->seed) % 4;
-
-        if (kind == 0) {
-                put_string(p, "");
-        } else if (kind == 1) {
-                put_number(p);
-        } else if (kind == 2) {
-                both(p, words[random_next(&p->seed) % 5]);
-        } else {
-                both(p, kind == 3 ? "[" : "{");
-                for (uint64_t i = 0; i < count; i++) {
-                        char name[8];
-
-                        snprintf(name, sizeof(name), "k%d", (int)i);
-                        if (i > 0)
-                                both(p, ",");
-                        if (kind != 3) {
-                                put_string(p, name);
-                                both(p, ":");
-                        }
-                        put_value(p, depth - 1);
-                }
-                both(p, kind == 3 ? "]" : "}");
-        }
-}
-
-/* @other as CouchDB would give it: with members of its own. */
-static void put_document(struct pair *p)
-{
-        uint64_t count = random_next(&p->seed) % 5;
-
-        buf_clear(&p->canonical);
-        buf_clear(&p->other);
-        buf_puts(&p->other, "{\"_id\":\"a\", \"_rev\":\"1-a7a7\"");
-        for (uint64_t i = 0; i < count; i++) {
-                char name[8];
-
-                snprintf(name, sizeof(name), "f%d", (int)i);
-                buf_puts(&p->canonical, i > 0 ? "," : "");
-                buf_puts(&p->other, ",");
-                put_string(p, name);
-                both(p, ":");
-                put_value(p, 4);
-                if (random_next(&p->seed) % 4 == 0)
-                        buf_puts(&p->other, ",\"_attachments\":{\"a\":{\"stub\":true}}");
-        }
-        buf_puts(&p->other, "}");
-}
-
 static void documents_hash_like_their_bodies(void **state)
 {
-        struct pair p = {.seed = 42};
+        struct random_pair p;
         cleanup_buf_ struct buf scratch, body;
 
-        buf_init(&p.canonical, MAX_TEXT);
-        buf_init(&p.other, MAX_TEXT);
+        random_pair_init(&p, 42);
         buf_init(&scratch, MAX_TEXT);
         buf_init(&body, MAX_TEXT);
         for (int i = 0; i < 20000; i++) {
                 struct digest document;
                 struct err e;
 
-                put_document(&p);
+                random_pair_next(&p);
                 struct digest rendered = digest_body(buf_str(&p.canonical));
                 if (digest_document(buf_str(&p.other), NULL, &scratch, &body, &document, &e))
                         fail_msg("%s: %s", buf_cstr(&p.other), e.text);
@@ -153,8 +33,7 @@ static void documents_hash_like_their_bodies(void **state)
                 assert_true(digest_eq(&rendered, &document));
                 assert_false(digest_is_void(&document));
         }
-        buf_deinit(&p.canonical);
-        buf_deinit(&p.other);
+        random_pair_deinit(&p);
 }
 
 static const struct digest_filter line_members[] = {

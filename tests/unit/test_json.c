@@ -1,6 +1,6 @@
 /*
- * Canonical JSON: strings, numbers (against a table recorded from Apache CouchDB 3.4.3, and
- * against a live one where COUCHDB_URL is set), whole texts, hostile and mutated texts.
+ * Canonical JSON: strings, numbers (against a table recorded from Apache CouchDB 3.4.3; the live
+ * comparison is test_couch_form.c), whole texts, hostile and mutated texts.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,10 +12,9 @@
 #include <math.h>
 #include <stdio.h>
 
-#include <curl/curl.h>
-
 #include "ingest/record/json.h"
 #include "ingest/record/json_scan.h"
+#include "tests/support/random_json.h"
 
 #define MAX_TEXT (1 << 20)
 
@@ -175,41 +174,6 @@ static const struct recorded couchdb_numbers[] = {
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-/* Random numbers that are the same in every run. */
-static uint64_t random_next(uint64_t *state)
-{
-        uint64_t z = (*state += UINT64_C(0x9E3779B97F4A7C15));
-
-        z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-        z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
-        return z ^ (z >> 31);
-}
-
-static double random_double(uint64_t *state)
-{
-        for (;;) {
-                uint64_t bits = random_next(state);
-                double d;
-
-                memcpy(&d, &bits, sizeof(d));
-                switch (bits % 5) {
-                case 0:
-                        d = (double)(int64_t)random_next(state) / 1e13;
-                        break;
-                case 1:
-                        d = (double)(int64_t)(random_next(state) % 200000000) / 1000;
-                        break;
-                case 2:
-                        d = ldexp(1, (int)(random_next(state) % 2040) - 1020);
-                        break;
-                default:
-                        break;
-                }
-                if (isfinite(d))
-                        return d;
-        }
-}
 
 static void assert_canonical(const char *in, enum json_numbers numbers, const char *expected)
 {
@@ -587,63 +551,6 @@ static void mutated_texts_can_be_walked(void **state)
         }
 }
 
-static size_t append(char *data, size_t size, size_t n, void *user)
-{
-        buf_put(user, data, size * n);
-        return size * n;
-}
-
-static void http(const char *method, const char *url, const char *body, struct buf *reply)
-{
-        struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
-        CURL *c = curl_easy_init();
-
-        buf_clear(reply);
-        curl_easy_setopt(c, CURLOPT_URL, url);
-        curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, method);
-        curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
-        if (body)
-                curl_easy_setopt(c, CURLOPT_POSTFIELDS, body);
-        curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, append);
-        curl_easy_setopt(c, CURLOPT_WRITEDATA, reply);
-        assert_int_equal(curl_easy_perform(c), CURLE_OK);
-        curl_easy_cleanup(c);
-        curl_slist_free_all(headers);
-}
-
-/* What CouchDB gives back for random doubles, subnormal ones too, is what was written. */
-static void live_couchdb_gives_the_same_numbers(void **state)
-{
-        const char *url = getenv("COUCHDB_URL");
-        cleanup_buf_ struct buf sent, reply, back;
-        char database[512], document[600];
-        uint64_t seed = (uint64_t)getpid();
-
-        if (!url || !*url)
-                skip();
-        buf_init(&sent, MAX_TEXT);
-        buf_init(&reply, MAX_TEXT);
-        buf_init(&back, MAX_TEXT);
-        snprintf(database, sizeof(database), "%s/erp2couch-test-json-%d", url, (int)getpid());
-        snprintf(document, sizeof(document), "%s/d", database);
-        http("PUT", database, NULL, &reply);
-        buf_puts(&sent, "{\"v\":[");
-        for (int i = 0; i < 20000; i++) {
-                buf_puts(&sent, i ? "," : "");
-                json_put_double(&sent, i % 10 ? random_double(&seed)
-                                              : ldexp((double)(random_next(&seed) % 4096), -1074));
-        }
-        buf_puts(&sent, "]}");
-        http("PUT", document, buf_cstr(&sent), &reply);
-        assert_non_null(strstr(buf_cstr(&reply), "\"ok\":true"));
-        http("GET", document, NULL, &reply);
-        assert_int_equal(json_canonical(buf_str(&reply), JSON_NUMBERS_NEAREST, &back, NULL), 0);
-        http("DELETE", database, NULL, &reply);
-        const char *values = strstr(buf_cstr(&back), "\"v\":[");
-        assert_non_null(values);
-        assert_string_equal(values, buf_cstr(&sent) + 1);
-}
-
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -663,7 +570,6 @@ int main(void)
                 cmocka_unit_test(nesting_is_bounded),
                 cmocka_unit_test(mutated_texts_never_break_it),
                 cmocka_unit_test(mutated_texts_can_be_walked),
-                cmocka_unit_test(live_couchdb_gives_the_same_numbers),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
