@@ -195,7 +195,7 @@ static int compile_each_array(
         if (p->locate.kind != COL_ARRAY)
                 return compile_error(c, p, e,
                         "column '%s' is %s: each runs over a child, an array or JSON", p->column,
-                        p->source_type);
+                        p->source_type ? p->source_type : col_kind_name(p->locate.kind));
         if (p->locate.elem == COL_JSON && p->locate.step_count > 0)
                 return 0;
         return make_value_column(c, p, e);

@@ -87,6 +87,11 @@ static int compile_steps(struct compiler *c, const struct path_step *steps, size
         return rc;
 }
 
+static const char *type_of(const struct column *column)
+{
+        return column->source_type ? column->source_type : col_kind_name(column->kind);
+}
+
 /* Whether a path may go into @column at all. */
 static int check_steps(const struct compiler *c, const struct plan *p, const struct column *column,
         const struct field_path *path, struct err *e)
@@ -98,7 +103,7 @@ static int check_steps(const struct compiler *c, const struct plan *p, const str
         if (column->kind != COL_ARRAY)
                 return compile_error(c, p, e,
                         "column '%s' is %s (%s): only JSON has members and elements", column->name,
-                        column->source_type, col_kind_name(column->kind));
+                        type_of(column), col_kind_name(column->kind));
         for (size_t i = 1; i < path->count; i++, step++) {
                 if (!step->name.ptr)
                         continue;
@@ -106,7 +111,7 @@ static int check_steps(const struct compiler *c, const struct plan *p, const str
                         break;
                 return compile_error(c, p, e,
                         "column '%s' is an array (%s): its elements are named [0], [1] ...",
-                        column->name, column->source_type);
+                        column->name, type_of(column));
         }
         return 0;
 }
