@@ -338,7 +338,7 @@ static void errors_of_single_documents(void **state)
 static void a_server_that_counts_otherwise(void **state)
 {
         (void)state;
-        test_couch_or_skip();
+        test_apache_or_skip();
         SCENE(s,
                 {.path = "_bulk_docs",
                         .from = 0,

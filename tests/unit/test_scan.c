@@ -171,7 +171,8 @@ static void ranges_in_pages(void **state)
         assert_int_equal(scan(c, db, "p", false, 0, 0).count, 12005);
         assert_int_equal(scan(c, db, "p-", true, 0, 0).count, 12000);
         assert_int_equal(scan(c, db, "\xc3\xbf", true, 0, 0).count, 3);
-        assert_int_equal(scan(c, db, "\xf4\x8f\xbf\xbf", true, 0, 0).count, 2);
+        if (test_couch_apache()) /* pouchdb-server sorts these ids by their UTF-16 */
+                assert_int_equal(scan(c, db, "\xf4\x8f\xbf\xbf", true, 0, 0).count, 2);
         assert_int_equal(scan(c, db, "", false, 0, 0).count, 12010);
         assert_int_equal(scan(c, db, "q", false, 0, 0).count, 0);
         assert_int_equal(scan_range(c, db, STR("p-00010"), STR("p-00020"), false, see, &s, &e), 0);
