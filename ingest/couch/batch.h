@@ -39,7 +39,7 @@ struct item {
         uint32_t id_len;     /* of its id as JSON, quotes included; it begins at ITEM_ID_AT */
         struct span members; /* the caller's body */
         struct span stubs;   /* of attachments to keep; in batch->stubs; len 0: none */
-        uint64_t claim;
+        uint32_t claim;
         void *cookie;
         const struct digest_filter *filter;
         struct digest digest;
@@ -105,7 +105,7 @@ size_t pack_bytes_max(const struct bulk_doc *doc);
 /** pack_add() - the document behind those that are there; batch open
  * @claim: its hash in the writer's claims      @predict: whether to predict its revision
  * Return: 0; -ERR_REJECT the id is not UTF-8; -ERR_NOMEM. Nothing is added then. */
-int pack_add(struct batch *b, const struct bulk_doc *doc, uint64_t claim, bool predict,
+int pack_add(struct batch *b, const struct bulk_doc *doc, uint32_t claim, bool predict,
         struct buf *scratch, struct err *e) __attribute__((warn_unused_result));
 
 /** pack_close() - ends the body; sorts the documents by id where they did not come so */

@@ -120,14 +120,15 @@ static struct str copy_behind(char **to, struct str s)
         return copy;
 }
 
-static int park(struct bulk *bulk, const struct bulk_doc *doc, uint64_t claim, struct err *e)
+static int park(struct bulk *bulk, struct database *d, const struct bulk_doc *doc, uint32_t claim,
+        struct err *e)
 {
         struct parked *p = malloc(parked_size(doc));
 
         if (!p)
                 return err_nomem(e, "a document that waits");
         char *to = (char *)(p + 1);
-        *p = (struct parked){.claim = claim, .doc = *doc};
+        *p = (struct parked){.claim = claim, .database = d, .doc = *doc};
         p->doc.id = copy_behind(&to, doc->id);
         p->doc.parent = copy_behind(&to, doc->parent);
         p->doc.body = copy_behind(&to, doc->body);
@@ -139,7 +140,7 @@ static int park(struct bulk *bulk, const struct bulk_doc *doc, uint64_t claim, s
 }
 
 /* The first one that waits for @claim, out of the list. */
-static struct parked *unpark(struct bulk *bulk, uint64_t claim)
+static struct parked *unpark(struct bulk *bulk, uint32_t claim)
 {
         struct parked **at = &bulk->parked;
 
@@ -260,7 +261,7 @@ static void close_if_due(struct bulk *bulk, struct batch *b)
 }
 
 /* Into the open batch of its database; the claim is the document's already. */
-static int add(struct bulk *bulk, struct database *d, const struct bulk_doc *doc, uint64_t claim,
+static int add(struct bulk *bulk, struct database *d, const struct bulk_doc *doc, uint32_t claim,
         struct err *e)
 {
         size_t need = pack_bytes_max(doc);
@@ -282,7 +283,7 @@ static int add(struct bulk *bulk, struct database *d, const struct bulk_doc *doc
         return 0;
 }
 
-static bool is_open(const struct database *d, uint64_t claim)
+static bool is_open(const struct database *d, uint32_t claim)
 {
         for (size_t n = 0; d->open && n < d->open->count; n++)
                 if (d->open->items[n].claim == claim)
@@ -305,14 +306,14 @@ static int check_size(const struct bulk *bulk, const struct bulk_doc *doc, struc
 
 static int take(struct bulk *bulk, struct database *d, const struct bulk_doc *doc, struct err *e)
 {
-        uint64_t claim = claims_hash(d, doc->id);
+        uint32_t claim = claims_hash(d, doc->id);
         int rc = claims_take(&bulk->claims, claim, e);
 
         if (rc < 0)
                 return rc;
         bulk->idle = false;
         if (rc == CLAIMS_HELD) {
-                rc = park(bulk, doc, claim, e);
+                rc = park(bulk, d, doc, claim, e);
                 if (rc == 0 && is_open(d, claim))
                         bulk_close(d->open); /* or it would wait for a batch that never fills */
         } else {
@@ -349,8 +350,9 @@ int bulk_push(struct bulk *bulk, const struct bulk_doc *doc, struct err *e)
 
 /* ---- outcomes ---- */
 
-/* What waited for @item comes after it: over the revision that it left. */
-static void follow(struct bulk *bulk, struct database *d, const struct item *item,
+/* What waited for a claim comes after it: over the revision that was left, if it is the same
+ * document (another one may have the same hash). */
+static void follow(struct bulk *bulk, const struct batch *b, const struct item *item,
         enum bulk_result result, struct str rev)
 {
         struct parked *p = unpark(bulk, item->claim);
@@ -358,11 +360,12 @@ static void follow(struct bulk *bulk, struct database *d, const struct item *ite
 
         if (!p)
                 return;
-        if (result == BULK_WRITTEN || result == BULK_EQUAL || result == BULK_GONE) {
+        bool same = p->database == b->database && str_eq(p->doc.id, pack_id(b, item, &bulk->told));
+        if (same && (result == BULK_WRITTEN || result == BULK_EQUAL || result == BULK_GONE)) {
                 p->doc.parent = rev;
                 p->doc.parent_deleted = item->deleted;
         }
-        int rc = add(bulk, d, &p->doc, p->claim, &e);
+        int rc = add(bulk, p->database, &p->doc, p->claim, &e);
         free(p);
         if (rc < 0)
                 dispatch_fail(bulk, rc, &e);
@@ -386,7 +389,7 @@ void bulk_settle(struct batch *b, struct item *item, enum bulk_result result, st
         bool wanted = claims_release(&bulk->claims, item->claim);
         bulk->callbacks.on_outcome(bulk->callbacks.ctx, &outcome);
         if (wanted && !bulk->failed)
-                follow(bulk, b->database, item, result, rev);
+                follow(bulk, b, item, result, rev);
 }
 
 /* ---- life ---- */

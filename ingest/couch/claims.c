@@ -6,14 +6,14 @@
 
 #define FIRST_SIZE 1024
 
-uint64_t claims_hash(const void *database, struct str id)
+uint32_t claims_hash(const void *database, struct str id)
 {
-        uint64_t hash = XXH3_64bits_withSeed(id.ptr, id.len, (uintptr_t)database);
+        uint32_t hash = (uint32_t)XXH3_64bits_withSeed(id.ptr, id.len, (uintptr_t)database);
 
         return hash ? hash : 1;
 }
 
-static struct claim *find(const struct claims *c, uint64_t hash)
+static struct claim *find(const struct claims *c, uint32_t hash)
 {
         size_t i = hash & (c->size - 1);
 
@@ -37,9 +37,9 @@ static int grow(struct claims *c, struct err *e)
         return 0;
 }
 
-int claims_take(struct claims *c, uint64_t hash, struct err *e)
+int claims_take(struct claims *c, uint32_t hash, struct err *e)
 {
-        if (c->count * 2 >= c->size) {
+        if (c->count * 4 >= c->size * 3) {
                 int rc = grow(c, e);
                 if (rc < 0)
                         return rc;
@@ -54,7 +54,7 @@ int claims_take(struct claims *c, uint64_t hash, struct err *e)
         return 0;
 }
 
-bool claims_release(struct claims *c, uint64_t hash)
+bool claims_release(struct claims *c, uint32_t hash)
 {
         struct claim *claim = find(c, hash);
         size_t mask = c->size - 1;

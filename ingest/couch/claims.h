@@ -1,8 +1,9 @@
 /*
  * claims.h: which documents are on their way, so that none is twice at a time.
  *
- * A set of 64-bit hashes of (database, id). Two documents with the same hash only wait for each
- * other without need. Holds as many claims as documents are unsettled: the writer bounds that.
+ * A set of 32-bit hashes of (database, id), small enough to stay in the cache. Two documents with
+ * the same hash only wait for each other without need: one in a million. Holds as many claims as
+ * documents are unsettled: the writer bounds that.
  */
 #pragma once
 
@@ -13,26 +14,26 @@
 #include "ingest/base/str.h"
 
 struct claim {
-        uint64_t hash;    /* 0: a free place */
+        uint32_t hash;    /* 0: a free place */
         uint32_t waiters; /* documents that want it next */
 };
 
 struct claims {
-        struct claim *table; /* open addressing, at most half full */
+        struct claim *table; /* open addressing, at most three quarters full */
         size_t size;         /* a power of two, or 0 */
         size_t count;
 };
 
 /** claims_hash() - never 0 */
-uint64_t claims_hash(const void *database, struct str id);
+uint32_t claims_hash(const void *database, struct str id);
 
 #define CLAIMS_HELD 1
 
 /** claims_take() - Return: 0; CLAIMS_HELD somebody has it, a waiter was counted; -ERR_NOMEM. */
-int claims_take(struct claims *c, uint64_t hash, struct err *e) __attribute__((warn_unused_result));
+int claims_take(struct claims *c, uint32_t hash, struct err *e) __attribute__((warn_unused_result));
 
 /** claims_release() - gives it up, or on to one of its waiters
  * Return: whether there was a waiter: the claim is now that one's. */
-bool claims_release(struct claims *c, uint64_t hash);
+bool claims_release(struct claims *c, uint32_t hash);
 
 void claims_deinit(struct claims *c);

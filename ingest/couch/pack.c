@@ -125,7 +125,7 @@ static int predict_rev(
         return rc < 0 ? rc : 0;
 }
 
-static void new_item(struct item *i, const struct bulk_doc *doc, uint64_t claim)
+static void new_item(struct item *i, const struct bulk_doc *doc, uint32_t claim)
 {
         bool known = doc->parent.len > 0 && !doc->parent_deleted;
 
@@ -150,7 +150,7 @@ static struct str id_text(const struct batch *b, const struct item *i)
         return (struct str){json.ptr + 1, json.len - 2};
 }
 
-int pack_add(struct batch *b, const struct bulk_doc *doc, uint64_t claim, bool predict,
+int pack_add(struct batch *b, const struct bulk_doc *doc, uint32_t claim, bool predict,
         struct buf *scratch, struct err *e)
 {
         size_t before = b->body.len;

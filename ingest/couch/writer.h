@@ -25,7 +25,8 @@ struct batch_list {
 /* A document that waits for another one with its id. */
 struct parked {
         struct parked *next;
-        uint64_t claim;
+        uint32_t claim;
+        struct database *database;
         struct bulk_doc doc; /* its strings point behind the struct */
 };
 
