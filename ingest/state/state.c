@@ -1,14 +1,16 @@
 /*
  * Opening, closing, forgetting, and small facts. An unusable file is set aside once; a second
- * failure on the empty one that took its place is an error.
+ * failure on the empty one that took its place is an error. A state that is closed is sealed: the
+ * next state_open() then trusts it without looking at its pages.
  */
-#include "ingest/state/state_env.h"
+#include "ingest/state/state_check.h"
 
 static int open_or_replace(struct state *s, bool *fresh, struct err *e)
 {
         const char *why = NULL;
         int rc = 0;
 
+        s->sealed = state_files_sealed(s->path);
         if (state_files_marked(s->path))
                 rc = state_files_set_aside(s->path, "damage was found in it", s->log, e);
         rc = rc ? rc : state_env_open(s, fresh, &why, e);
@@ -40,6 +42,23 @@ static int load_ordinal(struct state *s, struct err *e)
         return 0;
 }
 
+static int load(struct state *s, bool *fresh, struct err *e)
+{
+        int rc = open_or_replace(s, fresh, e);
+
+        rc = rc ? rc : state_env_read(s, e);
+        rc = rc ? rc : load_ordinal(s, e);
+        rc = rc ? rc : state_names_load(s, e);
+        return rc || s->sealed || *fresh ? rc : state_check_values(s, e);
+}
+
+static void unload(struct state *s)
+{
+        state_env_close(s);
+        s->names = state_names_free(s->names);
+        s->next_ordinal = 0;
+}
+
 int state_open(
         const char *path, const struct log *log, struct state **out, bool *fresh, struct err *e)
 {
@@ -53,12 +72,14 @@ int state_open(
         if (!s->path)
                 return err_nomem(e, "the state");
         int rc = state_files_folder(path, e);
-        rc = rc ? rc : open_or_replace(s, &is_fresh, e);
-        rc = rc ? rc : state_env_read(s, e);
-        rc = rc ? rc : load_ordinal(s, e);
-        rc = rc ? rc : state_names_load(s, e);
+        rc = rc ? rc : load(s, &is_fresh, e);
+        if (rc && state_files_marked(path)) { /* damage was found just now */
+                unload(s);
+                rc = load(s, &is_fresh, e);
+        }
         if (rc)
                 return rc;
+        s->opened = true;
         *fresh = is_fresh;
         *out = TAKE(s);
         return 0;
@@ -68,8 +89,9 @@ struct state *state_close(struct state *s)
 {
         if (!s)
                 return NULL;
-        state_env_close(s);
-        state_names_free(s->names);
+        unload(s);
+        if (s->opened && !s->broken)
+                state_files_seal(s->path);
         free(s->path);
         free(s);
         return NULL;

@@ -2,12 +2,12 @@
  * The map is address space, not memory: it begins small, doubles when LMDB says that it is full,
  * and is chosen from the file's size when an old one is opened.
  *
- * LMDB reads its file through that map without checksums. What can be told without reading all of
- * it is told when it is opened: the header, the length (a truncated file would kill the process
- * at the first read behind its end), both ends of every table. Bytes that do not decode later
- * leave a mark, and the next start sets the file aside.
+ * LMDB reads its file through that map without checksums. A file that was closed by this program
+ * and not touched since is opened as it is; of any other one all pages are checked first
+ * (state_check.h). Bytes that do not decode later leave a mark, and the next start sets the file
+ * aside.
  */
-#include "ingest/state/state_env.h"
+#include "ingest/state/state_check.h"
 
 #include <errno.h>
 #include <sys/stat.h>
@@ -86,62 +86,12 @@ uint64_t state_size_bytes(struct state *s)
         return file_bytes(s, &bytes) ? 0 : (uint64_t)bytes;
 }
 
-/* How many pages from @first on the list of free pages names. The list is LMDB's table 0: values
- * are a count and that many page numbers. */
-static int count_free_from(MDB_txn *txn, size_t first, size_t *count)
-{
-        cleanup_(state_cursor_closep) MDB_cursor *cursor = NULL;
-        MDB_val key, value;
-        int rc = mdb_cursor_open(txn, 0, &cursor);
-
-        *count = 0;
-        while (rc == 0 && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
-                size_t n, page;
-                if (value.mv_size < sizeof(n))
-                        return MDB_CORRUPTED;
-                memcpy(&n, value.mv_data, sizeof(n));
-                if (n > value.mv_size / sizeof(page) - 1)
-                        return MDB_CORRUPTED;
-                for (size_t i = 1; i <= n; i++) {
-                        memcpy(&page, (char *)value.mv_data + i * sizeof(page), sizeof(page));
-                        *count += page >= first;
-                }
-        }
-        return rc == MDB_NOTFOUND ? 0 : rc;
-}
-
-/* A file may end before its last page only where the missing pages are free: LMDB does not write
- * a page that was taken and given back in one transaction. It is made whole first, so that a read
- * behind its end finds zeros (no page of LMDB's) instead of a signal. */
-static int check_length(struct state *s)
-{
-        cleanup_(state_txn_abortp) MDB_txn *txn = NULL;
-        mdb_filehandle_t fd;
-        MDB_envinfo info;
-        MDB_stat stat;
-        off_t bytes = 0;
-        int rc = file_bytes(s, &bytes);
-
-        rc = rc ? rc : mdb_env_info(s->env, &info);
-        rc = rc ? rc : mdb_env_stat(s->env, &stat);
-        rc = rc ? rc : mdb_env_get_fd(s->env, &fd);
-        if (rc)
-                return rc;
-        size_t pages = info.me_last_pgno + 1, there = (size_t)bytes / stat.ms_psize, unused = 0;
-        if (there >= pages || bytes == 0)
-                return 0;
-        if (ftruncate(fd, (off_t)(pages * stat.ms_psize)) < 0)
-                return errno;
-        rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn);
-        rc = rc ? rc : count_free_from(txn, there, &unused);
-        return rc ? rc : unused == pages - there ? 0 : MDB_CORRUPTED;
-}
-
 static int open_environment(struct state *s)
 {
         off_t bytes = 0;
-        int dead, rc = mdb_env_create(&s->env);
+        int dead, rc = state_check_header(s->path);
 
+        rc = rc ? rc : mdb_env_create(&s->env);
         rc = rc ? rc : mdb_env_set_maxdbs(s->env, STATE_TABLES);
         rc = rc ? rc : mdb_env_set_mapsize(s->env, MAP_FIRST);
         /* Synchronous commits: two waits for the disk each, 0.6 ms here, 1 us an entry in batches
@@ -153,24 +103,7 @@ static int open_environment(struct state *s)
                 rc = mdb_env_set_mapsize(s->env, map_for(bytes));
         /* A killed process's reader would keep free pages from being used. */
         rc = rc ? rc : mdb_reader_check(s->env, &dead);
-        return rc ? rc : check_length(s);
-}
-
-/* Both ends of every table can be reached. */
-static int check_tables(struct state *s, MDB_txn *txn)
-{
-        for (int t = 0; t < STATE_TABLES; t++) {
-                cleanup_(state_cursor_closep) MDB_cursor *cursor = NULL;
-                MDB_val key, value;
-                int rc = mdb_cursor_open(txn, s->dbi[t], &cursor);
-                if (rc == 0)
-                        rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
-                if (rc == 0)
-                        rc = mdb_cursor_get(cursor, &key, &value, MDB_LAST);
-                if (rc && rc != MDB_NOTFOUND)
-                        return rc;
-        }
-        return 0;
+        return rc || s->sealed || bytes == 0 ? rc : state_check_pages(s->env);
 }
 
 static int open_tables(struct state *s, MDB_txn *txn, unsigned flags)
@@ -223,7 +156,6 @@ static int adopt_tables(struct state *s, const char **why)
                 return 0;
         }
         rc = open_tables(s, txn, 0);
-        rc = rc ? rc : check_tables(s, txn);
         /* Only a commit keeps the tables open beyond this transaction. */
         return rc ? rc : mdb_txn_commit(TAKE(txn));
 }

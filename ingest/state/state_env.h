@@ -47,6 +47,8 @@ struct state {
         MDB_txn *reader;
         MDB_cursor *record, *id;     /* of the reader: stay where the last look-up left them */
         bool reading;                /* the reader is renewed */
+        bool opened;                 /* state_open() succeeded */
+        bool sealed;                 /* the file is as this program closed it */
         bool broken;                 /* LMDB cannot go on: close and open again */
         bool guess_record, guess_id; /* the next look-up is likely to be the next entry */
         bool unattached;             /* TABLE_UNATTACHED holds something */
@@ -122,6 +124,10 @@ int state_files_sync(const char *path, struct err *e) __attribute__((warn_unused
 void state_files_mark(const char *path);
 /** state_files_marked() - whether there is such a note and a data file */
 bool state_files_marked(const char *path);
+/** state_files_seal() - notes size and time of the data file, which is now closed; best effort */
+void state_files_seal(const char *path);
+/** state_files_sealed() - whether the data file is as the last state_files_seal() left it */
+bool state_files_sealed(const char *path);
 /** state_files_set_aside() - renames the data file and removes one set aside earlier: it is a
  * cache, and a second copy could fill the disk; the log names the new file and says @why */
 int state_files_set_aside(const char *path, const char *why, const struct log *log, struct err *e)

@@ -19,6 +19,7 @@
 #define DATA_FILE "data.mdb"            /* LMDB's own name */
 #define ASIDE     DATA_FILE ".corrupt-" /* and a time */
 #define MARK_FILE "corrupt"
+#define SEAL_FILE "closed"
 
 #define FULL_BELOW (1u << 20) /* bytes left on a file system that has no room for a batch */
 
@@ -137,6 +138,43 @@ bool state_files_marked(const char *path)
 
         return !join(path, MARK_FILE, mark, NULL) && !join(path, DATA_FILE, data, NULL) &&
                access(mark, F_OK) == 0 && access(data, F_OK) == 0;
+}
+
+#define SEAL_MAX 128 /* bytes of the text in the seal */
+
+/* What changes with every write to the data file. False where there is none. */
+static bool describe(const char *path, char out[SEAL_MAX])
+{
+        char name[PATH_MAX];
+        struct stat st;
+
+        if (join(path, DATA_FILE, name, NULL) || stat(name, &st) < 0)
+                return false;
+        snprintf(out, SEAL_MAX, "%lld %lld.%09ld %llu\n", (long long)st.st_size,
+                (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec, (unsigned long long)st.st_ino);
+        return true;
+}
+
+void state_files_seal(const char *path)
+{
+        char name[PATH_MAX], text[SEAL_MAX];
+
+        if (join(path, SEAL_FILE, name, NULL) || !describe(path, text))
+                return;
+        cleanup_(closep) int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        if (fd >= 0 && write(fd, text, strlen(text)) < 0)
+                unlink(name);
+}
+
+bool state_files_sealed(const char *path)
+{
+        char name[PATH_MAX], text[SEAL_MAX], sealed[SEAL_MAX];
+
+        if (join(path, SEAL_FILE, name, NULL) || !describe(path, text))
+                return false;
+        cleanup_(closep) int fd = open(name, O_RDONLY | O_CLOEXEC);
+        ssize_t n = fd < 0 ? -1 : read(fd, sealed, sizeof(sealed));
+        return n >= 0 && str_eq((struct str){sealed, (size_t)n}, str_of(text));
 }
 
 static DIR *closedir_null(DIR *d)

@@ -43,7 +43,10 @@ int state_get(struct state *s, struct str key, struct state_entry *out, struct e
         rc = seek(s->record, &s->guess_record, stored, &value);
         if (rc)
                 return outcome(s, rc, CODEC_OK, e);
-        return outcome(s, 0, codec_get_entry(state_str(&value), stored, &key, NULL, out), e);
+        enum codec_result result = codec_get_entry(state_str(&value), stored, &key, NULL, out);
+        if (result == CODEC_OK && out->ordinal >= s->next_ordinal)
+                result = CODEC_DAMAGED; /* a run would mark it in a set that must stay small */
+        return outcome(s, 0, result, e);
 }
 
 static int get(struct state *s, enum state_table table, struct str key, MDB_val *value)

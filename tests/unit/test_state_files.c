@@ -56,6 +56,105 @@ static void an_unusable_file_is_set_aside(void **state)
         }
 }
 
+static int count_one(void *ctx, struct str key, const struct state_entry *entry, struct err *e)
+{
+        ++*(uint32_t *)ctx;
+        return 0;
+}
+
+/* Garbage (or zeros, or one bit) at a random place behind the header. */
+static void damage(struct fixture *f, int how)
+{
+        char path[120], garbage[4 * 4096] = {0};
+        size_t n = how == 2 ? 1 : 4096u << random() % 3;
+        struct stat st;
+
+        snprintf(path, sizeof(path), "%s/data.mdb", f->path);
+        cleanup_(closep) int fd = open(path, O_RDWR);
+        assert_true(fd >= 0 && fstat(fd, &st) == 0);
+        off_t at = 8192 + random() % (st.st_size - 8192);
+        if (how < 2)
+                at = at / 4096 * 4096;
+        if (how == 0)
+                for (size_t i = 0; i < n; i++)
+                        garbage[i] = (char)(random() >> 5);
+        if (how == 2) {
+                assert_int_equal(pread(fd, garbage, 1, at), 1);
+                garbage[0] = (char)(garbage[0] ^ 1 << random() % 8);
+        }
+        if ((off_t)n > st.st_size - at)
+                n = (size_t)(st.st_size - at);
+        assert_int_equal(pwrite(fd, garbage, n, at), n);
+}
+
+/* LMDB alone dies of half of these. Whatever is opened can be read and written. */
+static void damaged_pages_never_kill(void **state)
+{
+        struct fixture *f = *state;
+        int set_aside = 0;
+
+        srandom(17);
+        for (int i = 0; i < 120; i++) {
+                uint32_t count = 0;
+                f->s = state_close(f->s);
+                run_shell("rm -r $DIR", f->path);
+                reopen(f, true);
+                fill(f, 3000);
+                f->s = state_close(f->s);
+                damage(f, i % 3);
+                struct err e = {0};
+                bool fresh = false;
+                assert_int_equal(state_open(f->path, NULL, &f->s, &fresh, &e), 0);
+                assert_int_equal(state_each_record(f->s, count_one, &count, &e), 0);
+                assert_int_equal(count, fresh ? 0 : 3000);
+                set_aside += fresh;
+                for (uint32_t k = 0; k < count; k++) {
+                        static struct state_entry en;
+                        int rc = state_get(f->s, KEY(k), &en, &e);
+                        assert_true(rc == 0 || rc == STATE_ABSENT); /* a bit of its key is off */
+                }
+                for (uint32_t k = 0; k < 3000; k += 3)
+                        put(f, KEY(k), k, 9);
+                apply(f);
+        }
+        assert_true(set_aside > 60);
+}
+
+/* The check must let every file pass that LMDB wrote. */
+static void sound_files_are_never_set_aside(void **state)
+{
+        struct fixture *f = *state;
+        cleanup_(freep) char *body = malloc(300000);
+
+        assert_non_null(body);
+        memset(body, 'b', 300000);
+        srandom(23);
+        for (int i = 0; i < 150; i++) {
+                for (long n = random() % 400; n > 0; n--) {
+                        struct str key = KEY((uint64_t)random() % 5000);
+                        if (random() % 3)
+                                put(f, key, (uint32_t)random() % 5000, 9);
+                        else
+                                assert_int_equal(state_batch_delete(f->b, key, NULL), 0);
+                }
+                struct state_parked parked = {.id = TEXT("%ld", random() % 5),
+                        .key = STR("k"),
+                        .body = {body, (size_t)random() % 300000}};
+                assert_int_equal(state_batch_park(f->b, &parked, NULL), 0);
+                if (random() % 7 == 0)
+                        assert_int_equal(state_batch_unpark_all(f->b, NULL), 0);
+                apply(f);
+                if (random() % 40 == 0)
+                        assert_int_equal(state_wipe(f->s, NULL), 0);
+                uint64_t count = state_count(f->s);
+                f->s = state_close(f->s);
+                run_shell("test -s $DIR/closed && rm $DIR/closed", f->path);
+                reopen(f, false);
+                assert_int_equal(state_count(f->s), count);
+        }
+        assert_int_equal(count_aside(f), 0);
+}
+
 /* Two in one second: still one left, and no error. */
 static void setting_aside_twice(void **state)
 {
@@ -340,6 +439,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 STATE_TEST(an_unusable_file_is_set_aside),
+                STATE_TEST(damaged_pages_never_kill),
+                STATE_TEST(sound_files_are_never_set_aside),
                 STATE_TEST(setting_aside_twice),
                 STATE_TEST(an_empty_file_is_a_new_state),
                 STATE_TEST(not_a_folder_is_a_configuration_error),
