@@ -392,9 +392,9 @@ static void on_reply(void *ctx, const struct http_reply *reply)
                 return;
         }
         bulk->running--;
-        b->state = BATCH_WAITING;
         if (!bulk->failed)
                 read_step(b, reply);
+        b->state = BATCH_WAITING; /* not before: an outcome may push, and a push starts who waits */
         if (bulk->failed)
                 dispatch_sweep(bulk);
         else
