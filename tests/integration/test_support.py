@@ -6,7 +6,7 @@ import requests
 
 from support import faultproxy
 from support.process import wait_until
-from support.project import merged, yaml_of
+from support.project import merged, without_none, yaml_of
 
 
 @pytest.fixture
@@ -138,4 +138,5 @@ def test_tcp_proxy_cuts_a_connection(proxy, cluster, database):
 def test_yaml_is_written_as_meant():
     assert yaml_of({"a": {"b": ["x", {"c": True}]}, "d": {}}) == (
         '"a": \n  "b": \n    - "x"\n    - "c": true\n"d": {}')
-    assert merged({"a": {"b": 1, "c": 2}}, {"a": {"b": None, "d": 3}}) == {"a": {"c": 2, "d": 3}}
+    put_over = merged({"a": {"b": 1, "c": 2}}, {"a": {"b": None, "d": 3}})
+    assert without_none(put_over) == {"a": {"c": 2, "d": 3}}

@@ -109,16 +109,20 @@ def yaml_of(value, indent=0):
 
 
 def merged(base, changes):
-    """A copy of the dict `base` with those of `changes` put over it, recursively; None removes."""
+    """A copy of the dict `base` with those of `changes` put over it, recursively."""
     result = dict(base)
     for key, value in changes.items():
-        if value is None:
-            result.pop(key, None)
-        elif isinstance(value, dict) and isinstance(result.get(key), dict):
+        if isinstance(value, dict) and isinstance(result.get(key), dict):
             result[key] = merged(result[key], value)
         else:
             result[key] = value
     return result
+
+
+def without_none(value):
+    """A copy of the dict `value` without the keys, at any depth, that are None."""
+    return {key: without_none(item) if isinstance(item, dict) else item
+            for key, item in value.items() if item is not None}
 
 
 class Project:
@@ -155,7 +159,7 @@ class Project:
             self.env.setdefault("COUCHDB_PASSWORD", self.couch.password)
         self.env.setdefault("ERP_DSN", self.database.dsn() if self.database else
                             "host=127.0.0.1 port=9 dbname=none")
-        self.path.write_text(yaml_of(merged(base, self.settings)) + "\n")
+        self.path.write_text(yaml_of(without_none(merged(base, self.settings))) + "\n")
         return self
 
     def mapper(self, name, text):
@@ -267,13 +271,22 @@ class Project:
                     self.couch.db(name).delete()
 
 
+def allowed_more(outcome):
+    """Keys that the outcome of a run, or of a mapper, may have beyond those of the design."""
+    return set() if outcome["outcome"] in ("ok", "rejects") else {"error", "withheld"}
+
+
 def check_run_shape(result):
-    """The object of `run --json` has exactly the keys and types of DESIGN.md section 4."""
+    """The object of `run --json` has the keys of DESIGN.md section 4 in their order and with their
+    types, and no others but `withheld` deletions and the `error` of what did not end well.
+    """
     value = result.json
-    assert list(value) == ["mappers", "outcome"], result
+    assert list(value)[:2] == ["mappers", "outcome"], result
     assert value["outcome"] in OUTCOMES, result
+    assert set(value) - {"mappers", "outcome"} <= allowed_more(value), result
     for mapper in value["mappers"]:
-        assert list(mapper) == OUTCOME_KEYS, result
+        assert list(mapper)[:len(OUTCOME_KEYS)] == OUTCOME_KEYS, result
+        assert set(mapper) - set(OUTCOME_KEYS) <= allowed_more(mapper), result
         assert mapper["outcome"] in OUTCOMES, result
         for key in OUTCOME_KEYS[1:8]:
             assert type(mapper[key]) is int and mapper[key] >= 0, (key, str(result))

@@ -1,0 +1,128 @@
+"""Deletions found by sweeping, and the brake that holds back too many of them."""
+
+import pytest
+
+from support.project import Exit
+
+
+@pytest.fixture
+def catalog(project, database):
+    """200 rows, loaded."""
+    database.sql("CREATE TABLE item AS SELECT n AS id, 'v' || n AS v, 'kept' AS rep FROM"
+                 " generate_series(1, 200) n")
+    project.table_mapper(columns=["v", "rep"])
+    project.run().counts(created=200)
+    return project.db("catalog")
+
+
+def test_a_few_deletions_are_sent(project, database, catalog):
+    database.sql("DELETE FROM item WHERE id <= 20")
+    project.run().counts(deleted=20, unchanged=180)
+    assert set(catalog.deleted()) == {f"item:{n}" for n in range(1, 21)}
+    project.quiet_run(unchanged=180)
+
+
+def test_ten_of_few_are_sent_whatever_the_share(project, database, catalog):
+    database.sql("DELETE FROM item WHERE id > 12")
+    project.run("--allow-deletes").counts(deleted=188, unchanged=12)
+    database.sql("DELETE FROM item WHERE id > 2")
+    project.run().counts(deleted=10, unchanged=2)
+
+
+def test_too_many_are_withheld_and_everything_else_goes_on(project, database, catalog):
+    database.sql("DELETE FROM item WHERE id <= 30; UPDATE item SET v = 'new' WHERE id = 100;"
+                 " INSERT INTO item VALUES (300, 'v300', 'x')")
+    result = project.run(code=Exit.REFUSED).says("delet", "--allow-deletes|max")
+    assert result.json["outcome"] == "refused"
+    result.counts(created=1, updated=1, unchanged=169)
+    assert catalog.deleted() == {}
+    # still owed
+    project.run(code=Exit.REFUSED).counts(unchanged=171)
+    project.run("--allow-deletes").counts(deleted=30, unchanged=171)
+    assert len(catalog.deleted()) == 30
+    project.quiet_run(unchanged=171)
+
+
+def test_an_owed_deletion_is_forgotten_when_the_row_comes_back(project, database, catalog):
+    database.sql("CREATE TABLE gone AS SELECT * FROM item WHERE id <= 50;"
+                 " DELETE FROM item WHERE id <= 50")
+    project.run(code=Exit.REFUSED)
+    database.sql("INSERT INTO item SELECT * FROM gone")
+    project.quiet_run(unchanged=200)
+
+
+def test_an_empty_source_is_refused(project, database, catalog):
+    database.sql("TRUNCATE item")
+    project.run(code=Exit.REFUSED)
+    assert catalog.count() == 200
+    project.run("--allow-deletes").counts(deleted=200)
+    assert catalog.count() == 0
+
+
+def test_an_empty_source_is_refused_even_for_one_document(project, database):
+    database.sql("CREATE TABLE item AS SELECT 1 AS id")
+    project.table_mapper()
+    project.run().counts(created=1)
+    database.sql("TRUNCATE item")
+    project.run(code=Exit.REFUSED)
+    assert project.db("catalog").count() == 1
+
+
+@pytest.mark.parametrize("limit, gone, code", [
+    ("50%", 100, Exit.OK), ("50%", 101, Exit.REFUSED), ("5%", 11, Exit.REFUSED),
+    ("5%", 10, Exit.OK)])
+def test_the_brake_is_set_by_max(project, database, catalog, limit, gone, code):
+    project.table_mapper(columns=["v", "rep"], extract=f"deletes: {{max: {limit}}}")
+    project.run()
+    database.sql("DELETE FROM item WHERE id <= %s", [gone])
+    project.run(code=code)
+    assert catalog.count() == 200 - (gone if code == Exit.OK else 0)
+
+
+def test_sweep_false_deletes_nothing(project, database, catalog):
+    project.table_mapper(columns=["v", "rep"], extract="deletes: {sweep: false}")
+    database.sql("DELETE FROM item WHERE id <= 20")
+    project.run()
+    assert catalog.count() == 200
+
+
+def test_a_tombstone_keeps_the_fields_it_is_told_to(project, database, catalog, apache_couch):
+    project.table_mapper(columns=["v", "rep"], extract="deletes: {keep: [type, rep]}")
+    database.sql("DELETE FROM item WHERE id = 5")
+    project.run().counts(deleted=1, unchanged=199)
+    [row] = [row for row in catalog.changes(include_docs="true") if row["id"] == "item:5"]
+    tombstone = {key: value for key, value in row["doc"].items() if key != "_rev"}
+    assert tombstone == {"_id": "item:5", "_deleted": True, "type": "item", "rep": "kept"}
+
+
+def test_a_tombstone_keeps_nothing_by_default(project, database, catalog, apache_couch):
+    database.sql("DELETE FROM item WHERE id = 5")
+    project.run()
+    [row] = [row for row in catalog.changes(include_docs="true") if row["id"] == "item:5"]
+    assert {key for key in row["doc"] if not key.startswith("_")} == set()
+
+
+def test_a_document_deleted_by_others_meanwhile(project, database, catalog):
+    """Gone in the source and already deleted in CouchDB: done, and no error."""
+    catalog.call("DELETE", "/item:5", params={"rev": catalog.revs()["item:5"]})
+    before = catalog.deleted()
+    database.sql("DELETE FROM item WHERE id = 5")
+    project.run()
+    assert catalog.deleted() == before
+    project.quiet_run(unchanged=199)
+
+
+def test_a_document_deleted_by_others_is_written_again(project, catalog):
+    catalog.call("DELETE", "/item:5", params={"rev": catalog.revs()["item:5"]})
+    project.run()
+    assert catalog.get("item:5")["v"] == "v5"
+    project.quiet_run(unchanged=200)
+
+
+def test_documents_that_nobody_claims_are_swept(project, database, catalog):
+    """Found under our prefix at a first run, with no record: orphans go, under the brake."""
+    (project.folder / "state").rename(project.folder / "lost")
+    for number in (901, 902):
+        catalog.put({"_id": f"item:{number}", "type": "item", "v": "?"})
+    project.run().counts(deleted=2, unchanged=200)
+    assert set(catalog.deleted()) == {"item:901", "item:902"}

@@ -1,0 +1,227 @@
+"""CouchDB and the network at their worst: nothing lost, nothing twice, no needless revision."""
+
+import random
+import threading
+import time
+
+import pytest
+
+from support import faultproxy
+from support.project import Exit
+
+ROWS = 3000
+
+
+@pytest.fixture
+def table(project, database):
+    database.sql(f"CREATE TABLE item AS SELECT n AS id, md5(n::text) AS v FROM"
+                 f" generate_series(1, {ROWS}) n")
+    project.table_mapper(columns=["v"])
+    project.configure(couchdb={"max_batch_docs": 100, "retry_for": "30s"})
+    return project
+
+
+@pytest.fixture
+def front(table, couch, proxy):
+    """The proxy that the project writes through."""
+    made = proxy("http", couch.host, couch.port)
+    table.configure(couchdb={"url": made.url})
+    return made
+
+
+def settled(project, database, generations={"1-"}):
+    catalog = project.db("catalog")
+    assert catalog.docs() == {f"item:{key}": {"_id": f"item:{key}", "type": "item", "v": v}
+                              for key, v in database.sql("SELECT id, v FROM item")}
+    assert {rev[:2] for rev in catalog.revs().values()} <= set(generations)
+    assert catalog.conflicts() == []
+    project.quiet_run(unchanged=catalog.count())
+
+
+BULK = ("POST", "/_bulk_docs$")
+FAULTS = {
+    "lost replies": faultproxy.drop_reply(),
+    "half replies": faultproxy.cut_reply(300),
+    "lost requests": faultproxy.cut_request(2000),
+    "503": faultproxy.answer(503, retry_after=0),
+    "500": faultproxy.answer(500),
+    "502": faultproxy.answer(502, b"<html>bad gateway</html>", content_type="text/html"),
+    "504": faultproxy.answer(504, b""),
+    "429": faultproxy.answer(429, retry_after=1),
+    "408": faultproxy.answer(408),
+    "no JSON": faultproxy.answer(201, b"hello"),
+    "half JSON": faultproxy.answer(201, b'[{"ok":true,"id":"item:1","rev":"1-'),
+    "slow": faultproxy.delay(before=0.3, after=0.3),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
+def test_some_batches_meet_a_fault(table, database, front, apache_couch, fault):
+    rules = [front.on(*BULK, fault, skip=skip, times=2) for skip in (0, 3, 9)]
+    result = table.run(timeout=180)
+    assert all(rule.hits for rule in rules)
+    result.counts(created=ROWS)
+    settled(table, database)
+
+
+@pytest.mark.parametrize("name", ["lost replies", "half replies", "500", "503"])
+def test_updates_meet_a_fault(table, database, front, apache_couch, name):
+    table.run()
+    database.sql("UPDATE item SET v = v || 'x' WHERE id % 2 = 0")
+    front.on(*BULK, FAULTS[name], times=4)
+    table.run(timeout=180).counts(updated=ROWS // 2, unchanged=ROWS // 2)
+    settled(table, database, {"1-", "2-"})
+
+
+def test_deletions_meet_lost_replies(table, database, front, apache_couch):
+    table.run()
+    database.sql("DELETE FROM item WHERE id % 20 = 0")
+    front.on(*BULK, faultproxy.drop_reply(), times=2)
+    table.run(timeout=180).counts(deleted=ROWS // 20, unchanged=ROWS - ROWS // 20)
+    settled(table, database)
+    assert all(rev.startswith("2-") for rev in table.db("catalog").deleted().values())
+
+
+def test_every_first_reply_is_lost(table, database, front, apache_couch):
+    """Every batch lands and is not acknowledged; each is settled by asking, not by sending."""
+    front.on(*BULK, faultproxy.drop_reply(), times=12)
+    table.run(timeout=180)
+    settled(table, database)
+
+
+def test_a_413_of_a_proxy_is_bisected(table, database, front):
+    """A body limit below our batches: halves of halves until they pass."""
+
+    def too_large(method, path, body):
+        return path.endswith("/_bulk_docs") and len(body) > 3000
+
+    front.add(too_large, faultproxy.answer(413), times=None)
+    table.run(timeout=180).counts(created=ROWS)
+    settled(table, database)
+
+
+def test_one_document_that_always_breaks_the_server_is_a_reject(table, database, front,
+                                                                apache_couch):
+    front.on(*BULK, faultproxy.answer(500), times=None, body=rb'"item:1234"')
+    table.configure(couchdb={"retry_for": "3s"})
+    result = table.run(code=Exit.REJECTS, timeout=240)
+    result.counts(created=ROWS - 1, rejected=1)
+    [reject] = table.rejects()
+    assert "scripted" in reject["reason"], reject
+    front.clear()
+    table.run().counts(created=1, unchanged=ROWS - 1)
+    settled(table, database)
+
+
+def test_retry_after_is_obeyed(table, front):
+    front.on(*BULK, faultproxy.answer(503, retry_after=3), times=1)
+    started = time.monotonic()
+    table.run(timeout=180).counts(created=ROWS)
+    assert time.monotonic() - started >= 2.5
+
+
+def test_couchdb_is_away_for_a_while(table, database, front, apache_couch):
+    front.on(*BULK, faultproxy.delay(before=0.15), times=None)
+    process = table.start("run", "--json")
+    while front.count(*BULK, status=201) < 3 and process.poll() is None:
+        time.sleep(0.02)
+    front.refuse()
+    time.sleep(3)
+    front.refuse(False)
+    table.finish(process, 180).expect(Exit.OK)
+    settled(table, database)
+
+
+def test_couchdb_goes_away_for_good(table, database, front, apache_couch):
+    table.configure(couchdb={"retry_for": "3s"})
+    front.on(*BULK, faultproxy.delay(before=0.15), times=None)
+    process = table.start("run", "--json")
+    while front.count(*BULK, status=201) < 3 and process.poll() is None:
+        time.sleep(0.02)
+    front.refuse()
+    result = table.finish(process, 120).expect(Exit.UNAVAILABLE)
+    assert result.json["outcome"] == "unavailable"
+    assert result.mapper("item")["created"] >= 100
+    front.refuse(False)
+    front.clear()
+    table.run()
+    settled(table, database)
+
+
+@pytest.mark.parametrize("status, code", [(401, Exit.CONFIG), (403, Exit.CONFIG)])
+def test_rights_that_go_in_the_middle(table, database, front, status, code):
+    front.on(*BULK, faultproxy.answer(status), skip=2, times=None)
+    table.run(code=code, timeout=60)
+    assert front.count(*BULK, status=status) <= 8  # those in flight, and no more
+    front.clear()
+    table.run()
+    settled(table, database)
+
+
+def test_a_target_deleted_in_the_middle(table, database, front, apache_couch):
+    """The run may fail or not; the next one leaves everything right."""
+    front.on(*BULK, faultproxy.delay(before=0.15), times=None)
+    process = table.start("run", "--json")
+    while front.count(*BULK, status=201) < 3 and process.poll() is None:
+        time.sleep(0.02)
+    table.db("catalog").recreate()
+    table.finish(process, 180)
+    front.clear()
+    table.run()
+    settled(table, database)
+
+
+def test_checkpoints_that_cannot_be_written(table, database, front, apache_couch):
+    """Documents are there, the checkpoint is not: the next run writes no document again."""
+    front.on("PUT", "/_local/", faultproxy.answer(503), times=None)
+    table.configure(couchdb={"retry_for": "2s"})
+    result = table.erp2couch("run", "--json", timeout=120)
+    assert result.code == Exit.UNAVAILABLE, result
+    front.clear()
+    table.run()
+    settled(table, database)
+
+
+@pytest.mark.parametrize("path", ["/_local/", "_changes$", "/_all_docs$", "/_session$",
+                                  "/_revs_diff$"])
+def test_every_other_request_meets_faults_too(table, database, front, apache_couch, path):
+    table.run()
+    rules = [front.on(".*", path, fault, skip=skip) for skip, fault in enumerate((
+        faultproxy.answer(503), faultproxy.drop_reply(), faultproxy.cut_reply(200),
+        faultproxy.answer(429, retry_after=1)))]
+    table.db("catalog").put({"_id": "item:5", "v": "edited"})
+    (table.folder / "state").rename(table.folder / "lost")
+    front.on(*BULK, faultproxy.drop_reply(), times=1)
+    table.run(timeout=120).counts(updated=1, unchanged=ROWS - 1)
+    settled(table, database, {"1-", "3-"})
+    assert rules
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_a_storm(table, database, front, apache_couch, seed):
+    """Random faults over many runs; in the end the documents are those of SQL."""
+    chance = random.Random(seed)
+    faults = list(FAULTS.values())
+    table.configure(couchdb={"retry_for": "60s"})
+    stop = threading.Event()
+
+    def weather():
+        while not stop.wait(chance.uniform(0.01, 0.2)):
+            front.on(".*", "", chance.choice(faults), skip=chance.randrange(4))
+            if chance.random() < 0.1:
+                front.cut_all()
+
+    thread = threading.Thread(target=weather)
+    thread.start()
+    try:
+        for turn in range(5):
+            database.sql(f"UPDATE item SET v = v || '{turn}' WHERE id % 7 = {turn}")
+            database.sql(f"DELETE FROM item WHERE id % 100 = {turn + 50}")
+            table.erp2couch("run", "--json", timeout=300)
+    finally:
+        stop.set()
+        thread.join()
+        front.clear()
+    table.run(timeout=120)
+    settled(table, database, {f"{n}-" for n in range(1, 3)})

@@ -1,0 +1,178 @@
+"""Moves: records whose document id changes, ids that are swapped, passed on and reused."""
+
+import random
+
+import pytest
+
+from support.project import Exit
+
+
+@pytest.fixture
+def codes(project, database):
+    """100 rows with codes K1..K100; the document id is the code. Returns the target."""
+    database.sql("CREATE TABLE item (id int PRIMARY KEY, code text, v text)")
+    database.sql("INSERT INTO item SELECT n, 'K' || n, 'v' || n FROM generate_series(1, 100) n")
+    project.table_mapper(columns=["id", "code", "v"], target_id="item:${code}")
+    project.run().counts(created=100)
+    return project.db("catalog")
+
+
+def expected(database):
+    return {f"item:{code}": {"_id": f"item:{code}", "type": "item", "id": key, "code": code, "v": v}
+            for key, code, v in database.sql("SELECT id, code, v FROM item") if code is not None}
+
+
+def settled(project, database, target):
+    """The documents are those of SQL, and the next run finds nothing to do."""
+    assert target.docs() == expected(database)
+    assert target.conflicts() == []
+    project.quiet_run(unchanged=len(expected(database)))
+
+
+def test_a_rename_writes_the_new_and_deletes_the_old(project, database, codes):
+    database.sql("UPDATE item SET code = 'NEW' WHERE id = 5")
+    project.run().counts(moved=1, unchanged=99)
+    assert set(codes.deleted()) == {"item:K5"}
+    assert codes.revs()["item:NEW"].startswith("1-")
+    settled(project, database, codes)
+
+
+def test_two_records_swap_ids(project, database, codes):
+    database.sql("UPDATE item SET code = CASE id WHEN 1 THEN 'K2' ELSE 'K1' END WHERE id <= 2")
+    project.run().counts(moved=2, unchanged=98)
+    assert codes.deleted() == {}
+    assert codes.revs()["item:K1"].startswith("2-") and codes.revs()["item:K2"].startswith("2-")
+    settled(project, database, codes)
+
+
+def test_a_chain_passes_ids_on(project, database, codes):
+    database.sql("UPDATE item SET code = 'K' || (id + 1) WHERE id BETWEEN 1 AND 4;"
+                 "UPDATE item SET code = 'FREE' WHERE id = 5")
+    project.run().counts(moved=5, unchanged=95)
+    assert set(codes.deleted()) == {"item:K1"}
+    settled(project, database, codes)
+
+
+def test_a_ring_of_many(project, database, codes):
+    database.sql("UPDATE item SET code = 'K' || (1 + (id + 36) % 100)")
+    project.run().counts(moved=100)
+    assert codes.deleted() == {}
+    assert all(rev.startswith("2-") for rev in codes.revs().values())
+    settled(project, database, codes)
+
+
+def test_an_id_is_reused_by_a_new_record(project, database, codes):
+    database.sql("UPDATE item SET code = 'OLD' WHERE id = 7;"
+                 " INSERT INTO item VALUES (700, 'K7', 'w')")
+    result = project.run()
+    outcome = result.mapper()
+    # the record is new, its document is not: either word is right
+    assert (outcome["moved"], outcome["created"] + outcome["updated"]) == (1, 1), result
+    assert outcome["unchanged"] == 99, result
+    assert codes.deleted() == {}, result
+    settled(project, database, codes)
+
+
+def test_an_id_is_reused_after_its_holder_is_gone(project, database, codes):
+    database.sql("DELETE FROM item WHERE id = 9; INSERT INTO item VALUES (0, 'K9', 'before it'),"
+                 " (900, 'Z', 'z')")
+    result = project.run()
+    assert result.mapper()["unchanged"] == 99, result
+    assert codes.deleted() == {}, result
+    assert codes.get("item:K9")["id"] == 0
+    settled(project, database, codes)
+
+
+def test_a_move_and_a_change_at_once(project, database, codes):
+    database.sql("UPDATE item SET code = 'N3', v = 'changed' WHERE id = 3")
+    project.run().counts(moved=1, unchanged=99)
+    settled(project, database, codes)
+
+
+def test_there_and_back(project, database, codes):
+    for code in ("THERE", "K4", "THERE"):
+        database.sql("UPDATE item SET code = %s WHERE id = 4", [code])
+        project.run().counts(moved=1, unchanged=99)
+        settled(project, database, codes)
+
+
+@pytest.mark.slow
+def test_everything_is_renumbered(project, database):
+    database.sql("CREATE TABLE item (id int PRIMARY KEY, code int, v text)")
+    database.sql("INSERT INTO item SELECT n, n, md5(n::text) FROM generate_series(1, 20000) n")
+    project.table_mapper(columns=["id", "code", "v"], target_id="item:${code}")
+    project.run().counts(created=20000)
+    target = project.db("catalog")
+    for step in ("code + 1", "20003 - code", "code + 50000"):
+        database.sql(f"UPDATE item SET code = {step}")
+        moved = project.run().mapper()["moved"]
+        assert moved >= 19998, step  # 20003 - code leaves at most one where it is
+        settled(project, database, target)
+
+
+def test_random_permutations_end_where_sql_is(project, database, codes):
+    chance = random.Random(7)
+    for _ in range(6):
+        keys = list(range(1, 101))
+        some = chance.sample(keys, 40)
+        shuffled = chance.sample(some, 40)
+        database.sql("CREATE TEMP TABLE perm (id int, code text)")
+        for key, other in zip(some, shuffled):
+            database.sql("INSERT INTO perm SELECT %s, code FROM item WHERE id = %s", [key, other])
+        database.sql("UPDATE item SET code = perm.code FROM perm WHERE perm.id = item.id;"
+                     " DROP TABLE perm")
+        gone = chance.choice(keys)
+        database.sql("UPDATE item SET code = 'X' || id || '-' || %s WHERE id = %s",
+                     [chance.randrange(1000), gone])
+        project.run()
+        settled(project, database, codes)
+
+
+def test_two_records_with_one_id_reject_each_other(project, database, codes):
+    database.sql("UPDATE item SET code = 'K21' WHERE id = 22")
+    result = project.run(code=Exit.REJECTS)
+    assert result.mapper()["rejected"] == 2, result
+    reasons = sorted(reject["reason"] for reject in project.rejects())
+    assert len(reasons) == 2
+    assert any("22" in reason for reason in reasons) and any("21" in reason for reason in reasons)
+    # what was there stays: neither may win by chance, and nothing is lost
+    assert codes.get("item:K21")["id"] == 21
+    assert codes.get("item:K22")["id"] == 22
+    before = project.snapshot("catalog")
+    result = project.run(code=Exit.REJECTS)
+    assert project.snapshot("catalog") == before
+    assert result.mapper()["rejected"] == 2, result
+    # mended: read again together
+    database.sql("UPDATE item SET code = 'K22' WHERE id = 22")
+    project.run()
+    assert project.rejects() == []
+    settled(project, database, codes)
+
+
+def test_two_new_records_with_one_id(project, database):
+    database.sql("CREATE TABLE item AS SELECT n AS id, 'K' || n % 9 AS code, n AS v FROM"
+                 " generate_series(1, 10) n")
+    project.table_mapper(columns=["id", "code", "v"], target_id="item:${code}")
+    result = project.run(code=Exit.REJECTS)
+    assert result.mapper()["rejected"] == 2, result
+    first = project.snapshot("catalog")
+    project.run(code=Exit.REJECTS)
+    assert project.snapshot("catalog") == first
+    reasons = {reject["reason"] for reject in project.rejects()}
+    assert any("10" in reason for reason in reasons) and len(reasons) == 2, reasons
+    database.sql("DELETE FROM item WHERE id = 10")
+    project.run()
+    settled(project, database, project.db("catalog"))
+
+
+def test_a_swap_in_the_middle_of_a_kill(project, database, codes):
+    """A swap that dies half way is finished by the next run."""
+    database.sql("UPDATE item SET code = 'K' || (101 - id)")
+    process = project.start("run", "--json")
+    try:
+        process.wait(0.15)
+    except Exception:
+        process.kill()
+    process.communicate()
+    project.run()
+    settled(project, database, codes)

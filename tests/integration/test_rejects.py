@@ -1,0 +1,216 @@
+"""Rejects: records that cannot be mapped or written are named, kept, counted and cleared."""
+
+import json
+
+import pytest
+
+from support.project import Exit
+
+
+def load(project, database, rows="generate_series(1, 20) n", fields="", **options):
+    database.sql(f"CREATE TABLE item AS SELECT n AS id, 'v' || n AS v FROM {rows}")
+    project.table_mapper(fields=fields or "v: v", **options)
+
+
+def test_a_reject_is_a_document_of_the_control_database(project, database):
+    load(project, database, fields="v: {from: v, type: integer}")
+    database.sql("UPDATE item SET v = id WHERE id <> 13;"
+                 " UPDATE item SET v = 'thirteen' WHERE id = 13")
+    result = project.run(code=Exit.REJECTS).counts(created=19, rejected=1)
+    assert result.json["outcome"] == "rejects"
+    [reject] = project.rejects()
+    assert reject["mapper"] == "item"
+    assert reject["field"] == "v"
+    assert "thirteen" in reject["reason"]
+    assert reject["attempts"] == 1
+    assert "thirteen" in json.dumps(reject.get("record"))
+    assert "13" in json.dumps({k: v for k, v in reject.items() if k != "record"})
+    assert project.db("catalog").get("item:13") is None
+
+
+def test_attempts_are_counted_and_a_mended_record_is_cleared(project, database):
+    load(project, database, fields="v: {from: v, required: true}")
+    database.sql("UPDATE item SET v = NULL WHERE id IN (3, 4)")
+    for attempt in (1, 2, 3):
+        project.run(code=Exit.REJECTS)
+        assert [reject["attempts"] for reject in project.rejects()] == [attempt] * 2
+    database.sql("UPDATE item SET v = 'there' WHERE id = 3")
+    project.run(code=Exit.REJECTS).counts(created=1, rejected=1, unchanged=18)
+    [reject] = project.rejects()
+    assert reject["attempts"] == 4
+    database.sql("DELETE FROM item WHERE id = 4")
+    project.run()
+    assert project.rejects() == []
+
+
+def test_the_document_of_a_record_that_is_now_rejected_stays(project, database):
+    load(project, database, fields="v: {from: v, required: true}")
+    project.run().counts(created=20)
+    database.sql("UPDATE item SET v = NULL WHERE id = 6")
+    project.run(code=Exit.REJECTS).counts(rejected=1, unchanged=19)
+    assert project.db("catalog").get("item:6")["v"] == "v6"
+    database.sql("UPDATE item SET v = 'v6' WHERE id = 6")
+    project.quiet_run(unchanged=20)
+
+
+def test_null_keys(project, database):
+    load(project, database)
+    database.sql("INSERT INTO item VALUES (NULL, 'nobody')")
+    project.run(code=Exit.REJECTS).counts(created=20, rejected=1)
+    [reject] = project.rejects()
+    assert "null" in reject["reason"].lower() and "id" in reject["reason"]
+    project.run(code=Exit.REJECTS).counts(unchanged=20, rejected=1)
+
+
+def test_a_record_without_a_key_withholds_nothing_that_is_known(project, database):
+    """With a NULL key one cannot tell who is gone: nothing may be deleted by mistake."""
+    load(project, database)
+    project.run()
+    database.sql("UPDATE item SET id = NULL WHERE id = 8")
+    project.run(code=Exit.REJECTS)
+    # whatever the run does with the document, the 19 others stay
+    assert len([key for key in project.db("catalog").ids() if key != "item:8"]) == 19
+
+
+def test_duplicate_keys(project, database):
+    load(project, database)
+    database.sql("INSERT INTO item VALUES (5, 'again')")
+    result = project.run(code=Exit.REJECTS)
+    assert result.mapper()["rejected"] >= 1, result
+    assert result.mapper()["created"] >= 19, result
+    assert any("5" in reject["reason"] or "5" in json.dumps(reject) for reject in project.rejects())
+    before = project.snapshot("catalog")
+    project.run(code=Exit.REJECTS)
+    assert project.snapshot("catalog") == before
+    database.sql("DELETE FROM item WHERE v = 'again'")
+    project.run()
+    assert project.rejects() == []
+    assert project.db("catalog").get("item:5")["v"] == "v5"
+    project.quiet_run(unchanged=20)
+
+
+def test_invalid_utf8(make_project, cluster, couch):
+    database = cluster.create(encoding="SQL_ASCII")
+    project = make_project(couch, database)
+    database.sql("CREATE TABLE item (id int PRIMARY KEY, v text)")
+    database.sql(r"INSERT INTO item VALUES (1, 'plain'), (2, E'\xff\xfe'), (3, E'caf\xe9'),"
+                 r" (4, E'\xc3\xa9'), (5, E'\xed\xa0\x80'), (6, E'\xf4\x90\x80\x80'),"
+                 r" (7, E'\xc0\xaf')")
+    project.table_mapper(columns=["v"])
+    project.run(code=Exit.REJECTS).counts(created=2, rejected=5)
+    assert project.db("catalog").docs()["item:4"]["v"] == "é"
+    for reject in project.rejects():
+        assert "utf-8" in reject["reason"].lower() and reject["field"] == "v", reject
+    database.drop()
+
+
+def test_other_encodings_are_converted(make_project, cluster, couch):
+    database = cluster.create(encoding="LATIN1")
+    project = make_project(couch, database)
+    database.sql("CREATE TABLE item (id int PRIMARY KEY, v text)")
+    database.sql("INSERT INTO item VALUES (1, 'café')")
+    project.table_mapper(columns=["v"])
+    project.run().counts(created=1)
+    assert project.db("catalog").docs()["item:1"]["v"] == "café"
+    database.drop()
+
+
+def test_a_document_larger_than_a_batch(project, database):
+    project.configure(couchdb={"max_batch_bytes": "64KiB"})
+    load(project, database)
+    database.sql("UPDATE item SET v = repeat('x', 200000) WHERE id = 2")
+    project.run(code=Exit.REJECTS).counts(created=19, rejected=1)
+    [reject] = project.rejects()
+    assert "max_batch_bytes" in reject["reason"], reject
+    project.run(code=Exit.REJECTS).counts(unchanged=19, rejected=1)
+    project.configure(couchdb={"max_batch_bytes": "1MiB"})
+    project.run().counts(created=1, unchanged=19)
+    assert project.rejects() == []
+
+
+def test_a_document_larger_than_couchdb_takes(project, database, apache_couch):
+    """A 413 rejects a whole batch: the writer must find the one to blame and write the others."""
+    project.configure(couchdb={"max_batch_bytes": "32MiB"})
+    load(project, database, rows="generate_series(1, 60) n")
+    database.sql("UPDATE item SET v = repeat('x', 9000000) WHERE id IN (17, 40)")
+    project.run(code=Exit.REJECTS).counts(created=58, rejected=2)
+    rejects = project.rejects()
+    assert len(rejects) == 2
+    assert project.db("catalog").count() == 58
+    assert len(json.dumps(rejects)) < 100_000  # a reject keeps a bounded piece of its record
+    project.run(code=Exit.REJECTS).counts(unchanged=58, rejected=2)
+    assert [reject["attempts"] for reject in project.rejects()] == [2, 2]
+
+
+def test_a_server_limit_below_ours_is_met_by_bisecting(own_couch, make_project, database):
+    couch = own_couch()
+    couch.configure("couchdb", "max_document_size", "20000")
+    project = make_project(couch, database)
+    load(project, database, rows="generate_series(1, 300) n")
+    database.sql("UPDATE item SET v = repeat('x', 30000) WHERE id % 100 = 50")
+    project.run(code=Exit.REJECTS).counts(created=297, rejected=3)
+    assert project.db("catalog").count() == 297
+    project.run(code=Exit.REJECTS).counts(unchanged=297, rejected=3)
+
+
+def test_rejects_hold_no_bytes(project, database):
+    database.sql(r"CREATE TABLE item AS SELECT 1 AS id, 'x' AS v, '\xdeadbeef'::bytea AS photo")
+    project.table_mapper(fields="v: {from: v, type: integer}\nphoto: photo")
+    project.run(code=Exit.REJECTS)
+    text = json.dumps(project.rejects())
+    assert "3q2+7w" not in text and "deadbeef" not in text
+
+
+def test_too_many_rejects_stop_the_run(project, database):
+    load(project, database, rows="generate_series(1, 300) n", fields="v: {from: v, required: true}")
+    project.run().counts(created=300)
+    before = project.snapshot("catalog")
+    database.sql("UPDATE item SET v = NULL WHERE id > 100; DELETE FROM item WHERE id = 1")
+    result = project.run(code=Exit.REFUSED).says("reject")
+    assert result.mapper()["outcome"] == "refused"
+    assert project.snapshot("catalog") == before  # an unfinished read deletes nothing
+
+
+def test_max_rejects_of_a_mapper(project, database):
+    load(project, database, fields="v: {from: v, required: true}", more="max_rejects: 3")
+    database.sql("UPDATE item SET v = NULL WHERE id <= 3")
+    project.run(code=Exit.REJECTS).counts(created=17, rejected=3)
+    database.sql("UPDATE item SET v = NULL WHERE id = 4")
+    project.run(code=Exit.REFUSED).says("max_rejects")
+
+
+def test_few_records_may_all_be_rejects(project, database):
+    """The default limit is for more than 100 records."""
+    load(project, database, fields="v: {from: v, type: integer}")
+    project.run(code=Exit.REJECTS).counts(rejected=20)
+
+
+def test_history_of_the_last_100_runs(project, database):
+    load(project, database)
+    for _ in range(3):
+        project.run()
+    history = [doc for doc in project.control.docs().values()
+               if doc.get("mapper") == "item" and "outcome" in doc]
+    assert len(history) == 3
+    assert sorted(doc["created"] for doc in history) == [0, 0, 20]
+    assert all(doc["outcome"] == "ok" for doc in history)
+
+
+@pytest.mark.slow
+def test_history_ends_at_100_runs(project, database):
+    load(project, database, rows="generate_series(1, 1) n")
+    for _ in range(104):
+        project.run()
+    history = [doc for doc in project.control.docs().values()
+               if doc.get("mapper") == "item" and "outcome" in doc]
+    assert len(history) == 100
+
+
+def test_secrets_stay_out_of_everything(project, database):
+    load(project, database, fields="v: {from: v, type: integer}")
+    result = project.run(code=Exit.REJECTS)
+    said = result.out + result.err + json.dumps(project.control.docs())
+    state = b"".join(path.read_bytes() for path in project.state.rglob("*") if path.is_file())
+    for secret in (project.couch.password, "reader's secret"):
+        assert secret not in said
+        assert secret.encode() not in state
