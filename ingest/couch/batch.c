@@ -250,20 +250,25 @@ static size_t count_state(const struct batch *b, enum item_state state)
         return count;
 }
 
+/* Documents of it were written. */
+static void progressed(struct batch *b)
+{
+        dispatch_success(b->bulk);
+        b->strikes = 0;
+        b->trouble_since_ms = 0;
+}
+
 /* An array of results, under 2xx, 500 or 417: what it says counts, not the status. */
 static void sent_reply(struct batch *b, const struct http_reply *reply)
 {
         struct bulk *bulk = b->bulk;
-        bool busy = bulk->closed.count > bulk->adapt.in_flight;
+        /* Batches that are small for another reason say nothing about the best size. */
+        bool busy = bulk->closed.count > bulk->adapt.in_flight && b->count * 2 > bulk->adapt.docs;
         struct answer answer;
 
         answer_read(b, reply->body, &answer);
-        bulk->stats.docs += answer.written;
-        if (answer.written > 0) {
-                dispatch_success(bulk);
-                b->strikes = 0;
-                b->trouble_since_ms = 0;
-        }
+        if (answer.written > 0)
+                progressed(b);
         if (answer.no_space > 0) {
                 trouble_text(b, TROUBLE_SERVER, answer.reason);
         } else if (answer.server_errors > 0) {
@@ -278,17 +283,14 @@ static void sent_reply(struct batch *b, const struct http_reply *reply)
 
 static void asked_reply(struct batch *b, const struct http_reply *reply)
 {
+        uint64_t before = b->bulk->stats.docs;
         struct err e;
-        size_t before = count_state(b, ITEM_DONE);
+        int rc = doubt_told(b, reply->body, &e);
 
-        if (doubt_told(b, reply->body, &e) < 0) {
+        if (b->bulk->stats.docs > before)
+                progressed(b);
+        if (rc < 0)
                 dispatch_trouble(b, TROUBLE_BATCH, reply->retry_after_ms, &e);
-                return;
-        }
-        size_t landed = count_state(b, ITEM_DONE) - before;
-        b->bulk->stats.docs += landed;
-        if (landed > 0)
-                b->strikes = 0;
 }
 
 /* Rows were handled as they came; what they did not name is asked for again. */

@@ -135,6 +135,7 @@ static int park(struct bulk *bulk, struct database *d, const struct bulk_doc *do
         *bulk->parked_end = p;
         bulk->parked_end = &p->next;
         bulk->parked_count++;
+        bulk->undispatched = true;
         bulk->parked_bytes += parked_size(doc);
         return 0;
 }
@@ -208,6 +209,7 @@ void bulk_close(struct batch *b)
         bulk->open_docs -= b->count;
         batch_list_remove(&bulk->open, b);
         batch_list_append(&bulk->closed, b);
+        bulk->undispatched = true;
         b->state = BATCH_WAITING;
         int rc = pack_close(b, &e);
         if (rc < 0)
@@ -219,7 +221,9 @@ void bulk_close(struct batch *b)
 /* Memory that a batch of unusual size needed is given back. */
 static bool worth_keeping(const struct batch *b)
 {
-        return b->body.cap <= 2 * SOFT_BYTES && b->bulk->spare.count < SPARE_MAX;
+        size_t bytes = b->body.cap + b->request.cap + b->stubs.cap + b->rows.row.cap;
+
+        return bytes <= 2 * SOFT_BYTES && b->bulk->spare.count < SPARE_MAX;
 }
 
 void bulk_retire(struct batch *b)
@@ -339,10 +343,11 @@ int bulk_push(struct bulk *bulk, const struct bulk_doc *doc, struct err *e)
                 rc = take(bulk, d, doc, e);
         if (rc < 0)
                 return rc;
-        dispatch(bulk);
+        if (bulk->undispatched)
+                dispatch(bulk);
         if (bulk->failed)
                 return bulk_failed(bulk, e);
-        if (!dispatch_is_full(bulk))
+        if (bulk->room)
                 return 0;
         bulk->full = true;
         return BULK_FULL;
@@ -386,6 +391,7 @@ void bulk_settle(struct batch *b, struct item *item, enum bulk_result result, st
                 .cookie = item->cookie};
 
         item->state = ITEM_DONE;
+        bulk->stats.docs += result == BULK_WRITTEN;
         bool wanted = claims_release(&bulk->claims, item->claim);
         bulk->callbacks.on_outcome(bulk->callbacks.ctx, &outcome);
         if (wanted && !bulk->failed)
@@ -413,7 +419,7 @@ int bulk_new(struct couch *c, const struct log *log, bool predicts,
         bulk->parked_end = &bulk->parked;
         bulk->waiter.fn = dispatch_session;
         bulk->waiter.ctx = bulk;
-        bulk->idle = true;
+        bulk->idle = bulk->room = true;
         buf_init(&bulk->scratch, SCRATCH_MAX);
         buf_init(&bulk->told, COUCH_PATH_MAX + (size_t)o->max_batch_bytes);
         retry_init(&bulk->retry, &policy, 0);

@@ -8,7 +8,10 @@
 #include "ingest/base/clock.h"
 #include "ingest/couch/writer.h"
 
-#define PARKED_MAX 1000 /* documents that wait for another one with their id */
+#define PARKED_MAX  1000 /* documents that wait for another one with their id */
+/* CouchDB commits what several requests brought at once, and then answers them all at once: so
+ * many batches are wanted together. Two mebibytes of them, or as many as are in flight. */
+#define READY_BYTES (2 << 20)
 
 static void arm(struct bulk *bulk, int64_t now_ms, int64_t wake_ms)
 {
@@ -29,7 +32,7 @@ static void start(struct bulk *bulk, struct batch *b)
                 dispatch_fail(bulk, rc, &e);
 }
 
-void dispatch(struct bulk *bulk)
+static void start_due(struct bulk *bulk)
 {
         int64_t now_ms = loop_now_ms(couch_loop(bulk->couch));
         int64_t wake_ms = INT64_MAX;
@@ -56,23 +59,33 @@ void dispatch(struct bulk *bulk)
 
 static bool has_room(const struct bulk *bulk)
 {
-        return bulk->failed ||
-               (bulk->closed.count <= bulk->adapt.in_flight && bulk->parked_count < PARKED_MAX &&
-                       bulk->parked_bytes < bulk->soft_bytes);
+        size_t bytes = 0;
+
+        if (bulk->failed)
+                return true;
+        if (bulk->parked_count >= PARKED_MAX || bulk->parked_bytes >= bulk->soft_bytes)
+                return false;
+        if (bulk->closed.count <= bulk->adapt.in_flight)
+                return true;
+        for (const struct batch *b = bulk->closed.first; b; b = b->next)
+                bytes += b->state == BATCH_WAITING ? b->body.len : 0;
+        return bytes < READY_BYTES && bulk->closed.count < 2 * (size_t)bulk->adapt.in_flight;
 }
 
-bool dispatch_is_full(const struct bulk *bulk)
+void dispatch(struct bulk *bulk)
 {
-        return !has_room(bulk);
+        bulk->undispatched = false;
+        start_due(bulk);
+        bulk->room = has_room(bulk);
 }
 
 void dispatch_room(struct bulk *bulk)
 {
-        if (bulk->full && has_room(bulk)) {
+        if (bulk->full && bulk->room) {
                 bulk->full = false;
                 bulk->callbacks.on_drain(bulk->callbacks.ctx);
         }
-        if (bulk->flushing && bulk->open.count > 0 && has_room(bulk) && !bulk->failed) {
+        if (bulk->flushing && bulk->open.count > 0 && bulk->room && !bulk->failed) {
                 bulk_close(bulk->open.first);
                 dispatch(bulk);
         }

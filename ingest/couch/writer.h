@@ -53,6 +53,8 @@ struct bulk {
         int64_t trouble_us;           /* when a failure was counted last */
         bool warned;                  /* of the present trouble */
         unsigned running;
+        bool undispatched; /* something changed since dispatch() */
+        bool room;         /* as dispatch() saw it then */
         bool full;     /* on_drain is owed */
         bool flushing; /* open batches are not waited for */
         bool idle;     /* nothing is unsettled: ends bulk_drain() */
@@ -82,11 +84,9 @@ void bulk_retire(struct batch *b);
 
 /* ---- dispatch.c ---- */
 
-/** dispatch() - starts what may start; calls nobody back */
+/** dispatch() - starts what may start and sees whether there is room; calls nobody back
+ * To be called when a batch was closed, answered or became due. */
 void dispatch(struct bulk *bulk);
-
-/** dispatch_is_full() - whether pushing should stop until on_drain */
-bool dispatch_is_full(const struct bulk *bulk);
 
 /** dispatch_room() - says so where there is room again; from callbacks of the loop only */
 void dispatch_room(struct bulk *bulk);
