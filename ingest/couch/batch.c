@@ -259,14 +259,14 @@ static void progressed(struct batch *b)
 }
 
 /* An array of results, under 2xx, 500 or 417: what it says counts, not the status. */
-static void sent_reply(struct batch *b, const struct http_reply *reply)
+static void sent_reply(struct batch *b)
 {
         struct bulk *bulk = b->bulk;
         /* Batches that are small for another reason say nothing about the best size. */
         bool busy = bulk->closed.count > bulk->adapt.in_flight && b->count * 2 > bulk->adapt.docs;
         struct answer answer;
 
-        answer_read(b, reply->body, &answer);
+        answer_read(b, buf_str(&b->reply), &answer);
         if (answer.written > 0)
                 progressed(b);
         if (answer.no_space > 0) {
@@ -274,7 +274,7 @@ static void sent_reply(struct batch *b, const struct http_reply *reply)
         } else if (answer.server_errors > 0) {
                 strike(b, answer.reason);
                 trouble_text(b, TROUBLE_BATCH, answer.reason);
-        } else if (answer.broken || reply->status >= 300) {
+        } else if (answer.broken || b->reply_status >= 300) {
                 trouble_text(b, TROUBLE_SERVER, "the reply is not a list of results");
         } else if (count_state(b, ITEM_DOUBT) == 0) {
                 adapt_reply(&bulk->adapt, clock_monotonic_us(), b->count, busy);
@@ -327,8 +327,6 @@ static void read_step(struct batch *b, const struct http_reply *reply)
 
         if (reply->rc < 0)
                 network_failed(b, reply);
-        else if (is_results(b, reply))
-                sent_reply(b, reply);
         else if (b->step == STEP_PROBE && (success || reply->status == 409))
                 probed_reply(b, reply);
         else if (!success)
@@ -383,6 +381,29 @@ static void go_on(struct batch *b)
                 bulk_retire(b);
 }
 
+void batch_read_reply(struct batch *b)
+{
+        sent_reply(b);
+        b->state = BATCH_WAITING; /* not before: an outcome may push, and a push starts who waits */
+        if (!b->bulk->failed)
+                go_on(b);
+}
+
+/* Return: whether the reply was put aside; else it is to be read now. */
+static bool put_aside(struct batch *b, const struct http_reply *reply)
+{
+        if (reply->rc < 0 || !is_results(b, reply))
+                return false;
+        buf_clear(&b->reply);
+        buf_put_str(&b->reply, reply->body);
+        if (b->reply.error) /* no memory: what is missing is in doubt */
+                buf_clear(&b->reply);
+        b->reply_status = reply->status;
+        b->state = BATCH_REPLIED;
+        loop_timer_soon(b->bulk->replies);
+        return true;
+}
+
 static void on_reply(void *ctx, const struct http_reply *reply)
 {
         struct batch *b = ctx;
@@ -394,9 +415,14 @@ static void on_reply(void *ctx, const struct http_reply *reply)
                 return;
         }
         bulk->running--;
+        if (put_aside(b, reply)) {
+                if (!bulk->failed)
+                        dispatch(bulk);
+                return;
+        }
         if (!bulk->failed)
                 read_step(b, reply);
-        b->state = BATCH_WAITING; /* not before: an outcome may push, and a push starts who waits */
+        b->state = BATCH_WAITING; /* not before, as above */
         if (bulk->failed)
                 dispatch_sweep(bulk);
         else

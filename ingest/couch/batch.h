@@ -13,7 +13,10 @@
  * leave it at once; the others go on together. A batch that CouchDB refuses as a whole is split
  * in two, down to the document that is the cause.
  *
- *     OPEN -> WAITING <-> RUNNING -> gone
+ * A good reply is put aside first and read in the next turn (REPLIED): what its outcomes cost their
+ * receiver, a disk's sync perhaps, must not keep the next batch from being sent.
+ *
+ *     OPEN -> WAITING <-> RUNNING -> REPLIED -> gone, or WAITING
  */
 #pragma once
 
@@ -60,7 +63,7 @@ struct item {
         400 /* bytes of CouchDB's error and reason, cut; a function's text may be long             \
              */
 
-enum batch_state { BATCH_OPEN, BATCH_WAITING, BATCH_RUNNING };
+enum batch_state { BATCH_OPEN, BATCH_WAITING, BATCH_RUNNING, BATCH_REPLIED };
 enum batch_step { STEP_SEND, STEP_ASK, STEP_READ, STEP_PROBE, STEPS };
 
 struct database {
@@ -84,6 +87,8 @@ struct batch {
         struct buf stubs;
         struct buf request; /* of ASK and READ */
         struct rows rows;   /* of READ */
+        struct buf reply;   /* of SEND, put aside */
+        int reply_status;
         size_t cursor;      /* item that the next row of a reply is likely to be */
         struct http_call *call;
         unsigned generation; /* of the session it was sent with */
@@ -169,6 +174,9 @@ int doubt_row(void *batch, struct str row, struct err *e);
 
 /** batch_start() - sends the request of its step. Return: 0; -class ends the writer. */
 int batch_start(struct batch *b, struct err *e) __attribute__((warn_unused_result));
+
+/** batch_read_reply() - the reply that was put aside: outcomes, then the next step */
+void batch_read_reply(struct batch *b);
 
 /** batch_choose() - the step that its items need next; may split it */
 void batch_choose(struct batch *b);

@@ -221,7 +221,7 @@ void bulk_close(struct batch *b)
 /* Memory that a batch of unusual size needed is given back. */
 static bool worth_keeping(const struct batch *b)
 {
-        size_t bytes = b->body.cap + b->request.cap + b->stubs.cap + b->rows.row.cap;
+        size_t bytes = b->body.cap + b->request.cap + b->reply.cap + b->stubs.cap + b->rows.row.cap;
 
         return bytes <= 2 * SOFT_BYTES && b->bulk->spare.count < SPARE_MAX;
 }
@@ -239,6 +239,7 @@ void bulk_retire(struct batch *b)
                 .body = b->body,
                 .stubs = b->stubs,
                 .request = b->request,
+                .reply = b->reply,
                 .rows = b->rows,
                 .items = b->items,
                 .room = b->room};
@@ -246,6 +247,7 @@ void bulk_retire(struct batch *b)
         buf_clear(&b->body);
         buf_clear(&b->stubs);
         buf_clear(&b->request);
+        buf_clear(&b->reply);
         batch_list_append(&bulk->spare, b);
 }
 
@@ -425,6 +427,8 @@ int bulk_new(struct couch *c, const struct log *log, bool predicts,
         retry_init(&bulk->retry, &policy, 0);
         adapt_init(&bulk->adapt, &limits, clock_monotonic_us());
         int rc = loop_timer_new(couch_loop(c), dispatch_timer, bulk, &bulk->timer, e);
+        if (rc == 0)
+                rc = loop_timer_new(couch_loop(c), dispatch_replies, bulk, &bulk->replies, e);
         if (rc < 0)
                 return rc;
         *out = TAKE(bulk);
@@ -466,6 +470,7 @@ struct bulk *bulk_free(struct bulk *bulk)
         buf_deinit(&bulk->scratch);
         buf_deinit(&bulk->told);
         loop_timer_free(bulk->timer);
+        loop_timer_free(bulk->replies);
         free(bulk);
         return NULL;
 }

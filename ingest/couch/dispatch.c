@@ -102,6 +102,22 @@ void dispatch_timer(void *ctx)
         dispatch_room(bulk);
 }
 
+void dispatch_replies(void *ctx)
+{
+        struct bulk *bulk = ctx;
+        struct batch *next;
+
+        for (struct batch *b = bulk->closed.first; b && !bulk->failed; b = next) {
+                next = b->next; /* of those that come meanwhile none has a reply yet */
+                if (b->state == BATCH_REPLIED)
+                        batch_read_reply(b);
+        }
+        if (bulk->failed)
+                dispatch_sweep(bulk);
+        dispatch(bulk);
+        dispatch_room(bulk);
+}
+
 void dispatch_session(void *ctx, int rc, const struct http_reply *reply, const struct err *e)
 {
         struct bulk *bulk = ctx;
@@ -185,7 +201,10 @@ void dispatch_fail(struct bulk *bulk, int rc, const struct err *e)
 static void abandon(struct batch *b)
 {
         struct bulk *bulk = b->bulk;
+        struct answer answer;
 
+        if (b->state == BATCH_REPLIED) /* what CouchDB said before counts */
+                answer_read(b, buf_str(&b->reply), &answer);
         for (size_t n = 0; n < b->count; n++)
                 if (b->items[n].state != ITEM_DONE)
                         bulk_settle(b, &b->items[n], BULK_ABANDONED, STR(""), bulk->failure.text);

@@ -42,6 +42,7 @@ struct batch *batch_new(struct bulk *bulk, struct err *e)
         buf_init(&b->body, max * 2 + STUBS_MAX); /* later attempts add revisions and stubs */
         buf_init(&b->stubs, STUBS_MAX);
         buf_init(&b->request, max * 2 + STUBS_MAX);
+        buf_init(&b->reply, SIZE_MAX); /* limited by the request's max_reply */
         rows_init(&b->rows, doubt_row, b);
         return b;
 }
@@ -53,6 +54,7 @@ struct batch *batch_free(struct batch *b)
         buf_deinit(&b->body);
         buf_deinit(&b->stubs);
         buf_deinit(&b->request);
+        buf_deinit(&b->reply);
         rows_deinit(&b->rows);
         free(b->items);
         free(b);

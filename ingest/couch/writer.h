@@ -47,7 +47,8 @@ struct bulk {
         struct buf told;    /* the id of an outcome while it is told */
         struct adapt adapt;
         struct retry retry;
-        struct loop_timer *timer;
+        struct loop_timer *timer;   /* for a batch that waits for a time; for a failure */
+        struct loop_timer *replies; /* for those that were put aside */
         struct session_waiter waiter; /* for a log-in */
         int64_t pause_until_ms;       /* everybody waits: overload, network */
         int64_t trouble_us;           /* when a failure was counted last */
@@ -96,6 +97,9 @@ void dispatch_sweep(struct bulk *bulk);
 
 /** dispatch_timer() - the writer's timer went off; a loop_fn */
 void dispatch_timer(void *bulk);
+
+/** dispatch_replies() - reads the replies that were put aside; a loop_fn */
+void dispatch_replies(void *bulk);
 
 /** dispatch_session() - the log-in that was waited for has ended */
 void dispatch_session(void *bulk, int rc, const struct http_reply *reply, const struct err *e);
