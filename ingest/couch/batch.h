@@ -108,13 +108,15 @@ struct batch *batch_free(struct batch *b);
 size_t pack_bytes_max(const struct bulk_doc *doc);
 
 /** pack_add() - the document behind those that are there; batch open
- * @claim: its hash in the writer's claims      @predict: whether to predict its revision
+ * @claim: its hash in the writer's claims
  * Return: 0; -ERR_REJECT the id is not UTF-8; -ERR_NOMEM. Nothing is added then. */
-int pack_add(struct batch *b, const struct bulk_doc *doc, uint32_t claim, bool predict,
-        struct buf *scratch, struct err *e) __attribute__((warn_unused_result));
+int pack_add(struct batch *b, const struct bulk_doc *doc, uint32_t claim, struct buf *scratch,
+        struct err *e) __attribute__((warn_unused_result));
 
-/** pack_close() - ends the body; sorts the documents by id where they did not come so */
-int pack_close(struct batch *b, struct err *e) __attribute__((warn_unused_result));
+/** pack_close() - ends the body: documents sorted by id where they did not come so
+ * @predict: whether to predict their revisions */
+int pack_close(struct batch *b, bool predict, struct buf *scratch, struct err *e)
+        __attribute__((warn_unused_result));
 
 /** pack_drop() - forgets items that are done */
 void pack_drop(struct batch *b);

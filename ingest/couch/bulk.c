@@ -211,7 +211,7 @@ void bulk_close(struct batch *b)
         batch_list_append(&bulk->closed, b);
         bulk->undispatched = true;
         b->state = BATCH_WAITING;
-        int rc = pack_close(b, &e);
+        int rc = pack_close(b, bulk->predicts, &bulk->scratch, &e);
         if (rc < 0)
                 dispatch_fail(bulk, rc, &e);
         else
@@ -280,7 +280,7 @@ static int add(struct bulk *bulk, struct database *d, const struct bulk_doc *doc
                 return rc;
         struct batch *b = d->open;
         size_t before = b->body.len;
-        rc = pack_add(b, doc, claim, bulk->predicts, &bulk->scratch, e);
+        rc = pack_add(b, doc, claim, &bulk->scratch, e);
         if (rc < 0)
                 return rc;
         bulk->open_bytes += b->body.len - before;

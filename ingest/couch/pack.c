@@ -152,8 +152,8 @@ static struct str id_text(const struct batch *b, const struct item *i)
         return (struct str){json.ptr + 1, json.len - 2};
 }
 
-int pack_add(struct batch *b, const struct bulk_doc *doc, uint32_t claim, bool predict,
-        struct buf *scratch, struct err *e)
+int pack_add(struct batch *b, const struct bulk_doc *doc, uint32_t claim, struct buf *scratch,
+        struct err *e)
 {
         size_t before = b->body.len;
         int rc = room_for_item(b, e);
@@ -162,9 +162,6 @@ int pack_add(struct batch *b, const struct bulk_doc *doc, uint32_t claim, bool p
                 return rc;
         struct item *i = &b->items[b->count];
         new_item(i, doc, claim);
-        rc = predict_rev(i, predict, doc->body, scratch, e);
-        if (rc < 0)
-                return rc;
         buf_clear(scratch);
         if (!json_put_string(scratch, doc->id))
                 return err_set(e, ERR_REJECT, "the document id is not UTF-8");
@@ -219,8 +216,34 @@ static int repack(struct batch *b, struct buf *from, struct err *e)
         return 0;
 }
 
-int pack_close(struct batch *b, struct err *e)
+#define PREDICTED_TOGETHER 64 /* questions held on the stack */
+
+static int predict_all(struct batch *b, struct buf *scratch, struct err *e)
 {
+        struct rev_query queries[PREDICTED_TOGETHER];
+        int rc = 0;
+
+        for (size_t from = 0; from < b->count && rc == 0; from += PREDICTED_TOGETHER) {
+                size_t count =
+                        b->count - from < PREDICTED_TOGETHER ? b->count - from : PREDICTED_TOGETHER;
+                for (size_t n = 0; n < count; n++) {
+                        struct item *i = &b->items[from + n];
+                        queries[n] = (struct rev_query){.deleted = i->deleted,
+                                .parent = str_of(i->parent),
+                                .body = slice(&b->body, i->at + i->members.at, i->members.len),
+                                .out = i->rev};
+                }
+                rc = rev_predict_many(queries, count, scratch, e);
+        }
+        return rc;
+}
+
+int pack_close(struct batch *b, bool predict, struct buf *scratch, struct err *e)
+{
+        int rc = predict ? predict_all(b, scratch, e) : 0;
+
+        if (rc < 0)
+                return rc;
         if (b->unordered) {
                 qsort_r(b->items, b->count, sizeof(*b->items), by_id, b);
                 b->unordered = false;

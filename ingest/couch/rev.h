@@ -28,5 +28,17 @@
 int rev_predict(bool deleted, struct str parent, struct str body, struct buf *scratch,
         char out[REV_MAX], struct err *e) __attribute__((warn_unused_result));
 
+/* A document whose revision is asked for together with others. */
+struct rev_query {
+        bool deleted;
+        struct str parent, body; /* as for rev_predict() */
+        char *out;               /* REV_MAX bytes; "" where no prediction can be made */
+};
+
+/** rev_predict_many() - the same for many documents, in less time
+ * Return: 0; -ERR_NOMEM. */
+int rev_predict_many(const struct rev_query *queries, size_t count, struct buf *scratch,
+        struct err *e) __attribute__((warn_unused_result));
+
 /** rev_generation() - the number before the dash; 0 where there is none */
 uint64_t rev_generation(struct str rev);

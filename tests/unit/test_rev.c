@@ -99,6 +99,46 @@ static void generations(void **state)
         assert_int_equal(rev_generation(STR("7")), 0);
 }
 
+static void put_random_members(struct buf *b, int depth);
+static uint32_t dice(uint32_t sides);
+
+/* Side by side or one after the other: the same, in groups of any size and of mixed lengths. */
+static void many_at_once(void **state)
+{
+        enum { MANY = 100 };
+        struct buf bodies[MANY];
+        struct rev_query queries[MANY];
+        char many[MANY][REV_MAX], one[REV_MAX];
+        struct err e;
+
+        (void)state;
+        for (size_t n = 0; n < MANY; n++) {
+                bodies[n] = (struct buf){.max = SCRATCH_MAX};
+                buf_puts(&bodies[n], "\"pad\":\"");
+                for (uint32_t pad = dice(n % 10 ? 300 : 20000); pad > 0; pad--)
+                        buf_putc(&bodies[n], 'x');
+                buf_puts(&bodies[n], n == 50 ? "\",broken" : "\",\"o\":{");
+                put_random_members(&bodies[n], 0);
+                buf_putc(&bodies[n], '}');
+                queries[n] = (struct rev_query){.deleted = n % 3 == 0,
+                        .parent = n % 2 ? STR("7-7a7e4b29f3af401e69b6f86e4c26b727") : STR(""),
+                        .body = buf_str(&bodies[n]),
+                        .out = many[n]};
+        }
+        for (size_t count = 0; count <= MANY; count += count < 20 ? 1 : 40) {
+                memset(many, '?', sizeof(many));
+                assert_int_equal(rev_predict_many(queries, count, &scratch, &e), 0);
+                for (size_t n = 0; n < count; n++) {
+                        int rc = rev_predict(queries[n].deleted, queries[n].parent, queries[n].body,
+                                &scratch, one, &e);
+                        assert_string_equal(many[n], rc == REV_UNKNOWN ? "" : one);
+                        assert_int_equal(rc, n == 50 ? REV_UNKNOWN : 0);
+                }
+        }
+        for (size_t n = 0; n < MANY; n++)
+                buf_deinit(&bodies[n]);
+}
+
 /* ---- against CouchDB: random documents ---- */
 
 static uint64_t seed = 88172645463325252;
@@ -297,6 +337,7 @@ int main(void)
                 cmocka_unit_test(depth_and_length_are_limited),
                 cmocka_unit_test(no_room_is_no_prediction),
                 cmocka_unit_test(generations),
+                cmocka_unit_test(many_at_once),
                 cmocka_unit_test(couchdb_gives_the_same),
         };
         return cmocka_run_group_tests(tests, NULL, stop);
