@@ -415,9 +415,8 @@ static void on_reply(void *ctx, const struct http_reply *reply)
                 return;
         }
         bulk->running--;
-        if (put_aside(b, reply)) {
-                if (!bulk->failed)
-                        dispatch(bulk);
+        if (!bulk->failed && put_aside(b, reply)) {
+                dispatch(bulk);
                 return;
         }
         if (!bulk->failed)

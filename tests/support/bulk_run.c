@@ -28,6 +28,8 @@ static void on_outcome(void *ctx, const struct bulk_outcome *o)
         snprintf(t->rev, sizeof(t->rev), "%.*s", STR_ARG(o->rev));
         snprintf(t->reason, sizeof(t->reason), "%s", o->reason ? o->reason : "");
         r->counts[o->result]++;
+        if (r->hook)
+                r->hook(r, t);
 }
 
 static void on_drain(void *ctx)

@@ -22,6 +22,7 @@ struct bulk_run {
         size_t count, room_told;
         bool room; /* on_drain was called */
         size_t counts[BULK_ABANDONED + 1];
+        void (*hook)(struct bulk_run *r, const struct told *t); /* at each outcome; may push */
 };
 
 /** bulk_run_start() - a client and a writer with @options; aborts where that fails */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "ingest/couch/rev.h"
+#include "ingest/couch/writer.h"
 #include "tests/support/bulk_run.h"
 #include "tests/support/couch.h"
 
@@ -560,6 +561,87 @@ static void cancelled_and_finished(void **state)
         stop(r);
 }
 
+/* As the pipeline does with rejects: the outcome of one document pushes another. */
+static void push_another(struct bulk_run *r, const struct told *t)
+{
+        char id[140];
+        struct err e;
+
+        if (t->id[0] == 'x')
+                return;
+        snprintf(id, sizeof(id), "x-%s", t->id);
+        const struct bulk_doc doc = {.database = r->database, .id = str_of(id)};
+        assert_true(bulk_push(r->bulk, &doc, &e) >= 0);
+}
+
+static void outcomes_may_push(void **state)
+{
+        struct couch_options options;
+
+        (void)state;
+        test_couch_or_skip();
+        options = test_couch()->options;
+        options.max_batch_docs = 7;
+        options.max_in_flight = 3;
+        struct bulk_run *r = bulk_run_start(&options, test_couch_apache(), test_database(1));
+        r->hook = push_another;
+        bulk_run_many(r, "d", 200);
+        drain(r);
+        assert_int_equal(r->counts[BULK_WRITTEN], 400);
+        assert_int_equal(doc_count(r->database), 400);
+        stop(r);
+}
+
+/* Two ids that the writer takes for one: the second waits, and is its own document all the same. */
+static void ids_with_one_hash(void **state)
+{
+        enum { TRIES = 300000 };
+        struct seen {
+                uint32_t hash;
+                int number;
+        } *seen = calloc(1 << 20, sizeof(*seen));
+        int first = -1, second = -1;
+        char id[32], rev[64];
+        struct err e;
+
+        (void)state;
+        test_couch_or_skip();
+        struct bulk_run *r = start();
+        bulk_run_one(r, (struct bulk_doc){.id = STR("d")});
+        for (int i = 0; i < TRIES && first < 0; i++) {
+                snprintf(id, sizeof(id), "n%d", i);
+                uint32_t hash = claims_hash(r->bulk->last_database, str_of(id));
+                size_t at = hash & ((1 << 20) - 1);
+                while (seen[at].hash && seen[at].hash != hash)
+                        at = (at + 1) & ((1 << 20) - 1);
+                if (seen[at].hash) {
+                        first = seen[at].number;
+                        second = i;
+                }
+                seen[at] = (struct seen){hash, i};
+        }
+        free(seen);
+        assert_true(first >= 0); /* 300,000 numbers of 32 bits: some ten pairs */
+        snprintf(id, sizeof(id), "n%d", second);
+        snprintf(rev, sizeof(rev), "%s", put(r->database, id, "{\"v\":1}"));
+        const int numbers[] = {first, second};
+        for (int i = 0; i < 2; i++) {
+                snprintf(id, sizeof(id), "n%d", numbers[i]);
+                assert_int_equal(bulk_run_push(r,
+                                         (struct bulk_doc){.id = str_of(id),
+                                                 .parent = i ? str_of(rev) : STR(""),
+                                                 .body = STR("\"v\":2")},
+                                         &e),
+                        0);
+        }
+        drain(r);
+        assert_int_equal(r->counts[BULK_WRITTEN], 3);
+        assert_int_equal(rev_generation(str_of(bulk_run_find(r, id)->rev)), 2);
+        assert_false(bulk_run_find(r, id)->foreign);
+        assert_int_equal(bulk_stats(r->bulk)->doubts, 0);
+        stop(r);
+}
+
 static int stop_server(void **state)
 {
         (void)state;
@@ -589,6 +671,8 @@ int main(void)
                 cmocka_unit_test(the_database_is_missing),
                 cmocka_unit_test(freed_while_in_flight),
                 cmocka_unit_test(cancelled_and_finished),
+                cmocka_unit_test(outcomes_may_push),
+                cmocka_unit_test(ids_with_one_hash),
         };
         return cmocka_run_group_tests(tests, NULL, stop_server);
 }
