@@ -50,7 +50,7 @@ struct item {
         bool deleted;
         bool reject_conflicts;
         bool parent_deleted; /* parent is a tombstone: not sent, but predicted over */
-        bool existed, foreign;
+        bool existed, foreign, attachments;
         bool unsure;     /* sent at least once without an answer */
         bool conflicted; /* its last answer was a conflict */
         uint8_t rounds;  /* conflicts so far */
@@ -89,7 +89,7 @@ struct batch {
         struct rows rows;   /* of READ */
         struct buf reply;   /* of SEND, put aside */
         int reply_status;
-        size_t cursor;      /* item that the next row of a reply is likely to be */
+        size_t cursor; /* item that the next row of a reply is likely to be */
         struct http_call *call;
         unsigned generation; /* of the session it was sent with */
         int64_t sent_us;

@@ -388,7 +388,7 @@ void bulk_settle(struct batch *b, struct item *item, enum bulk_result result, st
                 .rev = rev,
                 .existed = item->existed,
                 .foreign = item->foreign && result == BULK_WRITTEN,
-                .attachments = item->stubs.len > 0,
+                .attachments = item->stubs.len > 0 || item->attachments,
                 .reason = reason,
                 .cookie = item->cookie};
 

@@ -260,6 +260,7 @@ static void live_compared(struct batch *b, struct item *i, const struct current 
 {
         struct digest digest;
 
+        i->attachments = now->stubs.ptr != NULL;
         if (predicted(b, i) && str_is(now->rev, i->rev)) {
                 landed(b, i, now->rev);
                 return;

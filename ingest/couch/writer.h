@@ -47,8 +47,8 @@ struct bulk {
         struct buf told;    /* the id of an outcome while it is told */
         struct adapt adapt;
         struct retry retry;
-        struct loop_timer *timer;   /* for a batch that waits for a time; for a failure */
-        struct loop_timer *replies; /* for those that were put aside */
+        struct loop_timer *timer;     /* for a batch that waits for a time; for a failure */
+        struct loop_timer *replies;   /* for those that were put aside */
         struct session_waiter waiter; /* for a log-in */
         int64_t pause_until_ms;       /* everybody waits: overload, network */
         int64_t trouble_us;           /* when a failure was counted last */
@@ -56,10 +56,10 @@ struct bulk {
         unsigned running;
         bool undispatched; /* something changed since dispatch() */
         bool room;         /* as dispatch() saw it then */
-        bool full;     /* on_drain is owed */
-        bool flushing; /* open batches are not waited for */
-        bool idle;     /* nothing is unsettled: ends bulk_drain() */
-        int failed;    /* 0 or the rc of failure */
+        bool full;         /* on_drain is owed */
+        bool flushing;     /* open batches are not waited for */
+        bool idle;         /* nothing is unsettled: ends bulk_drain() */
+        int failed;        /* 0 or the rc of failure */
         struct err failure;
         struct bulk_stats stats;
 };

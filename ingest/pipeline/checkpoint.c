@@ -53,6 +53,42 @@ int checkpoint_stored(struct run *r, const char *database, struct stored_target 
         return out->update_seq ? 0 : err_nomem(e, "checkpoint");
 }
 
+static void writes_name(const char *database, char *out, size_t size)
+{
+        snprintf(out, size, "writes:%s", database);
+}
+
+int checkpoint_note_writes(struct run *r, struct err *e)
+{
+        char name[300], number[24];
+        int rc = 0;
+
+        for (size_t i = 0; !rc && i < r->targets.count; i++) {
+                const struct target *t = r->targets.items[i];
+                if (t->own_writes == 0)
+                        continue;
+                writes_name(t->name, name, sizeof(name));
+                snprintf(number, sizeof(number), "%llu",
+                        (unsigned long long)(t->unclosed_writes + t->own_writes));
+                rc = state_batch_meta(r->batch, name, str_of(number), e);
+        }
+        return rc;
+}
+
+int checkpoint_read_writes(struct run *r, struct target *t, struct err *e)
+{
+        char name[300];
+        struct str text;
+        int64_t number = 0;
+
+        writes_name(t->name, name, sizeof(name));
+        int rc = state_meta_get(r->state, name, &text, e);
+        if (rc == 0 && !str_to_int64(text, &number))
+                return err_set(e, ERR_BUG, "state: \"%s\" is not a number", name);
+        t->unclosed_writes = (uint64_t)number;
+        return rc < 0 ? rc : 0;
+}
+
 int checkpoint_targets(struct run *r, struct err *e)
 {
         char name[96];
@@ -117,6 +153,8 @@ int checkpoint_erase(struct run *r, struct err *e)
                 return rc;
         fingerprint_digests(r->spec, digests);
         rc = state_batch_meta(r->batch, "digests", str_of(digests), e);
+        for (size_t i = 0; i < r->targets.count; i++)
+                r->targets.items[i]->unclosed_writes = 0;
         for (size_t i = 0; !rc && i < r->targets.count; i++)
                 rc = state_database(r->state, str_of(r->targets.items[i]->name),
                         &r->targets.items[i]->number, e);
@@ -142,8 +180,10 @@ static int verify_target(struct run *r, struct target *t, struct err *e)
         cJSON *local = NULL;
         int rc = couch_database(r->couch, t->name, &now, e);
 
-        if (rc == COUCH_ABSENT)
+        if (rc == COUCH_ABSENT) {
+                r->replaced = true;
                 return err_set(e, ERR_RETRY, "database %s was deleted during the run", t->name);
+        }
         if (rc)
                 return rc;
         rc = couch_local_get(r->couch, t->name, checkpoint_name(r, name), &local, e);
@@ -154,6 +194,7 @@ static int verify_target(struct run *r, struct target *t, struct err *e)
                             (now.n > 1 || !r->server.predicts ||
                                     now.update_number >=
                                             t->at_start.update_number + (int64_t)t->own_writes);
+                r->replaced = !same;
                 rc = same ? 0
                           : err_set(e, ERR_RETRY,
                                     "database %s was replaced or restored during the run; the next "
@@ -194,6 +235,9 @@ static int store_closing(struct run *r, const char *session, struct err *e)
                 meta_name(r->targets.items[i]->name, name, sizeof(name));
                 rc = state_batch_meta(r->batch, name, str_of(text), e);
                 cJSON_free(text);
+                writes_name(r->targets.items[i]->name, name, sizeof(name));
+                if (!rc)
+                        rc = state_batch_meta(r->batch, name, (struct str){0}, e);
         }
         return rc ? rc : state_apply(r->state, r->batch, e);
 }
@@ -250,7 +294,7 @@ int checkpoint_write(struct run *r, struct err *e)
         for (size_t i = 0; !rc && i < r->targets.count; i++)
                 rc = verify_target(r, r->targets.items[i], e);
         if (rc)
-                return forget_session(r, rc);
+                return r->replaced ? forget_session(r, rc) : rc;
         rc = store_closing(r, session, e);
         if (!rc)
                 rc = put_locals(r, session, fingerprint, e);

@@ -38,7 +38,8 @@ static int holder_gives_up(struct run *r, const struct state_parked *p, struct s
         if (entry->doc_count == 0 || entry->docs[0].database != p->database ||
                 !str_eq(entry->docs[0].id, p->id))
                 return 0;
-        *gives_up = !bitmap_test(&r->seen, entry->ordinal) || state_has_parked(r->state, holder);
+        *gives_up = (!r->blind && !bitmap_test(&r->seen, entry->ordinal)) ||
+                    state_has_parked(r->state, holder);
         return 0;
 }
 
@@ -140,11 +141,12 @@ static int resolve_claim(struct run *r, const struct state_parked *p, struct err
         return reject_both(r, p, holder.key, e);
 }
 
-/* Counts the claims on each id: the walk gives equal ones one after the other. */
+/* The parked claims on one id. */
 struct rivals {
-        const struct state_parked *claim;
+        const struct state_parked *claim; /* the one under inspection */
         uint64_t count;
-        struct buf other; /* key of another claim on the same id */
+        bool first;       /* no other one stands before it */
+        struct buf other; /* key of another one */
 };
 
 static int find_rivals(void *ctx, const struct state_parked *p, struct err *e)
@@ -152,14 +154,33 @@ static int find_rivals(void *ctx, const struct state_parked *p, struct err *e)
         struct rivals *v = ctx;
 
         (void)e;
-        if (p->database != v->claim->database || !str_eq(p->id, v->claim->id))
-                return v->count > 0; /* ordered: past the id under inspection */
         v->count++;
-        if (!str_eq(p->key, v->claim->key)) {
-                buf_clear(&v->other);
-                buf_put_str(&v->other, p->key);
+        if (str_eq(p->key, v->claim->key)) {
+                v->first = v->count == 1;
+                return 0;
         }
+        buf_clear(&v->other);
+        buf_put_str(&v->other, p->key);
         return 0;
+}
+
+/* Several claims on one id: none is granted, and a holder that wants to keep it is told, too. */
+static int reject_rival(
+        struct run *r, const struct state_parked *p, const struct rivals *v, struct err *e)
+{
+        struct state_holder holder;
+        struct state_entry held;
+        bool gives_up = true;
+        int rc = 0;
+
+        if (v->first)
+                rc = state_holder(r->state, p->database, p->id, &holder, e);
+        if (rc == 0 && v->first && holder.key.len)
+                rc = holder_gives_up(r, p, holder.key, &held, &gives_up, e);
+        if (rc < 0)
+                return rc;
+        return gives_up ? reject_claim(r, p->key, p->id, buf_str(&v->other), e)
+                        : reject_both(r, p, holder.key, e);
 }
 
 static int settle_claim(void *ctx, const struct state_parked *p, struct err *e)
@@ -170,8 +191,7 @@ static int settle_claim(void *ctx, const struct state_parked *p, struct err *e)
         buf_init(&rivals.other, 1 << 20);
         int rc = state_each_rival(r->state, p->database, p->id, find_rivals, &rivals, e);
         if (rc >= 0)
-                rc = rivals.count > 1 ? reject_claim(r, p->key, p->id, buf_str(&rivals.other), e)
-                                      : resolve_claim(r, p, e);
+                rc = rivals.count > 1 ? reject_rival(r, p, &rivals, e) : resolve_claim(r, p, e);
         buf_deinit(&rivals.other);
         return rc;
 }

@@ -5,10 +5,12 @@
  */
 #include "ingest/pipeline/run_internal.h"
 
+#include "ingest/record/json_scan.h"
+
 #include <string.h>
 
 #define BRAKE_FREE  10  /* so many deletions never need permission */
-#define SWEEP_CHUNK 500 /* documents whose `keep` fields are read in one request */
+#define SWEEP_CHUNK 500 /* deletions copied out of the walk before they are sent */
 
 /* ---- former ids ---- */
 
@@ -31,7 +33,8 @@ static int delete_old_id(void *ctx, const struct state_owed *owed, struct err *e
         struct bulk_doc doc = {.database = state_database_name(r->state, owed->database),
                 .id = owed->id,
                 .parent = holder.rev,
-                .deleted = true};
+                .deleted = true,
+                .reject_conflicts = r->spec->on_conflict == ON_CONFLICT_REJECT};
         return pass_push_wait(r, &what, &doc, e);
 }
 
@@ -61,89 +64,75 @@ struct sweep {
         struct arena *names; /* of the chunk; reset with it */
 };
 
-static char *all_docs_path(const char *database)
-{
-        cleanup_buf_ struct buf path = BUF_INIT(4096);
+/* One document as it stands in CouchDB, for its `keep` fields. */
+struct kept {
+        const struct string_list *names;
+        struct str id;
+        struct buf *out; /* canonical members of the tombstone */
+};
 
-        buf_putc(&path, '/');
-        http_url_encode(&path, str_of(database));
-        buf_puts(&path, "/_all_docs?include_docs=true");
-        return buf_cstr(&path) ? str_dup(buf_str(&path)) : NULL;
+static int keep_member(struct kept *k, const char *name, struct str value, struct err *e)
+{
+        if (k->out->len)
+                buf_putc(k->out, ',');
+        if (!json_put_string(k->out, str_of(name)))
+                return err_set(e, ERR_CONFIG, "deletes.keep: a name is not UTF-8");
+        buf_putc(k->out, ':');
+        return json_canonical(value, JSON_NUMBERS_NEAREST, k->out, e);
 }
 
-/* The `keep` fields of the document @doc as canonical members. */
-static int put_kept(
-        const struct string_list *keep, const cJSON *doc, struct buf *out, struct err *e)
+static int keep_members(void *ctx, const struct scan_doc *doc, struct err *e)
 {
-        for (size_t i = 0; i < keep->count; i++) {
-                const cJSON *field = cJSON_GetObjectItemCaseSensitive(doc, keep->items[i]);
-                if (!field)
-                        continue;
-                char *text = cJSON_PrintUnformatted(field);
-                if (!text)
-                        return err_nomem(e, "tombstone");
-                if (out->len)
-                        buf_putc(out, ',');
-                bool ok = json_put_string(out, str_of(keep->items[i]));
-                buf_putc(out, ':');
-                int rc = ok ? json_canonical(str_of(text), JSON_NUMBERS_NEAREST, out, e)
-                            : err_set(e, ERR_CONFIG, "deletes.keep: a name is not UTF-8");
-                cJSON_free(text);
-                if (rc)
-                        return rc;
-        }
-        return buf_check(out, "tombstone", e);
+        struct kept *k = ctx;
+        struct json_walk w;
+        struct str key, value;
+        int rc = 0;
+
+        if (!str_eq(doc->id, k->id) || !doc->json.ptr || !json_walk_open(&w, doc->json, '{'))
+                return 0;
+        while (!rc && json_walk_next(&w, &key, &value))
+                for (size_t i = 0; !rc && i < k->names->count; i++)
+                        if (key.len == strlen(k->names->items[i]) + 2 &&
+                                memcmp(key.ptr + 1, k->names->items[i], key.len - 2) == 0)
+                                rc = keep_member(k, k->names->items[i], value, e);
+        return rc ? rc : buf_check(k->out, "tombstone", e);
 }
 
-/* Current documents of the chunk (all of one database), in its order. */
-static int fetch_current(struct sweep *s, const char *database, cJSON **out, struct err *e)
+/* The `keep` fields of the current document, with every number as it is. */
+static int fetch_kept(
+        struct run *r, const char *database, struct str id, struct buf *out, struct err *e)
 {
-        cleanup_buf_ struct buf body = BUF_INIT(64 << 20);
-        cleanup_(freep) char *path = all_docs_path(database);
+        struct kept k = {.names = &r->mapper->extract->deletes.keep, .id = id, .out = out};
+        cleanup_buf_ struct buf end = BUF_INIT(MAPPER_MAX_ID + 1);
 
-        buf_puts(&body, "{\"keys\":[");
-        for (size_t i = 0; i < s->count; i++) {
-                if (i)
-                        buf_putc(&body, ',');
-                if (!json_put_string(&body, s->chunk[i].what.id))
-                        return err_set(e, ERR_BUG, "a document id is not UTF-8");
-        }
-        buf_puts(&body, "]}");
-        int rc = buf_check(&body, "request", e);
-        if (rc || !path)
-                return rc ? rc : err_nomem(e, "request");
-        struct couch_request request = {
-                .method = "POST", .path = path, .body = buf_str(&body), .max_reply = 256u << 20};
-        return couch_call(s->r->couch, &request, NULL, out, e);
+        buf_clear(out);
+        if (k.names->count == 0)
+                return 0;
+        buf_put_str(&end, id);
+        buf_putc(&end, ' '); /* behind the id; what else stands between is passed over */
+        int rc = buf_check(&end, "document id", e);
+        return rc ? rc
+                  : scan_range(r->couch, database, id, buf_str(&end), true, keep_members, &k, e);
 }
 
 static int delete_chunk(struct sweep *s, struct err *e)
 {
         struct run *r = s->r;
-        const struct string_list *keep = &r->mapper->extract->deletes.keep;
         cleanup_buf_ struct buf body = BUF_INIT(8 << 20);
-        cJSON *current = NULL;
         int rc = 0;
 
-        if (s->count == 0)
-                return 0;
-        const char *database = state_database_name(r->state, s->chunk[0].what.database);
-        if (keep->count)
-                rc = fetch_current(s, database, &current, e);
-        const cJSON *row = cJSON_GetArrayItem(cJSON_GetObjectItem(current, "rows"), 0);
-        for (size_t i = 0; !rc && i < s->count; i++, row = row ? row->next : NULL) {
-                struct bulk_doc doc = {.database = database,
-                        .id = s->chunk[i].what.id,
-                        .parent = s->chunk[i].rev,
-                        .deleted = true};
-                buf_clear(&body);
-                if (keep->count)
-                        rc = put_kept(keep, cJSON_GetObjectItem(row, "doc"), &body, e);
+        for (size_t i = 0; !rc && i < s->count; i++) {
+                struct gone *g = &s->chunk[i];
+                struct bulk_doc doc = {.database = state_database_name(r->state, g->what.database),
+                        .id = g->what.id,
+                        .parent = g->rev,
+                        .deleted = true,
+                        .reject_conflicts = r->spec->on_conflict == ON_CONFLICT_REJECT};
+                rc = fetch_kept(r, doc.database, doc.id, &body, e);
                 doc.body = buf_str(&body);
                 if (!rc)
-                        rc = pass_push_wait(r, &s->chunk[i].what, &doc, e);
+                        rc = pass_push_wait(r, &g->what, &doc, e);
         }
-        cJSON_Delete(current);
         s->count = 0;
         arena_reset(s->names);
         return rc;
@@ -152,21 +141,15 @@ static int delete_chunk(struct sweep *s, struct err *e)
 /* Copies, because the walk lends its strings only until the next state_apply(). */
 static int add_to_chunk(struct sweep *s, const struct pending *what, struct str rev, struct err *e)
 {
-        int rc = 0;
-
-        if (s->count == SWEEP_CHUNK || (s->count && s->chunk[0].what.database != what->database))
-                rc = delete_chunk(s, e);
-        if (rc)
-                return rc;
         struct gone *g = &s->chunk[s->count];
+
         *g = (struct gone){.what = *what};
         g->what.key = arena_dup(s->names, what->key);
         g->what.id = arena_dup(s->names, what->id);
         g->rev = arena_dup(s->names, rev);
         if (!g->what.key.ptr || !g->what.id.ptr || !g->rev.ptr)
                 return arena_failed(s->names, "deletions", e);
-        s->count++;
-        return 0;
+        return ++s->count < SWEEP_CHUNK ? 0 : delete_chunk(s, e);
 }
 
 static int sweep_record(void *ctx, struct str key, const struct state_entry *entry, struct err *e)
@@ -211,16 +194,28 @@ static int sweep_orphan(
         return add_to_chunk(s, &what, doc->rev, e);
 }
 
+/* A rejected record is attached to no document, so that one without a record may be its own: then
+ * such documents stay until a run without rejects. */
+static int walk_orphans(struct sweep *s, struct err *e)
+{
+        if (s->r->counts->rejected > 0)
+                return 0;
+        return state_each_unattached(s->r->state, sweep_orphan, s, e);
+}
+
 static int walk(struct sweep *s, struct err *e)
 {
+        struct run *r = s->r;
+        uint64_t known = state_count(r->state);
         int rc = 0;
 
-        /* Every known record was seen: an ordinary run looks no further. */
-        if (bitmap_count(&s->r->seen) < state_count(s->r->state) || s->r->counts->read == 0)
-                rc = state_each_record(s->r->state, sweep_record, s, e);
+        /* Every known record was seen: an ordinary run looks no further. Rejected records that are
+         * new have an ordinal, too, so that the numbers then say nothing. */
+        if (bitmap_count(&r->seen) < known || r->counts->read == 0 || r->counts->rejected > 0)
+                rc = state_each_record(r->state, sweep_record, s, e);
         else
-                s->live = state_count(s->r->state);
-        return rc ? rc : state_each_unattached(s->r->state, sweep_orphan, s, e);
+                s->live = known;
+        return rc ? rc : walk_orphans(s, e);
 }
 
 static bool brake_holds(const struct sweep *s)
@@ -257,6 +252,8 @@ int deletions_sweep(struct run *r, struct err *e)
         if (!s->names)
                 return err_nomem(e, "sweep");
         int rc = walk(s, e);
+        if (r->options.dry_run) /* what the pass would have given a source key */
+                s->gone -= s->gone < r->dry_adopted ? s->gone : r->dry_adopted;
         if (!rc && brake_holds(s))
                 r->report->withheld = s->gone;
         else if (!rc && r->options.dry_run)

@@ -16,7 +16,9 @@ int pass_push(struct run *r, const struct pending *what, const struct bulk_doc *
                 return err_nomem(e, "pending record");
         copy.cookie = p;
         int rc = bulk_push(r->bulk, &copy, e);
-        if (rc < 0)
+        /* Any other failure may come after the writer took the document: then it still gives the
+         * outcome, and what is pending goes with the set at the latest. */
+        if (rc == -ERR_REJECT)
                 pending_remove(r->pending, p);
         return rc;
 }
@@ -39,6 +41,8 @@ static int reject_record(struct run *r, const struct record *record, const char 
                 .record = record};
         int rc = rejects_add(r, &note, e);
 
+        if (rc == -ERR_GUARD)
+                run_fail(r, rc, e); /* as it is, without what the source puts before it */
         return rc == BULK_FULL ? SOURCE_PAUSE : rc;
 }
 
@@ -150,6 +154,7 @@ static int claim_id(struct run *r, const struct record *record, const struct tar
         if (holder.key.len)
                 return park(r, t, m, what->ordinal, e);
         what->existed = what->existed || !holder.deleted;
+        r->dry_adopted += r->options.dry_run && !holder.deleted;
         if (!holder.deleted && !digest_is_void(&holder.digest) &&
                 digest_eq(&holder.digest, &m->digest))
                 return adopt(r, t, what, &holder, e);
@@ -157,8 +162,10 @@ static int claim_id(struct run *r, const struct record *record, const struct tar
                 .digest = holder.digest,
                 .deleted = holder.deleted,
                 .attachments = holder.attachments};
-        if (digest_is_void(&holder.digest) && !holder.deleted)
+        if (!holder.deleted && (digest_is_void(&holder.digest) || rejects_held(r, what->key))) {
+                there.digest = (struct digest){0};
                 there.rev = STR(""); /* somebody else's: on_conflict decides */
+        }
         return push_document(r, record, t, m, what, &there, e);
 }
 
@@ -332,7 +339,9 @@ static int read_until_end(struct run *r, struct err *e)
                 }
         }
         if (r->read_rc)
-                *e = r->read_err;
+                *e = r->failed ? r->why : r->read_err;
+        else
+                r->read_rc = rejects_judge(r, e);
         return r->read_rc;
 }
 
@@ -349,6 +358,7 @@ int pass_read(struct run *r, struct err *e)
         if (rc)
                 return rc;
         rc = read_until_end(r, e);
+        r->source_failed = r->read_ended && rc && rc == r->read_rc && !r->failed;
         if (rc)
                 stop_read(r);
         return rc;

@@ -13,6 +13,7 @@
 #define REJECT_MAX_KEY    200   /* bytes of a key that stands in the id as it is */
 #define REJECT_MAX_RECORD 65536 /* bytes of the record that a reject shows */
 #define REJECTS_SHARE_OF  100   /* max_rejects' default needs so many records to judge */
+#define REJECTS_EARLY     1000  /* and so many to judge before the read has ended */
 
 static void put_prefix(const struct run *r, struct buf *out)
 {
@@ -32,6 +33,8 @@ static void put_id(const struct run *r, const struct reject_note *note, struct b
                 buf_puts(&text, note->key_text);
         else
                 buf_puts(&text, note->reason);
+        if (!key.len && note->record) /* records without a key are told apart by what they hold */
+                mapper_record_json(&r->shape, note->record, REJECT_MAX_RECORD, &text);
         bool plain = key.len || note->key_text;
         if (!text.error && plain && text.len <= REJECT_MAX_KEY && str_utf8_valid(buf_str(&text))) {
                 buf_put_str(out, buf_str(&text));
@@ -71,22 +74,50 @@ static void put_body(struct run *r, const struct reject_note *note, const char *
         }
 }
 
-static int check_limit(struct run *r, struct err *e)
+static int too_many(const struct run *r, struct err *e)
+{
+        const struct run_counts *n = r->counts;
+
+        if (r->spec->max_rejects >= 0)
+                return err_set(e, ERR_GUARD,
+                        "%llu records were rejected, max_rejects is %lld: the run stops; see the "
+                        "rejects in the control database",
+                        (unsigned long long)n->rejected, (long long)r->spec->max_rejects);
+        return err_set(e, ERR_GUARD,
+                "%llu of %llu records were rejected: the run stops; mend the mapper, or raise "
+                "max_rejects",
+                (unsigned long long)n->rejected, (unsigned long long)n->read);
+}
+
+/* The share of the default is judged at the end of the read, and before only over so many records
+ * that it says something whatever their order. */
+static int check_limit(const struct run *r, uint64_t at_least, struct err *e)
 {
         const struct run_counts *n = r->counts;
         int64_t max = r->spec->max_rejects;
 
-        if (max >= 0 && n->rejected > (uint64_t)max)
-                return err_set(e, ERR_GUARD,
-                        "%llu records were rejected, max_rejects is %lld: the run stops; see the "
-                        "rejects in the control database",
-                        (unsigned long long)n->rejected, (long long)max);
-        if (max < 0 && n->read > REJECTS_SHARE_OF && n->rejected > n->read / 2)
-                return err_set(e, ERR_GUARD,
-                        "%llu of %llu records were rejected: the run stops; mend the mapper, or "
-                        "raise max_rejects",
-                        (unsigned long long)n->rejected, (unsigned long long)n->read);
+        if (max >= 0 ? n->rejected > (uint64_t)max
+                     : n->read > at_least && n->rejected > n->read / 2)
+                return too_many(r, e);
         return 0;
+}
+
+int rejects_judge(struct run *r, struct err *e)
+{
+        return check_limit(r, REJECTS_SHARE_OF, e);
+}
+
+bool rejects_held(struct run *r, struct str key)
+{
+        struct reject_note note = {.key = key, .reason = ""};
+        cleanup_buf_ struct buf id = BUF_INIT(MAPPER_MAX_ID);
+        struct state_reject reject;
+        struct err ignored;
+
+        if (r->spec->on_conflict != ON_CONFLICT_REJECT || state_reject_count(r->state) == 0)
+                return false;
+        put_id(r, &note, &id);
+        return !id.error && state_reject_get(r->state, buf_str(&id), &reject, &ignored) == 0;
 }
 
 static int push_reject(struct run *r, const struct reject_note *note, struct buf *id, struct err *e)
@@ -155,7 +186,7 @@ int rejects_add(struct run *r, const struct reject_note *note, struct err *e)
         }
         if (rc < 0)
                 return rc;
-        int over = check_limit(r, &limit);
+        int over = check_limit(r, REJECTS_EARLY, &limit);
         if (over)
                 *e = limit;
         return over ? over : rc;

@@ -169,8 +169,21 @@ static int brake_error(const struct run *r, struct err *e)
                 r->counts->read == 0 ? ", and the source returned no records" : "");
 }
 
+/* What a mapper may say already, and this version does not do: said aloud, once a run. */
+static void warn_of_later(const struct run *r)
+{
+        const struct extract_deletes *d = &r->mapper->extract->deletes;
+
+        if (d->column || d->query)
+                log_warn(r->log, "extract.deletes: column and query are not followed by this "
+                                 "version; only the sweep finds deletions");
+        if (r->spec->schema)
+                log_warn(r->log, "target.schema: this version does not validate documents");
+}
+
 static int do_run(struct run *r, struct err *e)
 {
+        warn_of_later(r);
         int rc = open_run(r, e);
 
         if (!rc)
@@ -199,7 +212,7 @@ static void rescue(struct run *r)
 
 static void remove_scratch_state(struct run *r)
 {
-        static const char *const files[] = {"data.mdb", "lock.mdb"};
+        static const char *const files[] = {"data.mdb", "lock.mdb", "closed"};
         char path[4200];
 
         if (!r->scratch_state)
@@ -259,7 +272,7 @@ void run_mapper(const struct config *config, const struct config_mapper *mapper,
         report->elapsed_ms = clock_monotonic_ms() - started;
         report->outcome = outcome_of(rc, report);
         /* A CouchDB that was waited for in vain is not waited for again. */
-        bool couch_is_down = rc == -ERR_RETRY && r.read_rc == 0;
+        bool couch_is_down = rc == -ERR_RETRY && !r.source_failed;
         if (r.bulk && !loop_cancelled(loop) && !couch_is_down && history_write(&r, &e) != 0)
                 log_warn(log, "%s", e.text);
         close_run(&r);

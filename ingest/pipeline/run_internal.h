@@ -25,6 +25,7 @@ struct target {
         uint16_t number;                /* in the state */
         struct couch_database at_start; /* as read when the run began to use it */
         uint64_t own_writes;            /* revisions that this run made in it */
+        uint64_t unclosed_writes;       /* and runs without a checkpoint before it */
         char session[40];               /* in its `_local` at the start; "" for none */
         char stored_instance[32];       /* instance_start_time in that `_local` */
         int64_t stored_number;          /* number of update_seq in that `_local`; -1: none */
@@ -70,7 +71,10 @@ struct run {
         struct bitmap seen; /* ordinals of the records that the read delivered */
 
         struct source_read *read;
-        bool blind; /* a record came without its key: what is gone cannot be told */
+        uint64_t dry_adopted; /* dry run: documents that records would have been attached to */
+        bool blind;           /* a record came without its key: what is gone cannot be told */
+        bool replaced;        /* a target is not the one that the run began with */
+        bool source_failed;   /* the read ended by itself, with an error */
         bool read_ended;
         bool read_paused; /* until there is room in the writer */
         int read_rc;
@@ -127,6 +131,12 @@ struct stored_target { /* what the state remembers of a target since the last ch
 void stored_target_deinit(struct stored_target *s);
 /** checkpoint_stored() - Return: 0, STATE_ABSENT, -class */
 int checkpoint_stored(struct run *r, const char *database, struct stored_target *out, struct err *e)
+        __attribute__((warn_unused_result));
+/** checkpoint_note_writes() - adds to the batch how many revisions the targets got since their
+ * checkpoint: a target that has fewer was restored */
+int checkpoint_note_writes(struct run *r, struct err *e) __attribute__((warn_unused_result));
+/** checkpoint_read_writes() - what such notes of earlier runs say, into @t */
+int checkpoint_read_writes(struct run *r, struct target *t, struct err *e)
         __attribute__((warn_unused_result));
 /** checkpoint_name() - "erp2couch-MAPPER", the id of our `_local` documents */
 const char *checkpoint_name(struct run *r, char out[96]);
@@ -187,6 +197,10 @@ int rejects_load(struct run *r, struct err *e) __attribute__((warn_unused_result
 /** rejects_add() - counts a reject and writes its document; BULK_FULL as bulk_push() */
 int rejects_add(struct run *r, const struct reject_note *note, struct err *e)
         __attribute__((warn_unused_result));
+/** rejects_held() - on_conflict: reject, and an earlier run left a reject of this record */
+bool rejects_held(struct run *r, struct str key);
+/** rejects_judge() - after the read: whether max_rejects was passed. Return: 0, -ERR_GUARD. */
+int rejects_judge(struct run *r, struct err *e) __attribute__((warn_unused_result));
 /** rejects_clear() - after a finished read: removes those that did not come again */
 int rejects_clear(struct run *r, struct err *e) __attribute__((warn_unused_result));
 

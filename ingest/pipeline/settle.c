@@ -32,7 +32,8 @@ static int leave_old_id(struct run *r, const struct pending *p, struct err *e)
                 .id = p->old_id,
                 .rev = p->old_rev};
 
-        if (pending_by_id(r->pending, p->old_database, p->old_id))
+        const struct pending *claim = pending_by_id(r->pending, p->old_database, p->old_id);
+        if (claim && claim->acked)
                 return 0; /* another record has claimed it */
         int rc = state_holder(r->state, p->old_database, p->old_id, &holder, e);
         if (rc)
@@ -54,6 +55,9 @@ static int displace(struct run *r, const struct pending *p, struct err *e)
         int rc = state_get(r->state, p->displaced, &entry, e);
         if (rc)
                 return rc == STATE_ABSENT ? 0 : rc;
+        if (entry.doc_count == 0 || entry.docs[0].database != p->database ||
+                !str_eq(entry.docs[0].id, p->id))
+                return 0; /* it stands elsewhere already */
         if (!bitmap_test(&r->seen, entry.ordinal))
                 return state_batch_delete(r->batch, p->displaced, e);
         entry.doc_count = 0;
@@ -126,6 +130,19 @@ static int settle_record(
         return 0;
 }
 
+/* on_conflict: reject, and somebody else's edit is there: the document stays. */
+static int deletion_rejected(
+        struct run *r, const struct pending *p, const char *reason, struct err *e)
+{
+        cleanup_buf_ struct buf id = BUF_INIT(MAPPER_MAX_ID);
+        struct reject_note note = {.stage = "write", .field = "", .reason = reason, .key = p->key};
+
+        buf_put_str(&id, p->id);
+        note.key_text = buf_cstr(&id); /* an orphan has no source key */
+        int rc = rejects_add(r, &note, e);
+        return rc == BULK_FULL ? 0 : rc;
+}
+
 /* A deletion leaves a tombstone without a source key: a document that comes back builds on it. */
 static int settle_deletion(
         struct run *r, const struct pending *p, const struct bulk_outcome *o, struct err *e)
@@ -137,7 +154,7 @@ static int settle_deletion(
         int rc = 0;
 
         if (o->result == BULK_CONFLICT)
-                return 0;
+                return deletion_rejected(r, p, o->reason, e);
         if (o->result == BULK_REFUSED)
                 return err_set(e, ERR_CONFIG, "CouchDB refuses to delete %.*s from %s: %s",
                         STR_ARG(p->id), o->database, o->reason);
@@ -171,7 +188,6 @@ static int settle_reject(
 
 static int keep_acked(struct run *r, struct pending *p, struct err *e)
 {
-        p->acked = true;
         if (r->acked_count == r->acked_room) {
                 size_t room = r->acked_room ? 2 * r->acked_room : RUN_APPLY_CHANGES;
                 struct pending **acked = reallocarray(r->acked, room, sizeof(struct pending *));
@@ -208,6 +224,7 @@ void settle_outcome(void *ctx, const struct bulk_outcome *o)
                 return;
         }
         rc = handlers[p->kind](r, p, o, &e);
+        p->acked = o->result == BULK_WRITTEN || o->result == BULK_EQUAL;
 
         if (!rc)
                 rc = keep_acked(r, p, &e);
@@ -225,8 +242,10 @@ void settle_outcome(void *ctx, const struct bulk_outcome *o)
 
 int settle_apply(struct run *r, struct err *e)
 {
-        int rc = state_apply(r->state, r->batch, e);
+        int rc = r->acked_count ? checkpoint_note_writes(r, e) : 0;
 
+        if (!rc)
+                rc = state_apply(r->state, r->batch, e);
         if (rc)
                 return rc;
         for (size_t i = 0; i < r->acked_count; i++)

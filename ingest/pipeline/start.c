@@ -79,7 +79,7 @@ static int meta_text(struct run *r, const char *name, char *out, size_t size, st
 
 /* Why the state cannot be trusted for @t; NULL where it can. */
 static const char *distrust_target(
-        struct run *r, const struct target *t, const char *session, const char *closing)
+        struct run *r, struct target *t, const char *session, const char *closing)
 {
         struct stored_target stored = {0};
         struct err e;
@@ -89,12 +89,14 @@ static const char *distrust_target(
                 return "it holds no checkpoint of this mapper";
         if (strcmp(t->session, session) != 0 && strcmp(t->session, closing) != 0)
                 return "its checkpoint is of another run than the state";
-        if (checkpoint_stored(r, t->name, &stored, &e) != 0)
+        if (checkpoint_read_writes(r, t, &e) != 0 ||
+                checkpoint_stored(r, t->name, &stored, &e) != 0)
                 return "the state knows no checkpoint of it";
         if (strcmp(stored.instance, t->at_start.instance_start_time) != 0)
                 why = "it was deleted and made again";
         else if (t->at_start.n <= 1 && r->server.predicts &&
-                 (t->at_start.update_number < stored.number ||
+                 (t->at_start.update_number < stored.number + (int64_t)(stored.own_writes +
+                                                                        t->unclosed_writes) ||
                          t->at_start.update_number < t->stored_number))
                 why = "it was restored to an earlier time";
         stored_target_deinit(&stored);
@@ -117,7 +119,7 @@ static bool must_rebuild(struct run *r, const char *session, const char *closing
                 return true;
         }
         for (size_t i = 0; i < r->targets.count; i++) {
-                const struct target *t = r->targets.items[i];
+                struct target *t = r->targets.items[i];
                 const char *why = distrust_target(r, t, session, closing);
                 if (why) {
                         log_warn(r->log, "database %s: %s: the state is rebuilt from CouchDB",
@@ -286,5 +288,7 @@ int start_target(struct run *r, const char *name, struct err *e)
                 rc = target_open(r, t, true, e);
         if (rc == COUCH_ABSENT) /* a dry run makes no databases */
                 return 0;
+        if (!rc && r->options.dry_run && !r->scratch_state)
+                return 0; /* what stands there already counts as created */
         return rc ? rc : target_adopt(r, t, e);
 }

@@ -31,6 +31,22 @@ static struct target *target_free(struct target *t)
 
 DEFINE_CLEANUP(struct target *, target_free);
 
+/* A dry run leaves the mapper's own state as it is: a database that is new gets a number that the
+ * state does not use. */
+static int number_target(struct run *r, const char *name, uint16_t *number, struct err *e)
+{
+        if (!r->options.dry_run || r->scratch_state)
+                return state_database(r->state, str_of(name), number, e);
+        for (size_t i = 0; i < state_database_count(r->state); i++) {
+                if (strcmp(state_database_name(r->state, (uint16_t)i), name) == 0) {
+                        *number = (uint16_t)i;
+                        return 0;
+                }
+        }
+        *number = (uint16_t)(UINT16_MAX - 1 - r->targets.count);
+        return 0;
+}
+
 int target_add(struct run *r, const char *name, struct target **out, struct err *e)
 {
         struct target_set *set = &r->targets;
@@ -54,7 +70,7 @@ int target_add(struct run *r, const char *name, struct target **out, struct err 
         t->name = str_dup(str_of(name));
         if (!t->name)
                 return err_nomem(e, "target database");
-        int rc = state_database(r->state, str_of(name), &t->number, e);
+        int rc = number_target(r, name, &t->number, e);
         if (rc)
                 return rc;
         *out = t;
