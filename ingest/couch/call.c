@@ -175,10 +175,10 @@ int couch_try(struct couch *c, const struct couch_request *request, struct couch
 {
         struct wait *w = wait_new(request, e);
 
+        *out = (struct couch_result){.retry_after_ms = -1};
         if (!w)
                 return -ERR_NOMEM;
         int rc = attempt(c, &w, e);
-        *out = (struct couch_result){.retry_after_ms = -1};
         if (w) {
                 out->status = w->status;
                 out->retry_after_ms = w->retry_after_ms;

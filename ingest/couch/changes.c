@@ -141,7 +141,9 @@ int scan_changes(struct couch *c, const char *database, struct str since, scan_c
         buf_init(&x.id, COUCH_PATH_MAX);
         buf_init(&x.path, COUCH_PATH_MAX);
         buf_put_str(&x.since, since);
-        int rc = read_pages(&x, e);
+        int rc = buf_check(&x.since, "a sequence", e);
+        if (rc == 0)
+                rc = read_pages(&x, e);
         if (rc == 0 && last_seq) {
                 buf_put_str(last_seq, buf_str(&x.since));
                 rc = buf_check(last_seq, "a sequence", e);

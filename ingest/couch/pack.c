@@ -165,6 +165,9 @@ int pack_add(struct batch *b, const struct bulk_doc *doc, uint32_t claim, struct
         buf_clear(scratch);
         if (!json_put_string(scratch, doc->id))
                 return err_set(e, ERR_REJECT, "the document id is not UTF-8");
+        rc = buf_check(scratch, "a document id", e);
+        if (rc < 0)
+                return rc;
         struct parts parts = {.id_json = buf_str(scratch),
                 .rev = item_sends_rev(i) ? doc->parent : STR(""),
                 .members = doc->body,
@@ -200,16 +203,19 @@ static int repack(struct batch *b, struct buf *from, struct err *e)
 
         buf_init(&body, b->body.max);
         for (size_t n = 0; n < b->count; n++) {
-                struct str text = slice(from, b->items[n].at, b->items[n].len);
                 buf_put_str(&body, n ? STR(",") : STR(HEAD));
-                b->items[n].at = body.len;
-                buf_put_str(&body, text);
+                buf_put_str(&body, slice(from, b->items[n].at, b->items[n].len));
         }
         buf_put_str(&body, STR(TAIL));
         int rc = buf_check(&body, "a batch", e);
         if (rc < 0) {
                 buf_deinit(&body);
                 return rc;
+        }
+        size_t at = strlen(HEAD);
+        for (size_t n = 0; n < b->count; n++) {
+                b->items[n].at = at;
+                at += b->items[n].len + strlen(",");
         }
         buf_deinit(&b->body);
         b->body = body;

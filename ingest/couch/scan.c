@@ -115,7 +115,7 @@ static int put_key(struct range *r, const char *name, struct str id, struct err 
                 return err_set(e, ERR_BUG, "a scan's %s is not UTF-8", name);
         buf_printf(&r->path, "&%s=", name);
         http_url_encode(&r->path, buf_str(&r->key));
-        return 0;
+        return buf_check(&r->key, "a document id", e);
 }
 
 static int make_path(struct range *r, struct err *e)
@@ -163,7 +163,9 @@ int scan_range(struct couch *c, const char *database, struct str start, struct s
         buf_init(&r.key, COUCH_PATH_MAX);
         buf_init(&r.path, COUCH_PATH_MAX);
         buf_put_str(&r.start, start);
-        int rc = read_pages(&r, e);
+        int rc = buf_check(&r.start, "a document id", e);
+        if (rc == 0)
+                rc = read_pages(&r, e);
         stream_deinit(&r.stream);
         buf_deinit(&r.start);
         buf_deinit(&r.id);
