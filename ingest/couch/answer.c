@@ -4,8 +4,8 @@
  */
 #include <stdio.h>
 
+#include "ingest/couch/member.h"
 #include "ingest/couch/writer.h"
-#include "ingest/record/json_scan.h"
 
 /* The bytes at @*p, if they are @s. */
 static bool skip(const char **p, const char *end, struct str s)
@@ -82,14 +82,6 @@ static void put_text(struct batch *b, struct str written, char *out, size_t size
                 return;
         size_t n = strlen(out);
         snprintf(out + n, size - n, "%s%.*s", n ? ": " : "", STR_ARG(buf_str(scratch)));
-}
-
-/* The revision of a string as written; "" where it is none. */
-static struct str plain_rev(struct str written)
-{
-        if (written.len < 2 || written.len > REV_MAX || memchr(written.ptr, '\\', written.len))
-                return STR("");
-        return (struct str){written.ptr + 1, written.len - 2};
 }
 
 /* A document that we sent without _rev may come back over a tombstone we did not know: its
@@ -169,7 +161,7 @@ static bool take_element(struct batch *b, struct item *i, struct str text, struc
 
         if (!read_element(text, &el) || (el.id.ptr && !is_id(b, i, el.id)))
                 return false;
-        struct str rev = plain_rev(el.rev);
+        struct str rev = member_rev(el.rev, REV_MAX);
         if (el.error.ptr)
                 not_written(b, i, &el, out);
         else if (el.id.ptr && rev.len)

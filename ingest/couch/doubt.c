@@ -175,7 +175,7 @@ static bool read_current(struct str row, struct current *out)
                 if (str_is(key, "\"key\""))
                         out->key = value;
                 else if (str_is(key, "\"value\""))
-                        out->rev = member_unquoted(member_find(value, "rev"));
+                        out->rev = member_rev(member_find(value, "rev"), REV_MAX);
                 else if (str_is(key, "\"doc\"") && value.len && *value.ptr == '{')
                         out->doc = value;
                 else if (str_is(key, "\"error\""))
@@ -185,7 +185,7 @@ static bool read_current(struct str row, struct current *out)
                 return false;
         if (out->doc.ptr)
                 out->stubs = member_find(out->doc, "_attachments");
-        return (out->rev.len > 0 && out->rev.len < REV_MAX) || (error.ptr && !out->doc.ptr);
+        return out->rev.len > 0 || (error.ptr && !out->doc.ptr);
 }
 
 static void set_parent(struct item *i, struct str rev, bool deleted)
@@ -204,27 +204,36 @@ static void give_up(struct batch *b, struct item *i, struct str rev, const char 
         bulk_settle(b, i, BULK_CONFLICT, rev, reason);
 }
 
-/* To be sent over what is there now, so that its attachments stay. */
-static void send_over(struct batch *b, struct item *i, const struct current *now)
+/* Notes the attachments to keep. Return: false where they cannot be; @i then stays as it is, to be
+ * read again, or is refused. */
+static bool keep_stubs(struct batch *b, struct item *i, const struct current *now)
 {
         size_t at = b->stubs.len;
 
+        if (json_canonical(now->stubs, JSON_NUMBERS_NEAREST, &b->stubs, NULL) == 0 &&
+                !b->stubs.error) {
+                i->stubs = (struct span){(uint32_t)at, (uint32_t)(b->stubs.len - at)};
+                return true;
+        }
+        if (b->stubs.error)
+                bulk_settle(b, i, BULK_REFUSED, now->rev,
+                        "the document has too many attachments to keep them");
+        b->stubs.len = at;
+        b->stubs.error = 0;
+        return false;
+}
+
+/* To be sent over what is there now, so that its attachments stay. */
+static void send_over(struct batch *b, struct item *i, const struct current *now)
+{
         if (++i->rounds > ROUNDS_MAX) {
                 give_up(b, i, now->rev,
                         "the document changed again and again while it was written");
                 return;
         }
-        if (now->stubs.ptr && !i->deleted) {
-                buf_put_str(&b->stubs, now->stubs);
-                if (b->stubs.error) {
-                        b->stubs.len = at;
-                        b->stubs.error = 0;
-                        bulk_settle(b, i, BULK_REFUSED, now->rev,
-                                "the document has too many attachments to keep them");
-                        return;
-                }
-                i->stubs = (struct span){(uint32_t)at, (uint32_t)now->stubs.len};
-        }
+        i->stubs.len = 0;
+        if (now->stubs.ptr && !i->deleted && !keep_stubs(b, i, now))
+                return;
         set_parent(i, now->rev, !now->doc.ptr);
         i->existed = now->doc.ptr != NULL;
         i->state = ITEM_TODO;

@@ -1,8 +1,8 @@
 /*
  * member.h: picking members out of CouchDB's JSON as it is written, without a tree.
  *
- * Everything borrows from the text. Revisions, sequences and names of errors hold no character
- * that JSON escapes, so that they can be used between their quotes.
+ * Everything borrows from the text. Sequences and names of errors hold no character that JSON
+ * escapes, so that they can be used between their quotes; revisions are checked for that.
  */
 #pragma once
 
@@ -28,4 +28,18 @@ static inline struct str member_find(struct str text, const char *name)
                 if (str_is(member_unquoted(key), name))
                         found = value;
         return found;
+}
+
+/** member_rev() - a revision as written; "" where it is none that could be sent again as it is */
+static inline struct str member_rev(struct str written, size_t max)
+{
+        struct str rev = member_unquoted(written);
+
+        if (rev.len == written.len || rev.len >= max)
+                return STR("");
+        for (size_t i = 0; i < rev.len; i++)
+                if (rev.ptr[i] <= ' ' || rev.ptr[i] > '~' || rev.ptr[i] == '"' ||
+                        rev.ptr[i] == '\\')
+                        return STR("");
+        return rev;
 }

@@ -74,7 +74,7 @@ static int read_row(struct range *r, struct str row, struct scan_doc *out, struc
                 } else if (str_is(key, "\"doc\"") && r->bodies && *value.ptr == '{') {
                         read_document(value, out);
                 } else if (str_is(key, "\"value\"")) {
-                        out->rev = member_unquoted(member_find(value, "rev"));
+                        out->rev = member_rev(member_find(value, "rev"), SIZE_MAX);
                         out->deleted = str_is(member_find(value, "deleted"), "true");
                 }
         }

@@ -40,6 +40,7 @@ struct scan_change {
 typedef int (*scan_change_fn)(void *ctx, const struct scan_change *change, struct err *e);
 
 /** scan_changes() - _changes of @database since @since with style=all_docs
- * @last_seq: the feed's last sequence, appended (may be NULL) */
+ * Not every row has a sequence: after a break some hundred changes may come a second time.
+ * @since: "" for the beginning      @last_seq: the feed's last sequence, appended (may be NULL) */
 int scan_changes(struct couch *c, const char *database, struct str since, scan_change_fn fn,
         void *ctx, struct buf *last_seq, struct err *e) __attribute__((warn_unused_result));
