@@ -222,6 +222,7 @@ def test_check_connect_finds_what_is_missing(table, database):
 
 
 def test_check_connect_without_servers(offline):
+    offline.configure(couchdb={"retry_for": "1s"})
     offline.erp2couch("check", "--connect").expect(Exit.UNAVAILABLE).says("127.0.0.1")
 
 

@@ -260,12 +260,12 @@ def test_an_unreadable_state_directory_as_another_user(table, tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of 2 MB."""
+    """A file system of 1 MB."""
     if os.geteuid() != 0:
         pytest.skip("needs root to mount a small tmpfs")
     folder = tmp_path / "small"
     folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder],
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder],
                           capture_output=True, text=True)
     if done.returncode != 0:
         pytest.skip("a tmpfs cannot be mounted here: " + done.stderr.strip())
@@ -274,7 +274,7 @@ def small_disk(tmp_path):
 
 
 def test_no_space_for_the_state(table, database, small_disk):
-    database.sql("INSERT INTO item SELECT n, 'x' FROM generate_series(100, 60000) n")
+    database.sql("INSERT INTO item SELECT n, 'x' FROM generate_series(100, 20000) n")
     table.configure(state_dir=str(small_disk))
     result = table.run(code=Exit.INTERNAL).says("[Nn]o space|disk")
     assert result.json["outcome"] == "failed"
@@ -282,9 +282,9 @@ def test_no_space_for_the_state(table, database, small_disk):
     subprocess.run(["mount", "-o", "remount,size=200m", small_disk], check=True)
     table.run()
     catalog = table.db("catalog")
-    assert catalog.count() == 50 + 59901
+    assert catalog.count() == 50 + 19901
     assert {rev[:2] for rev in catalog.revs().values()} == {"1-"}
-    table.quiet_run(unchanged=50 + 59901)
+    table.quiet_run(unchanged=50 + 19901)
 
 
 def test_a_damaged_state_is_set_aside_and_rebuilt(table):

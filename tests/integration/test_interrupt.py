@@ -197,6 +197,7 @@ def test_kill_during_changes_of_every_kind(table, database, apache_couch):
     """Updates, moves and deletions, killed at random: the end is that of an undisturbed run, and
     no document has more revisions than its changes."""
     chance = random.Random(3)
+    database.sql("DELETE FROM item WHERE id > 6000")
     table.table_mapper(columns=["v", "w"], target_id="item:${v}")
     database.sql("UPDATE item SET v = 'c' || id")
     table.run()
@@ -205,11 +206,11 @@ def test_kill_during_changes_of_every_kind(table, database, apache_couch):
         database.sql(f"""
             UPDATE item SET w = 'turn {turn}' WHERE id % 5 = {turn % 5};
             UPDATE item SET v = 'c' || (id + {turn}) || 'm' WHERE id % 50 = {turn};
-            DELETE FROM item WHERE id % 1000 = {turn + 20}""")
+            DELETE FROM item WHERE id % 500 = {turn + 20}""")
         for _ in range(4):
             process = table.start("run", "--json")
             try:
-                process.wait(chance.uniform(0.02, 1.2))
+                process.wait(chance.uniform(0.02, 0.8))
             except subprocess.TimeoutExpired:
                 process.kill()
             process.communicate()

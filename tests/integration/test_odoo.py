@@ -80,12 +80,11 @@ def test_variants_and_orders_of_odoo(shop, odoo, apache_couch):
     assert [key for key, rev in catalog.revs().items() if not rev.startswith("1-")] == [
         "variant:4711"]
     assert catalog.get("variant:4711")["barcode"] == "one updated row"
+    changes_reach_what_they_concern(shop, odoo)
 
 
-@pytest.mark.slow
-def test_a_template_a_line_and_a_rename_of_odoo(shop, odoo, apache_couch):
+def changes_reach_what_they_concern(shop, odoo):
     """One price of a template reaches all its variants; one line its order; a rename moves."""
-    shop.run(timeout=600)
     template, variants = odoo.sql("SELECT product_tmpl_id, count(*) FROM product_product"
                                   " GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 1")[0]
     odoo.sql("UPDATE product_template SET list_price = list_price + 1 WHERE id = %s", [template])

@@ -15,7 +15,7 @@ def catalog(project, database):
 
 
 def load(project, database):
-    database.sql("CREATE TABLE item AS SELECT n AS id, 'v' || n AS v, n * 0.1::float8 AS f FROM"
+    database.sql("CREATE TABLE item AS SELECT n AS id, 'v' || n AS v, n * 0.1::float8 + 0.05 AS f FROM"
                  " generate_series(1, 300) n")
     project.table_mapper(columns=["v", "f"])
     project.run().counts(created=300)

@@ -46,9 +46,12 @@ class Tally:
             if match:
                 found += 1
                 failed, name, skipped = match.groups()
-                bad += bool(failed)
-                self.add(suite, name, "failed" if failed else "skipped" if skipped else "passed",
-                         skipped)
+                # cmocka writes a skipped test as "not ok N # SKIP name"
+                failed = bool(failed) and skipped is None
+                bad += failed
+                self.add(suite, name or skipped or "", "failed" if failed else
+                         "passed" if skipped is None else "skipped",
+                         skipped if name else "what it needs is not there")
             elif failed and line.startswith("#"):  # what was wrong, after its line
                 last = self.outcomes[-1]
                 self.outcomes[-1] = last._replace(
