@@ -51,7 +51,11 @@ static int former_place(
 
         if (rc)
                 return rc == STATE_ABSENT ? 0 : rc;
-        if (entry->doc_count == 0 || entry->docs[0].deleted)
+        if (entry->doc_count == 0) { /* displaced by another claim: it moves, and leaves nothing */
+                what->existed = what->moved = true;
+                return 0;
+        }
+        if (entry->docs[0].deleted)
                 return 0;
         what->existed = what->moved = true;
         what->old_database = entry->docs[0].database;
