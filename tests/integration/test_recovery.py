@@ -235,7 +235,8 @@ def test_a_target_alone_restored_from_an_older_copy(restorable, database, tmp_pa
     check(project, database, catalog)
 
 
-def test_an_older_state_directory_is_not_believed(project, database, catalog, tmp_path):
+def test_an_older_state_directory_is_not_believed(project, database, catalog, tmp_path,
+                                                  apache_couch):
     shutil.copytree(project.state, tmp_path / "old state")
     database.sql("UPDATE item SET v = 'later' WHERE id <= 40; DELETE FROM item WHERE id > 295;"
                  " INSERT INTO item VALUES (900, 'n', 1)")

@@ -339,7 +339,8 @@ static void terminal_open(struct output *o, int columns)
         struct winsize size = {.ws_row = 24, .ws_col = (unsigned short)columns};
 
         *o = (struct output){0};
-        assert_int_equal(openpty(&o->in, &o->out, NULL, NULL, &size), 0);
+        if (openpty(&o->in, &o->out, NULL, NULL, &size) != 0)
+                skip(); /* no pseudo-terminals here (/dev/pts) */
         setenv("TERM", "xterm", 1);
         setenv("TZ", "UTC", 1);
         tzset();
