@@ -38,11 +38,6 @@ static const struct cli_command *find_command(const char *name, struct err *e)
         return NULL;
 }
 
-static int usage_error(struct cli *cli, const struct err *e)
-{
-        return cli_fail(cli, NULL, e);
-}
-
 static int run_command(struct cli *cli, const struct cli_command *command)
 {
         struct err e;
@@ -52,7 +47,7 @@ static int run_command(struct cli *cli, const struct cli_command *command)
                 return EXIT_OK;
         }
         if (check_words(command, &cli->values, &e))
-                return usage_error(cli, &e);
+                return cli_fail(cli, NULL, &e);
         if (http_global_init(&e))
                 return cli_fail(cli, NULL, &e);
         int code = command->run(cli);
@@ -78,7 +73,7 @@ static int dispatch(struct cli *cli, int argc, char **argv)
 
         /* First pass: up to the command. Second: everything, with the command's options. */
         if (args_parse(NULL, argc, argv, v, &e))
-                return usage_error(cli, &e);
+                return cli_fail(cli, NULL, &e);
         if (v->version)
                 return print_version(cli);
         if (v->word_count == 0 || strcmp(v->words[0], "help") == 0) {
@@ -88,19 +83,19 @@ static int dispatch(struct cli *cli, int argc, char **argv)
                 if (asked && v->word_count > 1) {
                         const struct cli_command *c = find_command(v->words[1], &e);
                         if (!c)
-                                return usage_error(cli, &e);
+                                return cli_fail(cli, NULL, &e);
                         args_command_help(c);
                         return EXIT_OK;
                 }
                 if (asked)
                         args_help(commands, COMMANDS);
-                return asked ? EXIT_OK : usage_error(cli, &e);
+                return asked ? EXIT_OK : cli_fail(cli, NULL, &e);
         }
         const struct cli_command *command = find_command(v->words[0], &e);
         if (!command)
-                return usage_error(cli, &e);
+                return cli_fail(cli, NULL, &e);
         if (args_parse(command, argc, argv, v, &e))
-                return usage_error(cli, &e);
+                return cli_fail(cli, NULL, &e);
         v->word_count--; /* the command itself */
         memmove(v->words, v->words + 1, v->word_count * sizeof(v->words[0]));
         if (v->version)

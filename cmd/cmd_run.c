@@ -101,17 +101,10 @@ static int exit_code_of_run(const struct mapper_run *m)
 
 static cJSON *mapper_json(const struct mapper_run *m)
 {
-        const struct run_counts *n = &m->report.counts;
         cJSON *json = cJSON_CreateObject();
 
         cJSON_AddStringToObject(json, "mapper", m->mapper->spec->name);
-        cJSON_AddNumberToObject(json, "read", (double)n->read);
-        cJSON_AddNumberToObject(json, "created", (double)n->created);
-        cJSON_AddNumberToObject(json, "updated", (double)n->updated);
-        cJSON_AddNumberToObject(json, "moved", (double)n->moved);
-        cJSON_AddNumberToObject(json, "deleted", (double)n->deleted);
-        cJSON_AddNumberToObject(json, "unchanged", (double)n->unchanged);
-        cJSON_AddNumberToObject(json, "rejected", (double)n->rejected);
+        run_counts_json(&m->report.counts, json);
         cJSON_AddNumberToObject(json, "seconds", (double)m->report.elapsed_ms / 1000.0);
         cJSON_AddStringToObject(json, "outcome", run_outcome_name(m->report.outcome));
         if (m->report.withheld)

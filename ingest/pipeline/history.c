@@ -8,7 +8,6 @@
 static cJSON *run_document(const struct run *r)
 {
         char started[CLOCK_RFC3339_MAX], id[160];
-        const struct run_counts *n = r->counts;
         cJSON *doc = cJSON_CreateObject();
 
         clock_rfc3339(r->started_wall_us, started);
@@ -21,13 +20,7 @@ static cJSON *run_document(const struct run *r)
         cJSON_AddStringToObject(doc, "outcome", run_outcome_name(r->report->outcome));
         if (r->report->outcome != RUN_OK && r->report->outcome != RUN_REJECTS)
                 cJSON_AddStringToObject(doc, "error", r->report->err.text);
-        cJSON_AddNumberToObject(doc, "read", (double)n->read);
-        cJSON_AddNumberToObject(doc, "created", (double)n->created);
-        cJSON_AddNumberToObject(doc, "updated", (double)n->updated);
-        cJSON_AddNumberToObject(doc, "moved", (double)n->moved);
-        cJSON_AddNumberToObject(doc, "deleted", (double)n->deleted);
-        cJSON_AddNumberToObject(doc, "unchanged", (double)n->unchanged);
-        cJSON_AddNumberToObject(doc, "rejected", (double)n->rejected);
+        run_counts_json(r->counts, doc);
         if (r->report->withheld)
                 cJSON_AddNumberToObject(doc, "withheld", (double)r->report->withheld);
         return doc;

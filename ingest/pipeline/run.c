@@ -24,6 +24,17 @@ const char *run_outcome_name(enum run_outcome outcome)
         return (unsigned)outcome < RUN_OUTCOMES ? names[outcome] : "failed";
 }
 
+void run_counts_json(const struct run_counts *n, cJSON *json)
+{
+        cJSON_AddNumberToObject(json, "read", (double)n->read);
+        cJSON_AddNumberToObject(json, "created", (double)n->created);
+        cJSON_AddNumberToObject(json, "updated", (double)n->updated);
+        cJSON_AddNumberToObject(json, "moved", (double)n->moved);
+        cJSON_AddNumberToObject(json, "deleted", (double)n->deleted);
+        cJSON_AddNumberToObject(json, "unchanged", (double)n->unchanged);
+        cJSON_AddNumberToObject(json, "rejected", (double)n->rejected);
+}
+
 static enum run_outcome outcome_of(int rc, const struct run_report *report)
 {
         switch (-rc) {

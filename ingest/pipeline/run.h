@@ -41,6 +41,9 @@ struct run_counts {
         uint64_t read, created, updated, moved, deleted, unchanged, rejected;
 };
 
+/** run_counts_json() - the counters as members of @json, in the order of `run --json` */
+void run_counts_json(const struct run_counts *counts, cJSON *json);
+
 struct run_report {
         struct run_counts counts;
         uint64_t withheld; /* deletions that the brake held back */
