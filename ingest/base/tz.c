@@ -15,13 +15,14 @@
 
 #include "ingest/base/tz_file.h"
 
-#define ZONES        "/usr/share/zoneinfo"
-#define MAX_BYTES    (256 << 10) /* of a file; real ones have less than 4 KiB */
-#define NAME_MAX_LEN 255
-#define FIRST_YEAR   1800 /* before it there was no zone time: of rules without a table */
-#define LAST_YEAR    2100
-#define YEAR_S       (366 * INT64_C(86400))
-#define FURTHEST_S   (INT64_MAX / 4) /* beyond any year that can be written */
+#define ZONES         "/usr/share/zoneinfo"
+#define MAX_BYTES     (256 << 10) /* of a file; real ones have less than 4 KiB */
+#define NAME_MAX_LEN  255
+#define FIRST_YEAR    1800 /* before it there was no zone time: of rules without a table */
+#define LAST_YEAR     2100
+#define YEAR_S        (366 * INT64_C(86400))
+#define FLOOR_AHEAD_S 86400           /* clocks never went back further than a day */
+#define FURTHEST_S    (INT64_MAX / 4) /* beyond any year that can be written */
 
 struct tz {
         struct tz_table table;
@@ -99,6 +100,30 @@ enum tz_result tz_to_utc(const struct tz *z, int64_t local_s, int64_t *utc_s)
         if (local_s < z->rule_before || local_s >= z->rule_from)
                 return find_by_rule(&z->table.rule, local_s, utc_s);
         return find_in_table(&z->table, local_s, utc_s);
+}
+
+/* The offset that holds at @u, and the instant at which another one begins. */
+static int32_t offset_at(const struct tz *z, int64_t u, int64_t *until)
+{
+        const struct tz_table *t = &z->table;
+        size_t i = first_after(t, u);
+
+        if (i == t->count && t->has_rule)
+                return tz_rule_offset(&t->rule, u, until);
+        *until = i < t->count ? t->times[i] : INT64_MAX;
+        return t->offsets[i];
+}
+
+int64_t tz_local_floor(const struct tz *z, int64_t utc_s)
+{
+        int64_t least = INT64_MAX, until;
+
+        for (int64_t u = utc_s; u <= utc_s + FLOOR_AHEAD_S; u = until) {
+                int64_t shown = u + offset_at(z, u, &until);
+                if (shown < least)
+                        least = shown;
+        }
+        return least;
 }
 
 /* --- writing the rule out ------------------------------------------------------------------- */

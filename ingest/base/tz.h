@@ -26,3 +26,9 @@ enum tz_result { TZ_OK, TZ_GAP /* the local time never was: clocks skipped it */
  * In an overlap (clocks went back) the first of the two instants. Years -9999..9999. */
 enum tz_result tz_to_utc(const struct tz *z, int64_t local_s, int64_t *utc_s)
         __attribute__((warn_unused_result));
+
+/** tz_local_floor() - the least local time that clocks in @z show at @utc_s or in the day after it
+ * Before clocks go back that is the beginning of the hour that will repeat: what is stamped with
+ * local time later than @utc_s is never stamped with less.
+ * Return: seconds as in tz_to_utc(). */
+int64_t tz_local_floor(const struct tz *z, int64_t utc_s);
