@@ -8,9 +8,11 @@
 
 #include "ingest/source/postgres_describe.h"
 #include "ingest/source/postgres_dsn.h"
+#include "ingest/source/postgres_since.h"
 #include "ingest/source/postgres_sql.h"
 
-#define DAY_MS (INT64_C(86400) * 1000)
+#define DAY_MS             (INT64_C(86400) * 1000)
+#define DESCRIBE_ARENA_MAX (64 << 20) /* columns of one extract */
 
 static const struct option pg_option_items[] = {
         {.name = "dsn",
@@ -74,6 +76,7 @@ static struct source *pg_close(struct source *source)
         if (!s)
                 return NULL;
         pg_reads_reap(s, true);
+        pg_since_free(s->since);
         pg_conn_free(s->conn);
         free(s);
         return NULL;
@@ -146,7 +149,8 @@ int pg_targets_new(const struct extract *x, struct arena *arena, struct pg_targe
         if (!targets)
                 return arena_failed(arena, "a read", e);
         for (size_t i = 0; !rc && i <= x->child_count; i++)
-                rc = pg_target_init(&targets[i], x, i ? &x->children[i - 1] : NULL, arena, e);
+                rc = pg_target_init(
+                        &targets[i], x, i ? &x->children[i - 1] : NULL, false, arena, e);
         *out = targets;
         *count = x->child_count + 1;
         return rc;
@@ -244,7 +248,34 @@ static int pg_describe_extract(struct source *source, const struct extract *x, s
 static int pg_read_all(struct source *source, const struct extract *x, const struct shape *shape,
         const struct source_sink *sink, struct source_read **out, struct err *e)
 {
-        return pg_read_start((struct pg_source *)source, x, shape, NULL, 0, sink, out, e);
+        struct pg_request request = {.what = PG_ALL};
+
+        return pg_read_start((struct pg_source *)source, x, shape, &request, sink, out, e);
+}
+
+static int pg_read_since(struct source *source, const struct extract *x, const struct shape *shape,
+        const struct source_sink *sink, struct source_read **out, struct err *e)
+{
+        struct pg_request request = {.what = PG_SINCE};
+
+        return pg_read_start((struct pg_source *)source, x, shape, &request, sink, out, e);
+}
+
+static int pg_read_keys(struct source *source, const struct extract *x, const struct shape *shape,
+        const struct source_sink *sink, struct source_read **out, struct err *e)
+{
+        struct pg_request request = {.what = PG_KEYS};
+
+        return pg_read_start((struct pg_source *)source, x, shape, &request, sink, out, e);
+}
+
+static int pg_read_deleted(struct source *source, const struct extract *x,
+        const struct shape *shape, const struct source_sink *sink, struct source_read **out,
+        struct err *e)
+{
+        struct pg_request request = {.what = PG_DELETED};
+
+        return pg_read_start((struct pg_source *)source, x, shape, &request, sink, out, e);
 }
 
 static int pg_read_by_keys(struct source *source, const struct extract *x,
@@ -252,9 +283,51 @@ static int pg_read_by_keys(struct source *source, const struct extract *x,
         const struct source_sink *sink, struct source_read **out, struct err *e)
 {
         static const struct value none = {0};
+        struct pg_request request = {
+                .what = PG_BY_KEYS, .keys = keys ? keys : &none, .key_rows = count};
 
-        return pg_read_start(
-                (struct pg_source *)source, x, shape, keys ? keys : &none, count, sink, out, e);
+        return pg_read_start((struct pg_source *)source, x, shape, &request, sink, out, e);
+}
+
+/* ---- positions ---- */
+
+/* Described anew: the types of cursors, as they are now. */
+static int observe(struct pg_source *s, const struct extract *x, const struct source_watch *watch,
+        struct arena *arena, struct source_observation *out, struct err *e)
+{
+        struct pg_target *targets;
+        size_t count;
+        int rc = pg_targets_new(x, arena, &targets, &count, e);
+
+        if (!rc)
+                rc = describe_all(s, targets, count, e);
+        if (!rc && !s->since && !(s->since = pg_since_new()))
+                rc = err_nomem(e, "a position");
+        return rc ? rc
+                  : pg_since_observe(s->since, s->conn, s->loop, targets, count, watch, out, e);
+}
+
+static int pg_observe_source(struct source *source, const struct extract *x,
+        const struct source_watch *watch, struct source_observation *out, struct err *e)
+{
+        struct pg_source *s = (struct pg_source *)source;
+        cleanup_(arena_freep) struct arena *arena = arena_new(DESCRIBE_ARENA_MAX);
+
+        pg_reads_reap(s, false);
+        *out = (struct source_observation){0};
+        int rc = arena ? observe(s, x, watch, arena, out, e) : err_nomem(e, "a position");
+        if (rc)
+                s->conn = pg_conn_free(s->conn); /* whatever state it is in */
+        return rc;
+}
+
+static int pg_position_of(struct source *source, struct buf *out, struct err *e)
+{
+        struct pg_source *s = (struct pg_source *)source;
+
+        if (!s->since)
+                return err_set(e, ERR_BUG, "a position without an observation");
+        return pg_since_position(s->since, out, e);
 }
 
 const struct source_ops source_postgres = {
@@ -269,6 +342,11 @@ const struct source_ops source_postgres = {
         .describe = pg_describe_extract,
         .read_all = pg_read_all,
         .read_by_keys = pg_read_by_keys,
+        .observe = pg_observe_source,
+        .read_since = pg_read_since,
+        .position = pg_position_of,
+        .read_keys = pg_read_keys,
+        .read_deleted = pg_read_deleted,
         .resume = pg_read_resume,
         .cancel = pg_read_cancel,
 };

@@ -3,8 +3,10 @@
  *
  *   postgres.c           options, open, describe, close
  *   postgres_read.c      a read: connections, snapshot, COPY, records
+ *   postgres_since.c     the position of a mapper; postgres_observe.c asks, postgres_position.c
+ *                        decides, postgres_position_text.c prints and parses
  *   postgres_describe.c  a table or query and its columns
- *   postgres_shape.c     shapes, and the statements that read them
+ *   postgres_shape.c     shapes; postgres_select.c: the statements that read them
  *   postgres_conn.c      one connection on the loop; postgres_connect.c: how it comes about
  *   postgres_types.c postgres_copy.c postgres_sql.c postgres_dsn.c postgres_error.c
  */
@@ -14,6 +16,7 @@
 #include "ingest/source/source.h"
 
 struct pg_read;
+struct pg_since;
 struct pg_target;
 
 struct pg_source {
@@ -22,8 +25,18 @@ struct pg_source {
         const struct pg_options *options; /* in the configuration's arena */
         struct loop *loop;
         const struct log *log;
-        struct pg_conn *conn;  /* owned; NULL while a read uses it */
-        struct pg_read *reads; /* owned, ended ones too until the next call */
+        struct pg_conn *conn;   /* owned; NULL while a read uses it */
+        struct pg_read *reads;  /* owned, ended ones too until the next call */
+        struct pg_since *since; /* owned; NULL: nothing was observed */
+};
+
+/* What a read is to deliver. */
+enum pg_what { PG_ALL, PG_SINCE, PG_BY_KEYS, PG_KEYS, PG_DELETED };
+
+struct pg_request {
+        enum pg_what what;
+        const struct value *keys; /* of PG_BY_KEYS */
+        size_t key_rows;
 };
 
 /** pg_sql_begin() - begins a transaction for reading, with the settings that fix the form of values
@@ -37,10 +50,10 @@ void pg_sql_begin(
 int pg_targets_new(const struct extract *x, struct arena *arena, struct pg_target **out,
         size_t *count, struct err *e) __attribute__((warn_unused_result));
 
-/* The operations of a read: see source.h. @keys: NULL for all. */
+/* The operations of a read: see source.h. */
 int pg_read_start(struct pg_source *s, const struct extract *x, const struct shape *shape,
-        const struct value *keys, size_t key_rows, const struct source_sink *sink,
-        struct source_read **out, struct err *e) __attribute__((warn_unused_result));
+        const struct pg_request *request, const struct source_sink *sink, struct source_read **out,
+        struct err *e) __attribute__((warn_unused_result));
 void pg_read_resume(struct source_read *read);
 void pg_read_cancel(struct source_read *read);
 

@@ -1,7 +1,7 @@
 /*
- * Two round trips: the query with LIMIT 0 (in the extended protocol, which takes no second
- * statement), then one look-up in pg_type that follows domains to their base and arrays to the
- * base of their elements.
+ * Two round trips, three where the cursor is an expression: the query with LIMIT 0 (in the extended
+ * protocol, which takes no second statement), then one look-up in pg_type that follows domains to
+ * their base and arrays to the base of their elements.
  */
 #include "ingest/source/postgres_describe.h"
 
@@ -15,6 +15,8 @@
 
 static const char *extract_place(const struct pg_target *t)
 {
+        if (t->deletes)
+                return "query";
         if (t->child)
                 return t->child->table ? "table" : "query";
         return t->x->table ? "table" : "query";
@@ -22,11 +24,15 @@ static const char *extract_place(const struct pg_target *t)
 
 static const char *target_table(const struct pg_target *t)
 {
+        if (t->deletes)
+                return NULL;
         return t->child ? t->child->table : t->x->table;
 }
 
 static const char *target_query(const struct pg_target *t)
 {
+        if (t->deletes)
+                return t->x->deletes.query;
         return t->child ? t->child->query : t->x->query;
 }
 
@@ -34,8 +40,12 @@ const char *pg_target_name(const struct pg_target *t, char *out, size_t size)
 {
         const char *table = target_table(t);
 
-        snprintf(out, size, "%s%s%s%s%s", t->child ? "child " : "", t->child ? t->child->name : "",
-                t->child ? ": " : "", table ? "table " : "query", table ? table : "");
+        snprintf(out, size, "%s%s%s%s%s",
+                t->child     ? "child "
+                : t->deletes ? "deletes"
+                             : "",
+                t->child ? t->child->name : "", t->child || t->deletes ? ": " : "",
+                table ? "table " : "query", table ? table : "");
         return out;
 }
 
@@ -47,8 +57,13 @@ int pg_target_error(const struct pg_target *t, const char *key, struct err *e, c
         va_start(ap, fmt);
         vsnprintf(text, sizeof(text), fmt, ap);
         va_end(ap);
-        if (!t->child)
+        if (!t->child && !t->deletes)
                 return extract_error(t->x, key, e, "%s: %s", key, text);
+        if (t->deletes) {
+                const struct ynode *deletes = ynode_get(t->x->node, "deletes");
+                return ynode_error(
+                        t->x->doc, ynode_get(deletes, key), e, "deletes.%s: %s", key, text);
+        }
         const struct ynode *node = ynode_get(t->child->node, key);
         return ynode_error(t->x->doc, node ? node : t->child->node, e, "children.%s.%s: %s",
                 t->child->name, key, text);
@@ -111,6 +126,13 @@ static int init_from(struct pg_target *t, struct buf *from, struct err *e)
         return rc ? rc : buf_check(from, "query", e);
 }
 
+const char *pg_target_cursor(const struct pg_target *t)
+{
+        if (t->deletes)
+                return NULL;
+        return t->child ? t->child->cursor : t->x->cursor;
+}
+
 static const char *describe_sql(struct str from, struct arena *arena)
 {
         size_t size = from.len + sizeof(DESCRIBE_PREFIX DESCRIBE_SUFFIX);
@@ -122,12 +144,12 @@ static const char *describe_sql(struct str from, struct arena *arena)
 }
 
 int pg_target_init(struct pg_target *t, const struct extract *x, const struct extract_child *child,
-        struct arena *arena, struct err *e)
+        bool deletes, struct arena *arena, struct err *e)
 {
         cleanup_buf_ struct buf from = BUF_INIT(PG_SQL_MAX_BYTES);
         struct err cause;
 
-        *t = (struct pg_target){.x = x, .child = child, .arena = arena};
+        *t = (struct pg_target){.x = x, .child = child, .deletes = deletes, .arena = arena};
         int rc = init_from(t, &from, &cause);
         if (rc == -ERR_CONFIG)
                 return pg_target_error(t, extract_place(t), e, "%s", cause.text);
@@ -148,6 +170,17 @@ static void finish(struct pg_target *t, int rc, const struct err *e)
 }
 
 /* ---- names ---- */
+
+/* Whether the cursor is one of the columns; all else is an expression over them. */
+static bool find_cursor(struct pg_target *t)
+{
+        const char *cursor = pg_target_cursor(t);
+
+        for (t->cursor = 0; cursor && t->cursor < t->count; t->cursor++)
+                if (strcmp(t->columns[t->cursor].column.name, cursor) == 0)
+                        break;
+        return !cursor || t->cursor < t->count;
+}
 
 static int check_duplicates(const struct pg_target *t, struct err *e)
 {
@@ -171,7 +204,7 @@ static int take_names(struct pg_target *t, const PGresult *result, struct err *e
         if (count == 0)
                 return pg_target_error(t, extract_place(t), e, "there are no columns to read");
         t->count = (size_t)count;
-        t->columns = arena_array(t->arena, t->count, sizeof(*t->columns));
+        t->columns = arena_array(t->arena, t->count + 1, sizeof(*t->columns)); /* the cursor too */
         if (!t->columns)
                 return arena_failed(t->arena, "columns", e);
         for (int i = 0; i < count; i++) {
@@ -237,12 +270,17 @@ static int take_type(
         return 0;
 }
 
+static size_t described(const struct pg_target *t)
+{
+        return t->count + (pg_target_cursor(t) && t->cursor == t->count);
+}
+
 static int take_types(struct pg_target *t, const PGresult *result, struct err *e)
 {
-        if (PQntuples(result) != (int)t->count || PQnfields(result) != T_DELIMITER + 1)
+        if (PQntuples(result) != (int)described(t) || PQnfields(result) != T_DELIMITER + 1)
                 return err_set(e, ERR_BUG, "the types of %d of %zu columns were found",
-                        PQntuples(result), t->count);
-        for (size_t i = 0; i < t->count; i++) {
+                        PQntuples(result), described(t));
+        for (size_t i = 0; i < described(t); i++) {
                 int rc = take_type(t, &t->columns[i], result, (int)i, e);
                 if (rc)
                         return rc;
@@ -290,6 +328,8 @@ static int find_keys(struct pg_target *t, struct err *e)
 {
         const struct extract *x = t->x;
 
+        if (t->deletes)
+                return find_columns(t, "key", &x->deletes.key, &t->key, &t->key_count, e);
         if (!t->child && x->group.count > 0)
                 return find_columns(t, "group", &x->group, &t->key, &t->key_count, e);
         if (!t->child)
@@ -306,7 +346,25 @@ static int find_keys(struct pg_target *t, struct err *e)
         return find_columns(t, "key", &t->child->key, &t->tie, &t->tie_count, e);
 }
 
-/* ---- the two round trips ---- */
+/* ---- the cursor ---- */
+
+static int take_cursor(struct pg_target *t, struct err *e)
+{
+        const struct pg_column *c = &t->columns[t->cursor];
+
+        if (!pg_target_cursor(t))
+                return 0;
+        enum pg_cursor_kind kind = pg_cursor_kind(c->column.kind);
+        if (kind == PG_CURSOR_NONE || c->money || (kind == PG_CURSOR_TEXT && c->category != 'S'))
+                return pg_target_error(t, "cursor", e,
+                        "%s is %s; a cursor is a timestamp, date, integer, numeric or text that "
+                        "grows with every change",
+                        pg_target_cursor(t), c->column.source_type);
+        t->order = (struct pg_cursor){.kind = kind, .type = c->base_name};
+        return 0;
+}
+
+/* ---- the round trips ---- */
 
 static void on_types(void *ctx, int rc, const PGresult *result, const struct err *cause)
 {
@@ -319,6 +377,8 @@ static void on_types(void *ctx, int rc, const PGresult *result, const struct err
                 rc = take_types(t, result, &e);
         if (!rc)
                 rc = find_keys(t, &e);
+        if (!rc)
+                rc = take_cursor(t, &e);
         finish(t, rc, rc ? &e : NULL);
 }
 
@@ -334,9 +394,58 @@ static int types_sql(const PGresult *result, struct buf *sql, struct err *e)
         return 0;
 }
 
-static void on_columns(void *ctx, int rc, const PGresult *result, const struct err *cause)
+static void ask_types(struct pg_target *t, const PGresult *result)
 {
         cleanup_buf_ struct buf sql = BUF_INIT(PG_SQL_MAX_BYTES);
+        struct err e;
+        int rc = types_sql(result, &sql, &e);
+
+        if (rc)
+                finish(t, rc, &e);
+        else
+                pg_conn_query(t->conn, sql.data, on_types, t);
+}
+
+/* The columns again, and the cursor behind them. */
+static void on_cursor(void *ctx, int rc, const PGresult *result, const struct err *cause)
+{
+        struct pg_target *t = ctx;
+        struct err e;
+
+        if (rc == -ERR_CONFIG)
+                rc = pg_target_error(t, "cursor", &e, "%s", cause->text);
+        else if (rc)
+                rc = pg_target_sql_error(t, NULL, 0, cause, &e);
+        else if (PQnfields(result) != (int)t->count + 1)
+                rc = err_set(&e, ERR_BUG, "the columns changed while they were described");
+        if (rc)
+                finish(t, rc, &e);
+        else
+                ask_types(t, result);
+}
+
+static void ask_cursor(struct pg_target *t)
+{
+        cleanup_buf_ struct buf sql = BUF_INIT(PG_SQL_MAX_BYTES);
+        struct str cursor;
+        struct err cause, e;
+        int rc = pg_sql_single(str_of(pg_target_cursor(t)), &cursor, &cause);
+
+        if (rc) {
+                rc = pg_target_error(t, "cursor", &e, "%s", cause.text);
+                finish(t, rc, &e);
+                return;
+        }
+        buf_printf(&sql, "SELECT q.*, (%.*s) FROM %.*s%s", STR_ARG(cursor), STR_ARG(t->from),
+                DESCRIBE_SUFFIX);
+        if (buf_cstr(&sql))
+                pg_conn_query(t->conn, sql.data, on_cursor, t);
+        else
+                finish(t, buf_check(&sql, "statement", &e), &e);
+}
+
+static void on_columns(void *ctx, int rc, const PGresult *result, const struct err *cause)
+{
         struct pg_target *t = ctx;
         struct err e;
 
@@ -344,12 +453,12 @@ static void on_columns(void *ctx, int rc, const PGresult *result, const struct e
                 rc = pg_target_sql_error(t, result, strlen(DESCRIBE_PREFIX), cause, &e);
         else
                 rc = take_names(t, result, &e);
-        if (!rc)
-                rc = types_sql(result, &sql, &e);
         if (rc)
                 finish(t, rc, &e);
+        else if (find_cursor(t))
+                ask_types(t, result);
         else
-                pg_conn_query(t->conn, sql.data, on_types, t);
+                ask_cursor(t);
 }
 
 void pg_describe(struct pg_target *t, struct pg_conn *conn,

@@ -18,6 +18,7 @@
 #include "ingest/source/postgres_copy.h"
 #include "ingest/source/postgres_describe.h"
 #include "ingest/source/postgres_error.h"
+#include "ingest/source/postgres_since.h"
 #include "ingest/source/postgres_sql.h"
 
 /* Rows taken before the loop gets its turn: about a millisecond of work. Also a child whose rows
@@ -47,6 +48,7 @@ struct pg_stream {
         struct buf sql;       /* of the command under way */
         size_t where_at;      /* characters of it before the literals of keys */
         struct value *values; /* of the row handed over last */
+        struct value *keys;   /* only keys are read: as they came */
         bool waiting;         /* for its socket */
         bool reused;          /* conn was opened for something before */
 };
@@ -57,8 +59,8 @@ struct pg_read {
         struct pg_read *next; /* of the source's reads */
         const struct extract *x;
         const struct shape *shape; /* borrowed until on_end */
-        const struct value *keys;  /* a copy in the arena; NULL: all */
-        size_t key_rows;
+        struct pg_request request; /* its keys are a copy in the arena */
+        struct pg_since *since;    /* of the source, where values of cursors are noted; or NULL */
         struct source_sink sink;
         struct arena *arena;
         enum read_phase phase;
@@ -166,6 +168,33 @@ static void read_free(struct pg_read *r)
 
 /* ---- rows ---- */
 
+static size_t stream_columns(const struct pg_stream *s)
+{
+        const struct pg_target *t = s->target;
+
+        if (s->keys)
+                return t->key_count;
+        return t->count + (s->read->since && pg_target_cursor(t) && t->cursor == t->count);
+}
+
+/* The values of a row, where the shape has them. */
+static int take_row(struct pg_stream *s, char *bytes, size_t len, struct err *e)
+{
+        const struct pg_read *r = s->read;
+        const struct pg_target *t = s->target;
+        size_t wanted = stream_columns(s);
+        size_t found = pg_copy_parse(bytes, len, s->keys ? s->keys : s->values, wanted);
+
+        if (__builtin_expect(found != wanted, 0))
+                return err_set(e, ERR_BUG, "the server sent a row of %zu columns instead of %zu",
+                        found, wanted);
+        for (size_t i = 0; s->keys && i < wanted; i++)
+                s->values[r->shape->key[i]] = s->keys[i];
+        if (!r->since || t->order.kind == PG_CURSOR_NONE)
+                return 0;
+        return pg_since_saw(r->since, (size_t)(s - r->streams), s->values[t->cursor], e);
+}
+
 static int stream_next(void *ctx, struct row *out, struct err *e)
 {
         struct pg_stream *s = ctx;
@@ -186,11 +215,10 @@ static int stream_next(void *ctx, struct row *out, struct err *e)
                 return ROW_END;
         if (rc)
                 return pg_target_sql_error(t, NULL, 0, e, e);
-        size_t found = pg_copy_parse(bytes, len, s->values, t->count);
-        if (__builtin_expect(found != t->count, 0)) {
+        rc = take_row(s, bytes, len, e);
+        if (rc) {
                 PQfreemem(bytes);
-                return err_set(e, ERR_BUG, "the server sent a row of %zu columns instead of %zu",
-                        found, t->count);
+                return rc;
         }
         s->read->turn_bytes += len + ROW_COST;
         *out = (struct row){s->values, bytes, len};
@@ -403,7 +431,7 @@ static void on_copy(void *ctx, int rc, const PGresult *result, const struct err 
         struct pg_stream *s = ctx;
         struct err e;
 
-        if (rc == -ERR_CONFIG && s->read->keys && result &&
+        if (rc == -ERR_CONFIG && s->read->request.keys && result &&
                 pg_error_position(result) > s->where_at) {
                 e = *cause;
                 rc = err_wrap(&e, rc, "key");
@@ -421,8 +449,20 @@ static void copy_stream(struct pg_stream *s)
         struct err e;
 
         buf_clear(&s->sql);
-        int rc = pg_sql_copy(s->target, r->count > 1 ? r->orders : NULL, r->keys, r->key_rows,
-                &s->sql, &s->where_at, &e);
+        struct pg_selection what = {
+                .orders = r->count > 1 ? r->orders : NULL,
+                .keys = r->request.keys,
+                .key_rows = r->request.key_rows,
+                .with_cursor = r->since,
+                .keys_only = s->keys,
+        };
+        if (r->request.what == PG_SINCE) {
+                what.since = r->targets;
+                what.since_count = r->count;
+                what.from = r->since->from;
+                what.lookback_ms = r->x->lookback_ms;
+        }
+        int rc = pg_sql_copy(s->target, &what, &s->sql, &s->where_at, &e);
         if (rc) {
                 stop(r, rc, &e);
                 return;
@@ -475,16 +515,33 @@ static int new_assembler(struct pg_read *r, struct err *e)
 
         if (r->count > 1)
                 return new_merge(r, e);
-        if (r->x->group.count > 0)
+        if (r->x->group.count > 0 && !r->streams[0].keys)
                 return group_new(&stream, parent->count, parent->key, parent->key_count, NULL,
                         &r->assembler, e);
         return rows_plain_new(&stream, NULL, &r->assembler, e);
 }
 
+static bool is_of_keys(const struct pg_read *r)
+{
+        return r->request.what == PG_KEYS || r->request.what == PG_DELETED;
+}
+
+static int make_row(struct pg_stream *s, struct err *e)
+{
+        const struct pg_read *r = s->read;
+        size_t columns = is_of_keys(r) ? r->shape->columns.count : s->target->count + 1;
+
+        s->values = arena_array(r->arena, columns, sizeof(*s->values));
+        if (s->values && is_of_keys(r))
+                s->keys = arena_array(r->arena, s->target->key_count, sizeof(*s->keys));
+        return s->values && (s->keys || !is_of_keys(r)) ? 0 : arena_failed(r->arena, "a row", e);
+}
+
 /* All streams are described: is it what the mapper was compiled against? */
 static int check_described(struct pg_read *r, struct err *e)
 {
-        int rc = pg_shape_check(r->targets, r->count, r->shape, e);
+        int rc = is_of_keys(r) ? pg_shape_check_keys(&r->targets[0], r->shape, e)
+                               : pg_shape_check(r->targets, r->count, r->shape, e);
 
         if (rc)
                 return rc;
@@ -495,9 +552,7 @@ static int check_described(struct pg_read *r, struct err *e)
         for (size_t i = 0; !rc && i < r->count; i++) {
                 struct pg_stream *s = &r->streams[i];
 
-                s->values = arena_array(r->arena, s->target->count, sizeof(*s->values));
-                if (!s->values)
-                        rc = arena_failed(r->arena, "a row", e);
+                rc = make_row(s, e);
         }
         return rc ? rc : new_assembler(r, e);
 }
@@ -546,9 +601,10 @@ static void start_phase(struct pg_read *r, enum read_phase phase)
 
 /* ---- operations ---- */
 
-static int copy_keys(struct pg_read *r, const struct value *keys, size_t rows, struct err *e)
+static int copy_keys(struct pg_read *r, struct err *e)
 {
-        size_t count = rows * r->shape->key_count;
+        const struct value *keys = r->request.keys;
+        size_t count = r->request.key_rows * r->shape->key_count;
         struct value *copy = arena_array(r->arena, count + 1, sizeof(*copy));
 
         if (!copy)
@@ -561,14 +617,25 @@ static int copy_keys(struct pg_read *r, const struct value *keys, size_t rows, s
                         return arena_failed(r->arena, "keys", e);
                 copy[i] = (struct value){s.ptr, keys[i].len};
         }
-        r->keys = copy;
-        r->key_rows = rows;
+        r->request.keys = copy;
         return 0;
 }
 
-static int init_read(struct pg_read *r, const struct value *keys, size_t key_rows, struct err *e)
+/* Reads of keys take one stream: the parent's, or the query of deleted records. */
+static int make_targets(struct pg_read *r, struct err *e)
 {
-        int rc = pg_targets_new(r->x, r->arena, &r->targets, &r->count, e);
+        if (!is_of_keys(r))
+                return pg_targets_new(r->x, r->arena, &r->targets, &r->count, e);
+        r->targets = arena_array(r->arena, 1, sizeof(*r->targets));
+        if (!r->targets)
+                return arena_failed(r->arena, "a read", e);
+        r->count = 1;
+        return pg_target_init(r->targets, r->x, NULL, r->request.what == PG_DELETED, r->arena, e);
+}
+
+static int init_read(struct pg_read *r, struct err *e)
+{
+        int rc = make_targets(r, e);
 
         if (rc)
                 return rc;
@@ -580,14 +647,14 @@ static int init_read(struct pg_read *r, const struct value *keys, size_t key_row
                 r->streams[i].target = &r->targets[i];
                 buf_init(&r->streams[i].sql, PG_SQL_MAX_BYTES);
         }
-        if (keys)
-                rc = copy_keys(r, keys, key_rows, e);
+        if (r->request.keys)
+                rc = copy_keys(r, e);
         return rc ? rc : loop_timer_new(r->source->loop, on_soon, r, &r->soon, e);
 }
 
 int pg_read_start(struct pg_source *s, const struct extract *x, const struct shape *shape,
-        const struct value *keys, size_t key_rows, const struct source_sink *sink,
-        struct source_read **out, struct err *e)
+        const struct pg_request *request, const struct source_sink *sink, struct source_read **out,
+        struct err *e)
 {
         struct pg_read *r = calloc(1, sizeof(*r));
 
@@ -599,8 +666,15 @@ int pg_read_start(struct pg_source *s, const struct extract *x, const struct sha
         r->x = x;
         r->shape = shape;
         r->sink = *sink;
+        r->request = *request;
         r->arena = arena_new(READ_ARENA_MAX);
-        int rc = r->arena ? init_read(r, keys, key_rows, e) : err_nomem(e, "a read");
+        if (request->what <= PG_SINCE && s->since && s->since->observed) {
+                r->since = s->since;
+                pg_since_begin(r->since);
+        }
+        int rc = r->arena ? init_read(r, e) : err_nomem(e, "a read");
+        if (!rc && request->what == PG_SINCE && !r->since)
+                rc = err_set(e, ERR_BUG, "a read since nothing that was observed");
         if (rc) {
                 read_free(r);
                 return rc;

@@ -1,9 +1,8 @@
 /*
  * What described targets mean together: the shape a mapper is compiled against, whether it still
- * holds, how parents and children are sorted, and the statements that read them.
+ * holds, and how parents and children are sorted.
  */
 #include "ingest/source/postgres_describe.h"
-#include "ingest/source/postgres_sql.h"
 
 static int columns_of(
         const struct pg_target *t, struct arena *arena, struct columns *out, struct err *e)
@@ -114,6 +113,20 @@ static int check_columns(const struct pg_target *t, const struct columns *was, s
                 was->count > t->count ? "gone" : "there");
 }
 
+int pg_shape_check_keys(const struct pg_target *t, const struct shape *shape, struct err *e)
+{
+        for (size_t i = 0; i < shape->key_count && i < t->key_count; i++) {
+                const struct column *was = &shape->columns.items[shape->key[i]];
+                const struct column *is = &t->columns[t->key[i]].column;
+                if (is->kind != was->kind)
+                        return pg_target_error(t, "key", e,
+                                "column \"%s\" is %s, but the source key \"%s\" is %s; cast it in "
+                                "the query",
+                                is->name, is->source_type, was->name, was->source_type);
+        }
+        return 0;
+}
+
 int pg_shape_check(
         const struct pg_target *targets, size_t count, const struct shape *shape, struct err *e)
 {
@@ -125,119 +138,4 @@ int pg_shape_check(
         for (size_t i = 1; !rc && i < count; i++)
                 rc = check_columns(&targets[i], &shape->children[i - 1].columns, e);
         return rc;
-}
-
-/* ---- reading ---- */
-
-static void put_select_list(struct buf *sql, const struct pg_target *t)
-{
-        for (size_t i = 0; i < t->count; i++) {
-                const struct pg_column *c = &t->columns[i];
-
-                buf_puts(sql, i ? ", q." : "q.");
-                pg_sql_ident(sql, str_of(c->column.name));
-                if (c->money)
-                        buf_puts(sql, c->column.kind == COL_ARRAY ? "::pg_catalog.numeric[]"
-                                                                  : "::pg_catalog.numeric");
-        }
-}
-
-static void put_order(struct buf *sql, const char **separator)
-{
-        buf_puts(sql, *separator);
-        *separator = ", ";
-}
-
-static void put_order_by(struct buf *sql, const struct pg_target *t, const enum row_order *orders)
-{
-        const char *separator = " ORDER BY ";
-        bool is_group = !t->child && t->x->group.count > 0;
-
-        for (size_t i = 0; (orders || is_group) && i < t->key_count; i++) {
-                put_order(sql, &separator);
-                if (is_group)
-                        pg_sql_order_group(sql, &t->columns[t->key[i]]);
-                else
-                        pg_sql_order_merge(sql, &t->columns[t->key[i]], orders[i]);
-        }
-        for (size_t i = 0; i < t->tie_count; i++) {
-                put_order(sql, &separator);
-                pg_sql_order_tie(sql, &t->columns[t->tie[i]]);
-        }
-        /* The rows of a group have no key of their own: all columns, so that an array of
-         * unchanged rows is unchanged. */
-        for (size_t i = 0; is_group && i < t->count; i++) {
-                put_order(sql, &separator);
-                pg_sql_order_tie(sql, &t->columns[i]);
-        }
-}
-
-static int put_key_row(
-        struct buf *sql, const struct pg_target *t, const struct value *key, struct err *e)
-{
-        for (size_t i = 0; i < t->key_count; i++) {
-                const struct pg_column *c = &t->columns[t->key[i]];
-
-                if (!key[i].ptr || memchr(key[i].ptr, '\0', key[i].len))
-                        return err_set(e, ERR_CONFIG, "a key has no value for column \"%s\"",
-                                c->column.name);
-                buf_puts(sql, i ? ", " : "(");
-                pg_sql_literal(sql, (struct str){key[i].ptr, key[i].len});
-                buf_printf(sql, "::%s", c->base_name);
-        }
-        buf_putc(sql, ')');
-        return 0;
-}
-
-static int put_where(struct buf *sql, const struct pg_target *t, const struct value *keys,
-        size_t key_rows, struct err *e)
-{
-        if (key_rows == 0) {
-                buf_puts(sql, " WHERE false");
-                return 0;
-        }
-        buf_puts(sql, " WHERE (");
-        for (size_t i = 0; i < t->key_count; i++) {
-                buf_puts(sql, i ? ", q." : "q.");
-                pg_sql_ident(sql, str_of(t->columns[t->key[i]].column.name));
-        }
-        buf_puts(sql, ") IN (");
-        for (size_t i = 0; i < key_rows; i++) {
-                if (i)
-                        buf_puts(sql, ", ");
-                int rc = put_key_row(sql, t, keys + i * t->key_count, e);
-                if (rc)
-                        return rc;
-        }
-        buf_putc(sql, ')');
-        return 0;
-}
-
-static size_t count_characters(const struct buf *sql)
-{
-        size_t n = 0;
-
-        for (size_t i = 0; i < sql->len; i++)
-                n += ((unsigned char)sql->data[i] & 0xC0) != 0x80;
-        return n;
-}
-
-int pg_sql_copy(const struct pg_target *t, const enum row_order *orders, const struct value *keys,
-        size_t key_rows, struct buf *sql, size_t *where_at, struct err *e)
-{
-        int rc = 0;
-
-        buf_puts(sql, "COPY (SELECT ");
-        put_select_list(sql, t);
-        buf_puts(sql, " FROM ");
-        buf_put_str(sql, t->from);
-        buf_puts(sql, " AS q");
-        *where_at = count_characters(sql);
-        if (keys)
-                rc = put_where(sql, t, keys, key_rows, e);
-        if (rc)
-                return rc;
-        put_order_by(sql, t, orders);
-        buf_puts(sql, ") TO STDOUT");
-        return buf_cstr(sql) ? 0 : buf_check(sql, "statement", e);
 }

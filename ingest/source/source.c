@@ -124,6 +124,46 @@ int source_read_by_keys(struct source *s, const struct extract *x, const struct 
         return ops_of(s)->read_by_keys(s, x, shape, keys, count, sink, out, e);
 }
 
+static int cannot(const struct extract *x, const char *key, const char *type, struct err *e)
+{
+        return extract_error(x, key, e, "a source of type %s cannot do that", type);
+}
+
+int source_observe(struct source *s, const struct extract *x, const struct source_watch *watch,
+        struct source_observation *out, struct err *e)
+{
+        if (!ops_of(s)->observe)
+                return cannot(x, "cursor", ops_of(s)->type, e);
+        return ops_of(s)->observe(s, x, watch, out, e);
+}
+
+int source_read_since(struct source *s, const struct extract *x, const struct shape *shape,
+        const struct source_sink *sink, struct source_read **out, struct err *e)
+{
+        return ops_of(s)->read_since(s, x, shape, sink, out, e);
+}
+
+int source_position(struct source *s, struct buf *out, struct err *e)
+{
+        return ops_of(s)->position(s, out, e);
+}
+
+int source_read_keys(struct source *s, const struct extract *x, const struct shape *shape,
+        const struct source_sink *sink, struct source_read **out, struct err *e)
+{
+        if (!ops_of(s)->read_keys)
+                return cannot(x, "deletes", ops_of(s)->type, e);
+        return ops_of(s)->read_keys(s, x, shape, sink, out, e);
+}
+
+int source_read_deleted(struct source *s, const struct extract *x, const struct shape *shape,
+        const struct source_sink *sink, struct source_read **out, struct err *e)
+{
+        if (!ops_of(s)->read_deleted)
+                return cannot(x, "deletes", ops_of(s)->type, e);
+        return ops_of(s)->read_deleted(s, x, shape, sink, out, e);
+}
+
 void source_resume(struct source_read *r)
 {
         ops_of(r)->resume(r);

@@ -16,6 +16,7 @@
 
 #include "ingest/base/log.h"
 #include "ingest/base/options.h"
+#include "ingest/base/tz.h"
 #include "ingest/loop/loop.h"
 #include "ingest/record/record.h"
 #include "ingest/source/extract.h"
@@ -79,7 +80,52 @@ int source_read_all(struct source *s, const struct extract *x, const struct shap
         const struct source_sink *sink, struct source_read **out, struct err *e)
         __attribute__((warn_unused_result));
 
-/** source_read_by_keys() - the same, only the records whose key text is in @keys (preview --key)
+/* ---- incremental reads: PROTOCOL.md section 5 ---- */
+
+struct source_watch {
+        struct str position;   /* as source_position() gave it after the last finished read */
+        const struct tz *zone; /* of zoneless times; NULL: none; outlives the read */
+};
+
+struct source_observation {
+        bool usable;       /* source_read_since() may be called */
+        bool behind;       /* a standby that has not got what the last read saw: neither sweep, nor
+                              store another position */
+        char why[160];     /* not usable, or behind: for the log */
+        char held[160];    /* what keeps the cursor from following the clock; "" for nothing */
+        char cursor[1024]; /* where the read begins, without the lookback: for people */
+};
+
+/** source_observe() - looks at what is going on in the source, before a read; runs the loop
+ * Only for an extract with a cursor, described before. The next read_all or read_since of @x
+ * uses the observation.
+ * Return: 0; -ERR_CONFIG (a cursor without a time zone); -ERR_RETRY. */
+int source_observe(struct source *s, const struct extract *x, const struct source_watch *watch,
+        struct source_observation *out, struct err *e) __attribute__((warn_unused_result));
+
+/** source_read_since() - the records that changed since the position that was observed, each
+ * whole, and those whose cursor is NULL */
+int source_read_since(struct source *s, const struct extract *x, const struct shape *shape,
+        const struct source_sink *sink, struct source_read **out, struct err *e)
+        __attribute__((warn_unused_result));
+
+/** source_position() - after on_end of a read that finished: what to store with the checkpoint */
+int source_position(struct source *s, struct buf *out, struct err *e)
+        __attribute__((warn_unused_result));
+
+/** source_read_keys() - keys only, of all records: a row of @shape with all else NULL */
+int source_read_keys(struct source *s, const struct extract *x, const struct shape *shape,
+        const struct source_sink *sink, struct source_read **out, struct err *e)
+        __attribute__((warn_unused_result));
+
+/** source_read_deleted() - the same of the records that `deletes.query` names */
+int source_read_deleted(struct source *s, const struct extract *x, const struct shape *shape,
+        const struct source_sink *sink, struct source_read **out, struct err *e)
+        __attribute__((warn_unused_result));
+
+/* ---- single records ---- */
+
+/** source_read_by_keys() - as read_all, only the records whose key text is in @keys
  * @keys: one value per key column, @count records */
 int source_read_by_keys(struct source *s, const struct extract *x, const struct shape *shape,
         const struct value *keys, size_t count, const struct source_sink *sink,
@@ -110,6 +156,15 @@ struct source_ops {
         int (*read_by_keys)(struct source *s, const struct extract *x, const struct shape *shape,
                 const struct value *keys, size_t count, const struct source_sink *sink,
                 struct source_read **out, struct err *e);
+        int (*observe)(struct source *s, const struct extract *x, const struct source_watch *watch,
+                struct source_observation *out, struct err *e);
+        int (*read_since)(struct source *s, const struct extract *x, const struct shape *shape,
+                const struct source_sink *sink, struct source_read **out, struct err *e);
+        int (*position)(struct source *s, struct buf *out, struct err *e);
+        int (*read_keys)(struct source *s, const struct extract *x, const struct shape *shape,
+                const struct source_sink *sink, struct source_read **out, struct err *e);
+        int (*read_deleted)(struct source *s, const struct extract *x, const struct shape *shape,
+                const struct source_sink *sink, struct source_read **out, struct err *e);
         void (*resume)(struct source_read *r);
         void (*cancel)(struct source_read *r);
 };
