@@ -111,6 +111,35 @@ static void put_unescaped(struct buf *out, struct str s)
         }
 }
 
+static void put_component(const struct component *c, struct buf *out)
+{
+        if (c->is_int)
+                buf_printf(out, "%lld", (long long)c->number);
+        else
+                put_unescaped(out, c->text);
+}
+
+int key_values(struct str key, struct buf *text, struct value *out, size_t max, struct err *e)
+{
+        size_t count = 0;
+
+        buf_clear(text);
+        for (; key.len > 0 && count < max; count++) {
+                struct component c = take_component(&key);
+                size_t start = text->len;
+                put_component(&c, text);
+                out[count] = (struct value){.len = (uint32_t)(text->len - start)};
+        }
+        if (key.len > 0 || count < max)
+                return err_set(e, ERR_BUG, "a source key has not %zu components", max);
+        const char *at = buf_cstr(text); /* only now does it not move any more */
+        if (!at)
+                return buf_check(text, "source key", e);
+        for (size_t i = 0; i < count; at += out[i].len, i++)
+                out[i].ptr = at;
+        return 0;
+}
+
 void key_text(struct str key, struct buf *out)
 {
         for (bool first = true; key.len > 0; first = false) {
@@ -118,10 +147,7 @@ void key_text(struct str key, struct buf *out)
 
                 if (!first)
                         buf_putc(out, ',');
-                if (c.is_int)
-                        buf_printf(out, "%lld", (long long)c.number);
-                else
-                        put_unescaped(out, c.text);
+                put_component(&c, out);
         }
 }
 

@@ -16,6 +16,12 @@
 int key_encode(const struct shape *shape, const struct value *row, struct buf *out, struct err *e)
         __attribute__((warn_unused_result));
 
+/** key_values() - the components of @key as the text that a source gave
+ * @text: cleared; the values point into it      @out: room for @max of them
+ * Return: 0; -ERR_BUG the key has not exactly @max components; -ERR_REJECT @text is full. */
+int key_values(struct str key, struct buf *text, struct value *out, size_t max, struct err *e)
+        __attribute__((warn_unused_result));
+
 /** key_text() - appends a key as people read it: "7", or "7,A1" for composite keys */
 void key_text(struct str key, struct buf *out);
 
