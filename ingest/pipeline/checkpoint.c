@@ -9,6 +9,7 @@
 #include <sys/random.h>
 
 #define SESSION_BYTES 16
+#define POSITION_MAX  (1 << 20) /* bytes of a source's position */
 
 const char *checkpoint_name(struct run *r, char out[96])
 {
@@ -218,12 +219,14 @@ static cJSON *target_facts(const struct target *t)
 }
 
 /* One transaction: `closing`, and the facts from which the next run follows each target. */
-static int store_closing(struct run *r, const char *session, struct err *e)
+static int store_closing(struct run *r, const char *session, struct buf *position, struct err *e)
 {
         char name[300], number[24];
         int rc = state_batch_meta(r->batch, "closing", str_of(session), e);
 
         snprintf(number, sizeof(number), "%llu", (unsigned long long)r->number);
+        if (!rc)
+                rc = plan_store(r, position, e);
         if (!rc)
                 rc = state_batch_meta(r->batch, "closed", str_of(number), e);
         for (size_t i = 0; !rc && i < r->targets.count; i++) {
@@ -242,32 +245,41 @@ static int store_closing(struct run *r, const char *session, struct err *e)
         return rc ? rc : state_apply(r->state, r->batch, e);
 }
 
-static int put_local(struct run *r, const char *database, cJSON *doc, const char *session,
-        const char *fingerprint, struct err *e)
+struct closing {
+        char session[2 * SESSION_BYTES + 1];
+        char fingerprint[FINGERPRINT_BYTES];
+        struct buf position;
+};
+
+static int put_local(
+        struct run *r, const char *database, cJSON *doc, struct closing *c, struct err *e)
 {
         char name[96], at[CLOCK_RFC3339_MAX];
 
-        cJSON_AddStringToObject(doc, "session", session);
-        cJSON_AddNullToObject(doc, "cursor");
-        cJSON_AddStringToObject(doc, "fingerprint", fingerprint);
+        cJSON_AddStringToObject(doc, "session", c->session);
+        if (c->position.len && buf_cstr(&c->position))
+                cJSON_AddStringToObject(doc, "cursor", c->position.data);
+        else
+                cJSON_AddNullToObject(doc, "cursor");
+        cJSON_AddStringToObject(doc, "fingerprint", c->fingerprint);
         cJSON_AddStringToObject(doc, "mapper", r->spec->name);
         cJSON_AddStringToObject(doc, "at", clock_rfc3339(clock_wall_us(), at));
         return couch_local_put(r->couch, database, checkpoint_name(r, name), doc, e);
 }
 
-static int put_locals(struct run *r, const char *session, const char *fingerprint, struct err *e)
+static int put_locals(struct run *r, struct closing *c, struct err *e)
 {
         int rc = 0;
 
         for (size_t i = 0; !rc && i < r->targets.count; i++) {
                 cJSON *doc = target_facts(r->targets.items[i]);
-                rc = put_local(r, r->targets.items[i]->name, doc, session, fingerprint, e);
+                rc = put_local(r, r->targets.items[i]->name, doc, c, e);
                 cJSON_Delete(doc);
         }
         if (!rc) {
                 cJSON *doc = cJSON_CreateObject();
                 add_targets(r, doc);
-                rc = put_local(r, r->control, doc, session, fingerprint, e);
+                rc = put_local(r, r->control, doc, c, e);
                 cJSON_Delete(doc);
         }
         return rc;
@@ -284,27 +296,31 @@ static int forget_session(struct run *r, int rc)
         return rc;
 }
 
-int checkpoint_write(struct run *r, struct err *e)
+static int close_session(struct run *r, struct closing *c, struct err *e)
 {
-        char session[2 * SESSION_BYTES + 1], fingerprint[FINGERPRINT_BYTES];
-        int rc = new_session(session, e);
+        int rc = store_closing(r, c->session, &c->position, e);
 
         if (!rc)
-                rc = fingerprint_mapper(r, fingerprint, e);
+                rc = put_locals(r, c, e);
+        if (!rc)
+                rc = state_batch_meta(r->batch, "session", str_of(c->session), e);
+        if (!rc)
+                rc = state_batch_meta(r->batch, "closing", (struct str){0}, e);
+        return rc ? rc : state_apply(r->state, r->batch, e);
+}
+
+int checkpoint_write(struct run *r, struct err *e)
+{
+        struct closing c = {.position = BUF_INIT(POSITION_MAX)};
+        int rc = new_session(c.session, e);
+
+        if (!rc)
+                rc = fingerprint_mapper(r, c.fingerprint, e);
         for (size_t i = 0; !rc && i < r->targets.count; i++)
                 rc = verify_target(r, r->targets.items[i], e);
         if (rc)
                 return r->replaced ? forget_session(r, rc) : rc;
-        rc = store_closing(r, session, e);
-        if (!rc)
-                rc = put_locals(r, session, fingerprint, e);
-        if (!rc)
-                rc = state_batch_meta(r->batch, "session", str_of(session), e);
-        if (!rc)
-                rc = state_batch_meta(r->batch, "closing", (struct str){0}, e);
-        if (!rc)
-                rc = state_batch_meta(r->batch, "fingerprint", str_of(fingerprint), e);
-        if (!rc)
-                rc = state_apply(r->state, r->batch, e);
+        rc = close_session(r, &c, e);
+        buf_deinit(&c.position);
         return rc ? err_wrap(e, rc, "checkpoint") : 0;
 }

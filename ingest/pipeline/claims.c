@@ -1,9 +1,10 @@
 /*
  * PROTOCOL.md section 4. A record that claims a document id which another source key holds is
- * parked during the pass. At its end every key of the source has been read, so it is known whether
- * the holder still wants the id: if it has moved, is parked itself, or is gone from the source, it
- * gives the id up; else both records are rejects that name each other. Claims of several records
- * on one id are all rejects. Parked records stand in the state in the order of (database, id).
+ * parked during the pass. At its end every key of the source has been read (in an incremental run
+ * the holders' are read by key), so it is known whether the holder still wants the id: if it has
+ * moved, is parked itself, or is gone from the source, it gives the id up; else both records are
+ * rejects that name each other. Claims of several records on one id are all rejects. Parked records
+ * stand in the state in the order of (database, id).
  */
 #include "ingest/pipeline/run_internal.h"
 
@@ -38,8 +39,7 @@ static int holder_gives_up(struct run *r, const struct state_parked *p, struct s
         if (entry->doc_count == 0 || entry->docs[0].database != p->database ||
                 !str_eq(entry->docs[0].id, p->id))
                 return 0;
-        *gives_up = (!r->blind && !bitmap_test(&r->seen, entry->ordinal)) ||
-                    state_has_parked(r->state, holder);
+        *gives_up = gone_is(r, entry->ordinal) || state_has_parked(r->state, holder);
         return 0;
 }
 
@@ -200,13 +200,48 @@ static int settle_claim(void *ctx, const struct state_parked *p, struct err *e)
         return rc;
 }
 
+static int want_holder(void *ctx, const struct state_parked *p, struct err *e)
+{
+        struct run *r = ctx;
+        struct state_holder holder;
+        struct state_entry entry;
+        int rc = state_holder(r->state, p->database, p->id, &holder, e);
+
+        if (rc || holder.key.len == 0 || str_eq(holder.key, p->key))
+                return rc < 0 ? rc : 0;
+        rc = state_get(r->state, holder.key, &entry, e);
+        if (rc)
+                return rc < 0 ? rc : 0;
+        if (bitmap_test(&r->seen, entry.ordinal) || gone_is(r, entry.ordinal))
+                return 0;
+        return keyed_want(r, holder.key, e);
+}
+
+/* A run that did not read everything asks the holders, whose own claims may have holders. */
+static int read_holders(struct run *r, struct err *e)
+{
+        int rc = 0;
+
+        while (!rc && r->mode != RUN_READS_ALL) {
+                rc = state_each_parked(r->state, want_holder, r, e);
+                if (rc || r->wanted.count == 0)
+                        break;
+                rc = keyed_read(r, e);
+                if (!rc)
+                        rc = settle_all(r, false, e);
+        }
+        return rc;
+}
+
 int claims_resolve(struct run *r, struct err *e)
 {
         int rc;
 
         if (r->options.dry_run)
                 return 0;
-        rc = state_each_parked(r->state, settle_claim, r, e);
+        rc = read_holders(r, e);
+        if (!rc)
+                rc = state_each_parked(r->state, settle_claim, r, e);
         if (!rc)
                 rc = settle_all(r, false, e);
         if (!rc)

@@ -1,7 +1,7 @@
 /*
  * PROTOCOL.md sections 4 and 6. Former ids of moved records are deleted after all writes, if
- * nobody claimed them. The sweep deletes what a finished full read did not deliver, under the
- * brake; documents with our prefix that no record claims are swept with it.
+ * nobody claimed them. The documents of records that are gone are deleted under the brake; what it
+ * withholds is owed. After a full read documents with our prefix that no record claims go, too.
  */
 #include "ingest/pipeline/run_internal.h"
 
@@ -55,10 +55,12 @@ struct gone {
         struct str rev;
 };
 
+enum sweep_step { SWEEP_COUNT, SWEEP_DELETE, SWEEP_OWE };
+
 struct sweep {
         struct run *r;
         uint64_t live, gone; /* counted before anything is deleted */
-        bool deleting;
+        enum sweep_step step;
         struct gone chunk[SWEEP_CHUNK];
         size_t count;
         struct arena *names; /* of the chunk; reset with it */
@@ -152,6 +154,16 @@ static int add_to_chunk(struct sweep *s, const struct pending *what, struct str 
         return ++s->count < SWEEP_CHUNK ? 0 : delete_chunk(s, e);
 }
 
+static int owe_deletion(struct run *r, struct str key, struct err *e)
+{
+        struct state_owed owed = {.reason = STATE_OWED_DELETION, .key = key};
+        int rc = state_batch_owe(r->batch, &owed, e);
+
+        if (rc || state_batch_count(r->batch) < RUN_APPLY_CHANGES)
+                return rc;
+        return state_apply(r->state, r->batch, e);
+}
+
 static int sweep_record(void *ctx, struct str key, const struct state_entry *entry, struct err *e)
 {
         struct sweep *s = ctx;
@@ -159,12 +171,14 @@ static int sweep_record(void *ctx, struct str key, const struct state_entry *ent
 
         if (entry->doc_count == 0 || entry->docs[0].deleted)
                 return 0;
-        s->live += !s->deleting;
-        if (bitmap_test(&s->r->seen, entry->ordinal))
+        s->live += s->step == SWEEP_COUNT;
+        if (!gone_is(s->r, entry->ordinal))
                 return 0;
-        s->gone += !s->deleting;
-        if (!s->deleting)
+        s->gone += s->step == SWEEP_COUNT;
+        if (s->step == SWEEP_COUNT)
                 return 0;
+        if (s->step == SWEEP_OWE)
+                return owe_deletion(s->r, key, e);
         const struct state_doc *doc = &entry->docs[0];
         int rc = state_holder(s->r->state, doc->database, doc->id, &holder, e);
         if (rc < 0)
@@ -186,9 +200,9 @@ static int sweep_orphan(
 
         if (doc->deleted)
                 return 0;
-        s->live += !s->deleting;
-        s->gone += !s->deleting;
-        if (!s->deleting)
+        s->live += s->step == SWEEP_COUNT;
+        s->gone += s->step == SWEEP_COUNT;
+        if (s->step != SWEEP_DELETE) /* the next full read finds it again */
                 return 0;
         struct pending what = {.kind = PENDING_ORPHAN, .database = database, .id = id};
         return add_to_chunk(s, &what, doc->rev, e);
@@ -198,9 +212,19 @@ static int sweep_orphan(
  * such documents stay until a run without rejects. */
 static int walk_orphans(struct sweep *s, struct err *e)
 {
-        if (s->r->counts->rejected > 0)
+        if (s->r->counts->rejected > 0 || s->r->mode != RUN_READS_ALL || !gone_sweeps_all(s->r))
                 return 0;
         return state_each_unattached(s->r->state, sweep_orphan, s, e);
+}
+
+/* Where every known record was seen, an ordinary run looks no further. Rejected records that are
+ * new have an ordinal, too, so that the numbers then say nothing. */
+static bool may_be_gone(const struct run *r, uint64_t known)
+{
+        if (bitmap_count(&r->gone) > 0 || r->swept_keys)
+                return true;
+        return gone_sweeps_all(r) &&
+               (bitmap_count(&r->seen) < known || r->counts->read == 0 || r->counts->rejected > 0);
 }
 
 static int walk(struct sweep *s, struct err *e)
@@ -209,13 +233,19 @@ static int walk(struct sweep *s, struct err *e)
         uint64_t known = state_count(r->state);
         int rc = 0;
 
-        /* Every known record was seen: an ordinary run looks no further. Rejected records that are
-         * new have an ordinal, too, so that the numbers then say nothing. */
-        if (bitmap_count(&r->seen) < known || r->counts->read == 0 || r->counts->rejected > 0)
+        if (may_be_gone(r, known))
                 rc = state_each_record(r->state, sweep_record, s, e);
         else
                 s->live = known;
         return rc ? rc : walk_orphans(s, e);
+}
+
+/* A source that returned nothing has more likely lost its rows than sold its stock. */
+static bool found_nothing(const struct run *r)
+{
+        if (r->mode == RUN_READS_ALL)
+                return r->counts->read == 0;
+        return r->swept_keys && bitmap_count(&r->present) == 0;
 }
 
 static bool brake_holds(const struct sweep *s)
@@ -224,14 +254,43 @@ static bool brake_holds(const struct sweep *s)
 
         if (s->r->options.allow_deletes || s->gone == 0)
                 return false;
-        if (s->r->counts->read == 0)
+        if (found_nothing(s->r))
                 return true;
         return s->gone > BRAKE_FREE && (double)s->gone > d->max_percent / 100.0 * (double)s->live;
 }
 
+static int withhold(struct sweep *s, struct err *e)
+{
+        s->step = SWEEP_OWE;
+        s->r->report->withheld = s->gone;
+        int rc = s->r->options.dry_run ? 0 : walk(s, e);
+        return rc || s->r->options.dry_run ? rc : state_apply(s->r->state, s->r->batch, e);
+}
+
+/* A deletion was owed, and the record is back or its document is gone. */
+static int settle_owed(void *ctx, const struct state_owed *owed, struct err *e)
+{
+        struct run *r = ctx;
+        struct state_entry entry;
+
+        if (owed->reason != STATE_OWED_DELETION)
+                return 0;
+        int rc = state_get(r->state, owed->key, &entry, e);
+        if (rc < 0 || (rc == 0 && !bitmap_test(&r->seen, entry.ordinal)))
+                return rc;
+        return state_batch_settle(r->batch, owed, e);
+}
+
+static int settle_all_owed(struct run *r, struct err *e)
+{
+        int rc = state_each_owed(r->state, settle_owed, r, e);
+
+        return rc ? rc : settle_apply(r, e);
+}
+
 static int delete_all(struct sweep *s, struct err *e)
 {
-        s->deleting = true;
+        s->step = SWEEP_DELETE;
         int rc = walk(s, e);
         if (!rc)
                 rc = delete_chunk(s, e);
@@ -242,7 +301,7 @@ static int delete_all(struct sweep *s, struct err *e)
 
 int deletions_sweep(struct run *r, struct err *e)
 {
-        if (!r->mapper->extract->deletes.sweep || r->blind)
+        if (r->mode == RUN_READS_KEYS)
                 return 0;
         cleanup_(freep) struct sweep *s = calloc(1, sizeof(*s));
         if (!s)
@@ -255,11 +314,13 @@ int deletions_sweep(struct run *r, struct err *e)
         if (r->options.dry_run) /* what the pass would have given a source key */
                 s->gone -= s->gone < r->dry_adopted ? s->gone : r->dry_adopted;
         if (!rc && brake_holds(s))
-                r->report->withheld = s->gone;
+                rc = withhold(s, e);
         else if (!rc && r->options.dry_run)
                 r->counts->deleted += s->gone;
         else if (!rc && s->gone > 0)
                 rc = delete_all(s, e);
+        if (!rc && !r->options.dry_run)
+                rc = settle_all_owed(r, e);
         arena_free(s->names);
         return rc ? err_wrap(e, rc, "deleting documents of records that are gone") : 0;
 }

@@ -1,6 +1,6 @@
 /*
- * PROTOCOL.md section 7, as far as full reads need it: a document whose revision is not the
- * state's loses its digest there, so that its record is compared with CouchDB when it is read.
+ * PROTOCOL.md section 7: a document whose revision is not the state's loses its digest there, so
+ * that its record is compared with CouchDB when it is read; and it is read in this run.
  */
 #include "ingest/pipeline/run_internal.h"
 
@@ -38,7 +38,8 @@ static int note_attached(
                         return rc < 0 ? rc : 0;
                 d->foreign++;
                 doc->digest = (struct digest){0};
-                return state_batch_put(d->r->batch, key, &entry, e);
+                rc = state_batch_put(d->r->batch, key, &entry, e);
+                return rc ? rc : keyed_want(d->r, key, e);
         }
         return 0;
 }

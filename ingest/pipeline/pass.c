@@ -220,7 +220,8 @@ static int compare_record(struct run *r, const struct record *record, const stru
                         "another row has the same source key; extract.key must be unique", e);
         if (now && now->database == t->number && !now->deleted &&
                 digest_eq(&now->digest, &m->digest) && str_eq(now->id, m->id)) {
-                r->counts->unchanged++;
+                if (r->restarts == 0 || !bitmap_test(&r->written, entry.ordinal))
+                        r->counts->unchanged++; /* else this very run has written it */
                 return 0;
         }
         return write_record(r, record, t, m, entry.ordinal, now, e);
@@ -240,6 +241,34 @@ static int reject_unmapped(
         return reject_record(r, record, "map", why->field, why->reason, e);
 }
 
+/* The row says of itself that it is deleted: if it has a document, that goes. */
+static bool is_flagged(const struct run *r, const struct record *record)
+{
+        const struct extract_deletes *d = &r->mapper->extract->deletes;
+        const struct value *v;
+
+        if (!d->column)
+                return false;
+        v = &record->row[r->flag];
+        if (!v->ptr)
+                return false;
+        struct str text = {v->ptr, v->len};
+        if (r->shape.columns.items[r->flag].kind == COL_BOOL)
+                text = v->ptr[0] == 't' ? STR("true") : STR("false");
+        return str_is(text, d->when);
+}
+
+static int note_flagged(struct run *r, struct err *e)
+{
+        struct state_entry entry;
+        int rc = state_get(r->state, buf_str(&r->key), &entry, e);
+
+        if (rc)
+                return rc == STATE_ABSENT ? 0 : rc;
+        rc = bitmap_set(&r->gone, entry.ordinal, e);
+        return rc < 0 ? rc : 0;
+}
+
 static int want_target(struct run *r, struct str database, struct err *e)
 {
         free(r->wanted_target);
@@ -250,7 +279,19 @@ static int want_target(struct run *r, struct str database, struct err *e)
         return SOURCE_HOLD;
 }
 
-static int on_record(void *ctx, const struct record *record, struct err *e)
+/* A flagged row without a key names no document: nothing is lost by passing over it. */
+static int take_flagged(struct run *r, const struct record *record, struct err *e)
+{
+        r->counts->read++;
+        atomic_store_explicit(&r->progress->read, r->counts->read, memory_order_relaxed);
+        buf_clear(&r->key);
+        int rc = key_encode(&r->shape, record->row, &r->key, e);
+        if (rc)
+                return rc == -ERR_REJECT ? 0 : rc;
+        return note_flagged(r, e);
+}
+
+int pass_record(void *ctx, const struct record *record, struct err *e)
 {
         struct run *r = ctx;
         struct mapper_reject why;
@@ -261,6 +302,8 @@ static int on_record(void *ctx, const struct record *record, struct err *e)
                 *e = r->why;
                 return r->failed;
         }
+        if (is_flagged(r, record))
+                return take_flagged(r, record, e);
         int mapped = mapper_render(r->program, record, &m, &why, e);
         if (mapped < 0)
                 return mapped;
@@ -282,7 +325,7 @@ static int on_record(void *ctx, const struct record *record, struct err *e)
         return rc;
 }
 
-static int on_reject(void *ctx, const char *key, const char *reason, struct err *e)
+int pass_reject(void *ctx, const char *key, const char *reason, struct err *e)
 {
         struct run *r = ctx;
 
@@ -293,73 +336,4 @@ static int on_reject(void *ctx, const char *key, const char *reason, struct err 
         int rc = rejects_add(r, &note, e);
         r->read_paused = rc == BULK_FULL;
         return r->read_paused ? SOURCE_PAUSE : rc;
-}
-
-static void on_end(void *ctx, int rc, const struct err *e)
-{
-        struct run *r = ctx;
-
-        r->read_rc = rc;
-        if (rc)
-                r->read_err = *e;
-        r->read = NULL;
-        r->read_ended = true;
-        r->wake = true;
-}
-
-/* Ends the read for a reason of ours, and waits until the source has let go. */
-static void stop_read(struct run *r)
-{
-        struct err ignored;
-
-        if (r->read_ended)
-                return;
-        source_cancel(r->read);
-        if (loop_run_until_done(r->loop, &r->read_ended, &ignored) != 0)
-                log_debug(r->log, "the read was left behind: %s", ignored.text);
-}
-
-static int read_until_end(struct run *r, struct err *e)
-{
-        while (!r->read_ended) {
-                r->wake = false;
-                int rc = loop_run_until(r->loop, &r->wake, e);
-                if (rc)
-                        return rc;
-                if (r->failed) {
-                        *e = r->why;
-                        return r->failed;
-                }
-                if (r->wanted_target) {
-                        cleanup_(freep) char *name = TAKE(r->wanted_target);
-                        rc = start_target(r, name, e);
-                        if (rc)
-                                return rc;
-                        source_resume(r->read);
-                }
-        }
-        if (r->read_rc)
-                *e = r->failed ? r->why : r->read_err;
-        else
-                r->read_rc = rejects_judge(r, e);
-        return r->read_rc;
-}
-
-int pass_read(struct run *r, struct err *e)
-{
-        struct source_sink sink = {
-                .on_record = on_record, .on_reject = on_reject, .on_end = on_end, .ctx = r};
-        uint64_t known = state_count(r->state);
-
-        atomic_store(&r->progress->expected, known);
-        atomic_store(&r->progress->phase, RUN_READING);
-        r->read_ended = false;
-        int rc = source_read_all(r->source, r->mapper->extract, &r->shape, &sink, &r->read, e);
-        if (rc)
-                return rc;
-        rc = read_until_end(r, e);
-        r->source_failed = r->read_ended && rc && rc == r->read_rc && !r->failed;
-        if (rc)
-                stop_read(r);
-        return rc;
 }

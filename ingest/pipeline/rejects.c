@@ -1,8 +1,8 @@
 /*
  * PROTOCOL.md section 8. A reject is a document "reject:MAPPER:KEY" in the control database. Its
  * revision, its first time and its attempts are kept in the state by document id, read anew from
- * the control database at the start of every run. After a finished read those that did not come
- * again are removed: their records were acknowledged, or are gone.
+ * the control database at the start of every run. An incremental run reads rejected records again,
+ * by key. Those that did not come again are removed: they were acknowledged, or are gone.
  */
 #include "ingest/pipeline/run_internal.h"
 
@@ -10,10 +10,12 @@
 #include <string.h>
 #include <xxhash.h>
 
-#define REJECT_MAX_KEY    200   /* bytes of a key that stands in the id as it is */
-#define REJECT_MAX_RECORD 65536 /* bytes of the record that a reject shows */
-#define REJECTS_SHARE_OF  100   /* max_rejects' default needs so many records to judge */
-#define REJECTS_EARLY     1000  /* and so many to judge before the read has ended */
+#define REJECT_MAX_KEY    200        /* bytes of a key that stands in the id as it is */
+#define REJECT_MAX_RECORD 65536      /* bytes of the record that a reject shows */
+#define REJECTS_SHARE_OF  100        /* max_rejects' default needs so many records to judge */
+#define REJECTS_REREAD    10000      /* rejected records that an incremental run looks at again */
+#define REJECT_STAYS      UINT64_MAX /* in place of a run: its record is not read in this one */
+#define REJECTS_EARLY     1000       /* and so many to judge before the read has ended */
 
 static void put_prefix(const struct run *r, struct buf *out)
 {
@@ -120,6 +122,20 @@ bool rejects_held(struct run *r, struct str key)
         return !id.error && state_reject_get(r->state, buf_str(&id), &reject, &ignored) == 0;
 }
 
+bool rejects_came_again(struct run *r, struct str key)
+{
+        struct reject_note note = {.key = key, .reason = ""};
+        cleanup_buf_ struct buf id = BUF_INIT(MAPPER_MAX_ID);
+        struct state_reject reject;
+        struct err ignored;
+
+        if (state_reject_count(r->state) == 0)
+                return false;
+        put_id(r, &note, &id);
+        return !id.error && state_reject_get(r->state, buf_str(&id), &reject, &ignored) == 0 &&
+               reject.run == r->number;
+}
+
 static int push_reject(struct run *r, const struct reject_note *note, struct buf *id, struct err *e)
 {
         struct state_reject before = {.attempts = 0};
@@ -192,17 +208,80 @@ int rejects_add(struct run *r, const struct reject_note *note, struct err *e)
         return over ? over : rc;
 }
 
+/* One component of a key as JSON: an integer, or text. */
+static struct value component_of(const cJSON *item, char number[32])
+{
+        const char *text = cJSON_GetStringValue(item);
+
+        if (cJSON_IsNumber(item)) {
+                snprintf(number, 32, "%.0f", item->valuedouble);
+                text = number;
+        }
+        return (struct value){text, text ? (uint32_t)strlen(text) : 0};
+}
+
+/* The source key of a reject in the form of key.h. Return: false where it has none. */
+static bool reject_key(const struct run *r, const cJSON *json, struct buf *out)
+{
+        const cJSON *key = cJSON_GetObjectItemCaseSensitive(json, "key");
+        size_t width = r->shape.key_count;
+        bool is_list = cJSON_IsArray(key);
+        char number[32];
+
+        buf_clear(out);
+        if ((is_list ? (size_t)cJSON_GetArraySize(key) : 1) != width)
+                return false;
+        for (size_t i = 0; i < width; i++) {
+                struct value row[RECORD_MAX_COLUMNS];
+                size_t at = r->shape.key[i];
+                struct shape one = {
+                        .columns = r->shape.columns, .key = &r->shape.key[i], .key_count = 1};
+                row[at] = component_of(is_list ? cJSON_GetArrayItem(key, (int)i) : key, number);
+                if (key_encode(&one, row, out, NULL) != 0)
+                        return false;
+        }
+        return true;
+}
+
+static bool is_given(const struct run *r, struct str key)
+{
+        for (size_t i = 0; i < r->options.key_count; i++)
+                if (str_eq(r->options.keys[i], key))
+                        return true;
+        return false;
+}
+
+/* Whether this run reads the record of the reject: then it is settled, or comes again. */
+static int take_up(struct run *r, const cJSON *json, bool *read, struct err *e)
+{
+        cleanup_buf_ struct buf key = BUF_INIT(1 << 20);
+        bool has_key = r->mode != RUN_READS_ALL && reject_key(r, json, &key);
+
+        *read = r->mode == RUN_READS_ALL;
+        if (!has_key)
+                return 0;
+        if (r->mode == RUN_READS_KEYS)
+                *read = is_given(r, buf_str(&key));
+        else if (r->wanted.count < REJECTS_REREAD)
+                *read = true;
+        return *read && r->mode == RUN_READS_SINCE ? keyed_want(r, buf_str(&key), e) : 0;
+}
+
 static int load_reject(void *ctx, const struct scan_doc *doc, struct err *e)
 {
         struct run *r = ctx;
+        bool read = false;
         cJSON *json = cJSON_ParseWithLength(doc->json.ptr, doc->json.len);
         const char *first = cJSON_GetStringValue(cJSON_GetObjectItem(json, "first"));
         const cJSON *attempts = cJSON_GetObjectItem(json, "attempts");
         struct state_reject reject = {.rev = doc->rev,
                 .first = str_of(first ? first : ""),
                 .attempts = attempts ? (uint32_t)attempts->valuedouble : 1};
-        int rc = state_batch_reject(r->batch, doc->id, &reject, e);
-
+        int rc = take_up(r, json, &read, e);
+        if (!read)
+                reject.run = REJECT_STAYS;
+        if (!rc)
+                rc = state_batch_reject(r->batch, doc->id, &reject, e);
         cJSON_Delete(json);
         if (rc || state_batch_count(r->batch) < RUN_APPLY_CHANGES)
                 return rc;
@@ -226,7 +305,7 @@ static int clear_reject(void *ctx, struct str id, const struct state_reject *rej
 {
         struct run *r = ctx;
 
-        if (reject->run == r->number)
+        if (reject->run == r->number || reject->run == REJECT_STAYS)
                 return 0;
         struct pending what = {.kind = PENDING_UNREJECT, .database = UINT16_MAX, .id = id};
         struct bulk_doc doc = {

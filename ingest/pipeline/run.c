@@ -124,12 +124,32 @@ static int open_couch(struct run *r, struct err *e)
         return bulk_new(r->couch, r->log, r->server.predicts, &callbacks, &r->bulk, e);
 }
 
+/* The column of `deletes.column`. */
+static int find_flag(struct run *r, struct err *e)
+{
+        const struct extract *x = r->mapper->extract;
+        const char *name = x->deletes.column;
+
+        if (!name)
+                return 0;
+        int at = columns_find(&r->shape.columns, str_of(name));
+        if (at < 0)
+                return ynode_error(x->doc, ynode_get(ynode_get(x->node, "deletes"), "column"), e,
+                        "deletes.column: there is no column \"%s\" in what extract reads", name);
+        r->flag = (size_t)at;
+        return 0;
+}
+
 static int open_source(struct run *r, struct err *e)
 {
         int rc = source_open(r->mapper->source, r->loop, r->log, &r->source, e);
 
         if (!rc)
                 rc = source_describe(r->source, r->mapper->extract, r->arena, &r->shape, e);
+        if (!rc)
+                rc = find_flag(r, e);
+        if (!rc && r->spec->timezone)
+                rc = tz_load(r->spec->timezone, &r->zone, e);
         if (rc)
                 return rc;
         return mapper_compile(r->spec, &r->shape, &r->program, e);
@@ -139,6 +159,9 @@ static int open_run(struct run *r, struct err *e)
 {
         buf_init(&r->key, SCRATCH_MAX);
         bitmap_init(&r->seen, BITMAP_MAX_BYTES);
+        bitmap_init(&r->gone, BITMAP_MAX_BYTES);
+        bitmap_init(&r->present, BITMAP_MAX_BYTES);
+        bitmap_init(&r->written, BITMAP_MAX_BYTES);
         r->arena = arena_new(16 << 20);
         if (!r->arena)
                 return err_nomem(e, "run");
@@ -150,10 +173,29 @@ static int open_run(struct run *r, struct err *e)
         return rc ? rc : open_couch(r, e);
 }
 
+/* The records of given keys, in place of those that the source offers. */
+static int want_given(struct run *r, struct err *e)
+{
+        int rc = 0;
+
+        for (size_t i = 0; !rc && i < r->options.key_count; i++)
+                rc = keyed_want(r, r->options.keys[i], e);
+        return rc;
+}
+
+static int read_records(struct run *r, struct err *e)
+{
+        int rc = r->mode == RUN_READS_KEYS ? want_given(r, e) : pass_read(r, e);
+
+        if (!rc)
+                rc = settle_all(r, false, e);
+        return rc ? rc : keyed_read(r, e);
+}
+
 static int finish_run(struct run *r, struct err *e)
 {
         atomic_store(&r->progress->phase, RUN_FINISHING);
-        int rc = settle_all(r, false, e);
+        int rc = gone_find(r, e);
 
         if (!rc)
                 rc = claims_resolve(r, e);
@@ -163,7 +205,7 @@ static int finish_run(struct run *r, struct err *e)
                 rc = deletions_sweep(r, e);
         if (!rc)
                 rc = rejects_clear(r, e);
-        if (!rc && !r->options.dry_run)
+        if (!rc && !r->options.dry_run && r->mode != RUN_READS_KEYS)
                 rc = checkpoint_write(r, e);
         return rc;
 }
@@ -183,11 +225,6 @@ static int brake_error(const struct run *r, struct err *e)
 /* What a mapper may say already, and this version does not do: said aloud, once a run. */
 static void warn_of_later(const struct run *r)
 {
-        const struct extract_deletes *d = &r->mapper->extract->deletes;
-
-        if (d->column || d->query)
-                log_warn(r->log, "extract.deletes: column and query are not followed by this "
-                                 "version; only the sweep finds deletions");
         if (r->spec->schema)
                 log_warn(r->log, "target.schema: this version does not validate documents");
 }
@@ -199,10 +236,12 @@ static int do_run(struct run *r, struct err *e)
 
         if (!rc)
                 rc = start_run(r, e);
+        if (!rc)
+                rc = plan_run(r, e);
         if (!rc && !r->options.dry_run)
                 rc = rejects_load(r, e);
         if (!rc)
-                rc = pass_read(r, e);
+                rc = read_records(r, e);
         if (!rc)
                 rc = finish_run(r, e);
         return rc ? rc : brake_error(r, e);
@@ -251,6 +290,11 @@ static void close_run(struct run *r)
         free(r->acked);
         free(r->wanted_target);
         bitmap_deinit(&r->seen);
+        bitmap_deinit(&r->gone);
+        bitmap_deinit(&r->present);
+        bitmap_deinit(&r->written);
+        buf_deinit(&r->wanted.bytes);
+        tz_free(r->zone);
         buf_deinit(&r->key);
         arena_free(r->arena);
 }

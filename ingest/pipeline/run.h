@@ -18,9 +18,11 @@
 #include "ingest/pipeline/config.h"
 
 struct run_options {
-        bool full;          /* read all, whatever the cursor says */
-        bool dry_run;       /* count what would be done; write nothing */
-        bool allow_deletes; /* the delete brake is off for this run */
+        bool full;              /* read all, whatever the cursor says */
+        bool dry_run;           /* count what would be done; write nothing */
+        bool allow_deletes;     /* the delete brake is off for this run */
+        const struct str *keys; /* only these records, in the form of key.h: no sweep, and the */
+        size_t key_count;       /* position stays; 0: as the plan says */
 };
 
 enum run_outcome {

@@ -37,6 +37,19 @@ struct target_set {
         struct target *last; /* the one found last: rows of one target stand together */
 };
 
+/* What a run reads. */
+enum run_mode {
+        RUN_READS_ALL,   /* and finds what is gone by what did not come */
+        RUN_READS_SINCE, /* what changed since the position of the last finished run */
+        RUN_READS_KEYS   /* the records that were asked for (rejects retry): no checkpoint */
+};
+
+/* Source keys in their encoded form, one after the other. */
+struct key_list {
+        struct buf bytes;
+        size_t count;
+};
+
 struct run {
         const struct config *config;
         const struct config_mapper *mapper;
@@ -56,6 +69,8 @@ struct run {
         struct bulk *bulk;
         struct source *source;
         struct shape shape;
+        size_t flag;     /* column of deletes.column */
+        struct tz *zone; /* owned: of the mapper's timezone; NULL: none is set */
         struct mapper_program *program;
         struct target_set targets;
         const char *control; /* name of the control database */
@@ -68,10 +83,23 @@ struct run {
         size_t acked_count, acked_room;
         uint64_t number; /* of this run */
         uint32_t next_ordinal;
-        struct bitmap seen; /* ordinals of the records that the read delivered */
+        struct bitmap seen;    /* ordinals of the records that reads delivered */
+        struct bitmap gone;    /* of those that a read by key, or a flag, showed to be gone */
+        struct bitmap present; /* of the keys that a sweep of keys found */
+        bool swept_keys;       /* @present was filled */
+        struct bitmap written; /* of those whose document this run wrote: counted already */
+
+        enum run_mode mode;
+        bool rebuilt;           /* the state knows nothing but what the targets hold */
+        bool observed;          /* the source's position is known: it may be stored at the end */
+        bool held_position;     /* ... but the stored one stays (a standby behind) */
+        int64_t now_us;         /* when this run's read began, wall time */
+        struct key_list wanted; /* to be read by key in this run */
+        bool overflow;          /* more were wanted than a list holds: everything is read */
 
         struct source_read *read;
         uint64_t dry_adopted; /* dry run: documents that records would have been attached to */
+        int restarts;         /* of the read, after the source failed */
         bool blind;           /* a record came without its key: what is gone cannot be told */
         bool replaced;        /* a target is not the one that the run began with */
         bool source_failed;   /* the read ended by itself, with an error */
@@ -121,6 +149,31 @@ int start_target(struct run *r, const char *name, struct err *e)
 int drift_follow(struct run *r, struct target *t, struct str since, struct err *e)
         __attribute__((warn_unused_result));
 
+/* ---- plan.c: what this run reads, and why ---- */
+/** plan_run() - decides r->mode, looks at the source's position; after start_run() */
+int plan_run(struct run *r, struct err *e) __attribute__((warn_unused_result));
+/** plan_observe() - looks at the source again, before a read that begins anew */
+int plan_observe(struct run *r, struct err *e) __attribute__((warn_unused_result));
+/** plan_store() - what the next run's plan needs, into the batch of the checkpoint
+ * @position: text to put into the `_local` documents, too; "" where there is no cursor */
+int plan_store(struct run *r, struct buf *position, struct err *e)
+        __attribute__((warn_unused_result));
+
+/* ---- keyed.c: records that are read by key ---- */
+/** keyed_want() - @key shall be read in this run; too many: r->overflow */
+int keyed_want(struct run *r, struct str key, struct err *e) __attribute__((warn_unused_result));
+/** keyed_read() - reads the wanted records that were not read yet, and empties the list
+ * Those that do not come are gone from the source: r->gone. */
+int keyed_read(struct run *r, struct err *e) __attribute__((warn_unused_result));
+
+/* ---- gone.c: PROTOCOL.md section 6, how a run learns of deletions ---- */
+/** gone_find() - by `deletes.query`, by sweeping keys where that is due, by what is owed */
+int gone_find(struct run *r, struct err *e) __attribute__((warn_unused_result));
+/** gone_sweeps_all() - whether what was not seen is known to be gone */
+bool gone_sweeps_all(const struct run *r);
+/** gone_is() - whether the source has no such record any more, as far as this run knows */
+bool gone_is(const struct run *r, uint32_t ordinal);
+
 /* ---- checkpoint.c ---- */
 struct stored_target { /* what the state remembers of a target since the last checkpoint */
         char instance[32];
@@ -157,8 +210,23 @@ int fingerprint_mapper(const struct run *r, char out[FINGERPRINT_BYTES], struct 
 /** fingerprint_digests() - of what decides how digests are taken: other means rebuild */
 void fingerprint_digests(const struct mapper_spec *spec, char out[FINGERPRINT_BYTES]);
 
-/* ---- pass.c: read, map, compare, write ---- */
+/* ---- reading.c: reads, from start to end ---- */
+/** pass_read() - all, or what changed, as r->mode says; begins again where the source failed */
 int pass_read(struct run *r, struct err *e) __attribute__((warn_unused_result));
+/** pass_read_keys() - the records of @count keys of r->shape.key_count values each */
+int pass_read_keys(struct run *r, const struct value *keys, size_t count, struct err *e)
+        __attribute__((warn_unused_result));
+/** pass_walk() - a read of keys only: @start is source_read_keys or source_read_deleted */
+typedef int (*pass_start_fn)(struct source *s, const struct extract *x, const struct shape *shape,
+        const struct source_sink *sink, struct source_read **out, struct err *e);
+typedef int (*pass_key_fn)(struct run *r, struct str key, struct err *e);
+int pass_walk(struct run *r, pass_start_fn start, pass_key_fn fn, struct err *e)
+        __attribute__((warn_unused_result));
+
+/* ---- pass.c: map, compare, write ---- */
+/** pass_record(), pass_reject() - what a read of records delivers (struct source_sink) */
+int pass_record(void *run, const struct record *record, struct err *e);
+int pass_reject(void *run, const char *key, const char *reason, struct err *e);
 /** pass_write_over() - what @doc replaces: @there as the state knows it; NULL: nothing */
 void pass_write_over(struct bulk_doc *doc, const struct state_doc *there);
 /** pass_push() - gives a pending write to the writer
@@ -199,6 +267,8 @@ int rejects_add(struct run *r, const struct reject_note *note, struct err *e)
         __attribute__((warn_unused_result));
 /** rejects_held() - on_conflict: reject, and an earlier run left a reject of this record */
 bool rejects_held(struct run *r, struct str key);
+/** rejects_came_again() - this run has rejected the record @key */
+bool rejects_came_again(struct run *r, struct str key);
 /** rejects_judge() - after the read: whether max_rejects was passed. Return: 0, -ERR_GUARD. */
 int rejects_judge(struct run *r, struct err *e) __attribute__((warn_unused_result));
 /** rejects_clear() - after a finished read: removes those that did not come again */

@@ -58,13 +58,14 @@ static int displace(struct run *r, const struct pending *p, struct err *e)
         if (entry.doc_count == 0 || entry.docs[0].database != p->database ||
                 !str_eq(entry.docs[0].id, p->id))
                 return 0; /* it stands elsewhere already */
-        if (!bitmap_test(&r->seen, entry.ordinal))
+        if (gone_is(r, entry.ordinal))
                 return state_batch_delete(r->batch, p->displaced, e);
         entry.doc_count = 0;
         return state_batch_put(r->batch, p->displaced, &entry, e);
 }
 
-static void count_record(struct run *r, const struct pending *p, const struct bulk_outcome *o)
+static int count_record(
+        struct run *r, const struct pending *p, const struct bulk_outcome *o, struct err *e)
 {
         struct target *t = target_find(&r->targets, str_of(o->database));
 
@@ -78,6 +79,10 @@ static void count_record(struct run *r, const struct pending *p, const struct bu
                 r->counts->updated++;
         else
                 r->counts->created++;
+        if (!p->moved && o->result == BULK_EQUAL)
+                return 0;
+        int rc = bitmap_set(&r->written, p->ordinal, e);
+        return rc < 0 ? rc : 0;
 }
 
 static int record_rejected(
@@ -116,8 +121,7 @@ static int settle_record(
                         rc = put_entry(r, p, o, e);
                 if (!rc && p->moved)
                         rc = leave_old_id(r, p, e);
-                count_record(r, p, o);
-                return rc;
+                return rc ? rc : count_record(r, p, o, e);
         case BULK_CONFLICT:
                 rc = record_rejected(r, p, o->reason, e);
                 return rc ? rc : void_digest(r, p, e);

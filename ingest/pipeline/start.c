@@ -251,15 +251,16 @@ int start_run(struct run *r, struct err *e)
                 rc = meta_text(r, "closing", closing, sizeof(closing), e);
         if (rc)
                 return rc;
-        bool rebuilt = lost || must_rebuild(r, session, closing);
-        rc = rebuilt ? rebuild(r, e) : finish_closing(r, session, closing, e);
+        r->rebuilt = lost || must_rebuild(r, session, closing);
+        rc = r->rebuilt ? rebuild(r, e) : finish_closing(r, session, closing, e);
         if (!rc)
                 rc = number_run(r, &closed, e);
-        if (!rc && !rebuilt && (!r->options.dry_run)) {
+        if (!rc && !r->rebuilt && !r->options.dry_run) {
                 rc = follow_targets(r, closed, e);
                 if (rc == DRIFT_RESTORED) {
                         log_warn(r->log, "a target lost documents of the last, unfinished run: the "
                                          "state is rebuilt from CouchDB");
+                        r->rebuilt = true;
                         rc = rebuild(r, e);
                         if (!rc)
                                 rc = number_run(r, &closed, e);

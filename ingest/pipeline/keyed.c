@@ -1,0 +1,147 @@
+/*
+ * Some records must be looked at although their cursor did not move: somebody else edited their
+ * document, they were rejected, their deletion is owed, another record wants their document id.
+ * They are read by key, a thousand at a time; a key that gives no record is gone.
+ */
+#include "ingest/pipeline/run_internal.h"
+
+#include <string.h>
+
+#define KEYED_CHUNK     1000       /* keys in one statement */
+#define KEYED_MAX_BYTES (32 << 20) /* of the list: then reading everything is the better way */
+
+int keyed_want(struct run *r, struct str key, struct err *e)
+{
+        struct key_list *list = &r->wanted;
+        uint32_t len = (uint32_t)key.len;
+
+        if (r->overflow)
+                return 0;
+        list->bytes.max = KEYED_MAX_BYTES;
+        buf_put(&list->bytes, &len, sizeof(len));
+        buf_put_str(&list->bytes, key);
+        if (list->bytes.error == -ERR_REJECT) {
+                r->overflow = true;
+                return 0;
+        }
+        list->count++;
+        return buf_check(&list->bytes, "keys", e);
+}
+
+/* The key at @at, which moves behind it. */
+static bool next_key(const struct buf *list, size_t *at, struct str *key)
+{
+        uint32_t len;
+
+        if (*at + sizeof(len) > list->len)
+                return false;
+        memcpy(&len, list->data + *at, sizeof(len));
+        *key = (struct str){list->data + *at + sizeof(len), len};
+        *at += sizeof(len) + len;
+        return true;
+}
+
+struct chunk {
+        struct run *r;
+        struct arena *arena;
+        struct value *keys; /* r->shape.key_count each */
+        size_t count;
+        uint32_t *ordinals; /* of the records that have one */
+        size_t ordinal_count;
+        struct buf text;
+};
+
+/* Return: 1: added; 0: it need not be read. */
+static int add_key(struct chunk *c, struct bitmap *asked, struct str key, struct err *e)
+{
+        struct run *r = c->r;
+        size_t width = r->shape.key_count;
+        struct value *values = c->keys + c->count * width;
+        struct state_entry entry;
+        int rc = state_get(r->state, key, &entry, e);
+
+        if (rc == 0) {
+                if (bitmap_test(&r->seen, entry.ordinal) || bitmap_test(&r->gone, entry.ordinal))
+                        return 0;
+                rc = bitmap_set(asked, entry.ordinal, e);
+                if (rc == BITMAP_ALREADY)
+                        return 0;
+                if (rc == 0)
+                        c->ordinals[c->ordinal_count++] = entry.ordinal;
+        } else if (rc == STATE_ABSENT && rejects_came_again(r, key)) {
+                return 0;
+        }
+        if (rc < 0)
+                return rc;
+        rc = key_values(key, &c->text, values, width, e);
+        for (size_t i = 0; !rc && i < width; i++) {
+                struct str copy = arena_dup(c->arena, (struct str){values[i].ptr, values[i].len});
+                if (!copy.ptr)
+                        return arena_failed(c->arena, "keys", e);
+                values[i].ptr = copy.ptr;
+        }
+        c->count += rc == 0;
+        return rc ? rc : 1;
+}
+
+/* Reads the chunk; of what did not come, it is known now that it is gone. */
+static int read_chunk(struct chunk *c, struct err *e)
+{
+        struct run *r = c->r;
+        int rc = c->count ? pass_read_keys(r, c->keys, c->count, e) : 0;
+
+        for (size_t i = 0; rc >= 0 && i < c->ordinal_count; i++)
+                if (!bitmap_test(&r->seen, c->ordinals[i]))
+                        rc = bitmap_set(&r->gone, c->ordinals[i], e);
+        c->count = c->ordinal_count = 0;
+        arena_reset(c->arena);
+        return rc < 0 ? rc : 0;
+}
+
+static int read_list(struct chunk *c, const struct buf *list, struct err *e)
+{
+        struct bitmap asked;
+        struct str key;
+        size_t at = 0;
+        int rc = 0;
+
+        bitmap_init(&asked, BITMAP_MAX_BYTES);
+        while (rc >= 0 && next_key(list, &at, &key)) {
+                rc = add_key(c, &asked, key, e);
+                if (rc >= 0 && c->count == KEYED_CHUNK)
+                        rc = read_chunk(c, e);
+        }
+        if (rc >= 0)
+                rc = read_chunk(c, e);
+        bitmap_deinit(&asked);
+        return rc;
+}
+
+int keyed_read(struct run *r, struct err *e)
+{
+        struct chunk c = {.r = r};
+        struct buf list = r->wanted.bytes;
+        int rc = -ERR_NOMEM;
+
+        if (r->overflow)
+                log_warn(r->log,
+                        "more than %zu records are to be looked at again: the next run "
+                        "goes on",
+                        r->wanted.count);
+        r->wanted = (struct key_list){.count = 0};
+        r->overflow = false;
+        buf_init(&c.text, KEYED_MAX_BYTES);
+        c.arena = list.len ? arena_new(2 * KEYED_MAX_BYTES) : NULL;
+        c.keys = c.arena ? calloc(KEYED_CHUNK * r->shape.key_count, sizeof(*c.keys)) : NULL;
+        c.ordinals = c.keys ? calloc(KEYED_CHUNK, sizeof(*c.ordinals)) : NULL;
+        if (c.ordinals)
+                rc = read_list(&c, &list, e);
+        else
+                rc = list.len ? err_nomem(e, "keys") : 0;
+        free(c.ordinals);
+        free(c.keys);
+        arena_free(c.arena);
+        buf_deinit(&c.text);
+        buf_deinit(&list);
+        return rc ? err_wrap(e, rc, "reading records by key") : 0;
+}

@@ -1,0 +1,162 @@
+/*
+ * PROTOCOL.md section 5: a run reads what changed since the last finished one only where everything
+ * that makes this right holds: the same mapper, a state that was trusted, a source that is the one
+ * it was, a position. In doubt everything is read; unchanged records cost no revision.
+ *
+ * Kept in the state: `position` (the source's text), `fingerprint` (of the mapper of the last
+ * finished full read; none while another mapper's documents may stand there), `full` and `swept`
+ * (when all was read, when all keys were).
+ */
+#include "ingest/pipeline/run_internal.h"
+
+#include <stdio.h>
+
+#include "mappers/schedule.h"
+
+#define NOTE_MAX 300
+
+static int meta_number(struct run *r, const char *name, int64_t *out, struct err *e)
+{
+        struct str text;
+        int rc = state_meta_get(r->state, name, &text, e);
+
+        *out = 0;
+        if (rc == 0 && !str_to_int64(text, out))
+                *out = 0; /* as if it were not there: a full read sets it anew */
+        return rc < 0 ? rc : 0;
+}
+
+static int put_number(struct run *r, const char *name, int64_t n, struct err *e)
+{
+        char text[24];
+
+        snprintf(text, sizeof(text), "%lld", (long long)n);
+        return state_batch_meta(r->batch, name, str_of(text), e);
+}
+
+/* Whether the mapper is the one whose documents all stand there. Another one voids what is stored,
+ * durably and before its first write: A, then B killed half way, then A must read everything. */
+static int check_fingerprint(struct run *r, bool *same, struct err *e)
+{
+        char now[FINGERPRINT_BYTES];
+        struct str stored;
+        int rc = fingerprint_mapper(r, now, e);
+
+        if (!rc)
+                rc = state_meta_get(r->state, "fingerprint", &stored, e);
+        if (rc < 0)
+                return rc;
+        *same = rc == 0 && str_is(stored, now);
+        if (*same || rc == STATE_ABSENT || r->options.dry_run)
+                return 0;
+        rc = state_batch_meta(r->batch, "fingerprint", (struct str){0}, e);
+        return rc ? rc : state_apply(r->state, r->batch, e);
+}
+
+static int full_is_due(struct run *r, bool *due, struct err *e)
+{
+        int64_t last, next;
+        int rc = meta_number(r, "full", &last, e);
+
+        *due = false;
+        if (rc || !schedule_is_set(&r->spec->full))
+                return rc;
+        if (schedule_next(&r->spec->full, r->zone, last / 1000000, &next))
+                *due = next <= r->now_us / 1000000;
+        return 0;
+}
+
+/* Why everything is read whatever the position says; "" where that need not be. */
+static int reason_for_all(struct run *r, char *why, size_t size, struct err *e)
+{
+        bool same, due = false;
+        int rc = check_fingerprint(r, &same, e);
+
+        if (!rc)
+                rc = full_is_due(r, &due, e);
+        if (rc)
+                return rc;
+        snprintf(why, size, "%s",
+                !r->mapper->extract->cursor ? "the mapper has no cursor"
+                : r->options.full           ? "--full"
+                : r->rebuilt                ? "the state was rebuilt"
+                : !same                     ? "the mapper changed since the last full read"
+                : due                       ? "its schedule `full` is due"
+                : r->overflow               ? "others changed very many documents"
+                                            : "");
+        return 0;
+}
+
+int plan_observe(struct run *r, struct err *e)
+{
+        struct source_observation seen;
+        struct source_watch watch = {.zone = r->zone};
+        int rc = state_meta_get(r->state, "position", &watch.position, e);
+
+        if (rc < 0)
+                return rc;
+        if (rc == STATE_ABSENT || r->rebuilt)
+                watch.position = (struct str){0};
+        rc = source_observe(r->source, r->mapper->extract, &watch, &seen, e);
+        if (rc)
+                return rc;
+        r->observed = true;
+        r->held_position = seen.behind;
+        if (seen.held[0])
+                log_info(r->log, "the cursor waits for %s", seen.held);
+        if (seen.behind)
+                log_warn(r->log, "%s: nothing is swept and the cursor stays", seen.why);
+        if (!seen.usable && r->mode == RUN_READS_SINCE) {
+                r->mode = RUN_READS_ALL;
+                log_info(r->log, "reading everything: %s", seen.why);
+        } else if (r->mode == RUN_READS_SINCE) {
+                log_info(r->log, "reading what changed since %s", seen.cursor);
+        }
+        return 0;
+}
+
+int plan_run(struct run *r, struct err *e)
+{
+        char why[NOTE_MAX];
+
+        r->now_us = clock_wall_us();
+        if (r->options.key_count) {
+                r->mode = RUN_READS_KEYS;
+                return 0;
+        }
+        int rc = reason_for_all(r, why, sizeof(why), e);
+        if (rc)
+                return rc;
+        r->mode = why[0] ? RUN_READS_ALL : RUN_READS_SINCE;
+        if (r->mapper->extract->cursor && why[0])
+                log_info(r->log, "reading everything: %s", why);
+        if (r->mapper->extract->cursor)
+                rc = plan_observe(r, e);
+        if (rc || r->mode != RUN_READS_ALL)
+                return rc;
+        buf_deinit(&r->wanted.bytes); /* it all comes anyway */
+        r->wanted = (struct key_list){.count = 0};
+        r->overflow = false;
+        return 0;
+}
+
+int plan_store(struct run *r, struct buf *position, struct err *e)
+{
+        char fingerprint[FINGERPRINT_BYTES];
+        int rc = 0;
+
+        buf_clear(position);
+        if (r->observed && !r->held_position) {
+                rc = source_position(r->source, position, e);
+                if (!rc)
+                        rc = state_batch_meta(r->batch, "position", buf_str(position), e);
+        }
+        if (!rc && (r->mode == RUN_READS_ALL || r->swept_keys))
+                rc = put_number(r, "swept", r->now_us, e);
+        if (rc || r->mode != RUN_READS_ALL)
+                return rc;
+        rc = fingerprint_mapper(r, fingerprint, e);
+        if (!rc)
+                rc = state_batch_meta(r->batch, "fingerprint", str_of(fingerprint), e);
+        return rc ? rc : put_number(r, "full", r->now_us, e);
+}

@@ -1,0 +1,208 @@
+/*
+ * Reads from start to end, in the straight line of a run: all records, those that changed, those of
+ * given keys, or keys alone. A read that the source broke off begins again from its beginning: the
+ * state knows by then what was written, so that nothing is written twice.
+ */
+#include "ingest/pipeline/run_internal.h"
+
+#define RESTARTS_MAX                                                                               \
+        5 /* of the reads of one run; with RESTART_MS doubled each time: half a minute */
+#define RESTART_MS 1000
+
+static void on_end(void *ctx, int rc, const struct err *e)
+{
+        struct run *r = ctx;
+
+        r->read_rc = rc;
+        if (rc)
+                r->read_err = *e;
+        r->read = NULL;
+        r->read_ended = true;
+        r->wake = true;
+}
+
+/* Ends the read for a reason of ours, and waits until the source has let go. */
+static void stop_read(struct run *r)
+{
+        struct err ignored;
+
+        if (r->read_ended)
+                return;
+        source_cancel(r->read);
+        if (loop_run_until_done(r->loop, &r->read_ended, &ignored) != 0)
+                log_debug(r->log, "the read was left behind: %s", ignored.text);
+}
+
+static int read_until_end(struct run *r, struct err *e)
+{
+        while (!r->read_ended) {
+                r->wake = false;
+                int rc = loop_run_until(r->loop, &r->wake, e);
+                if (rc)
+                        return rc;
+                if (r->failed) {
+                        *e = r->why;
+                        return r->failed;
+                }
+                if (r->wanted_target) {
+                        cleanup_(freep) char *name = TAKE(r->wanted_target);
+                        rc = start_target(r, name, e);
+                        if (rc)
+                                return rc;
+                        source_resume(r->read);
+                }
+        }
+        if (r->read_rc)
+                *e = r->failed ? r->why : r->read_err;
+        return r->read_rc;
+}
+
+/* ---- once ---- */
+
+enum read_what { READ_RECORDS, READ_RECORDS_BY_KEY, READ_KEYS };
+
+struct reading {
+        enum read_what what;
+        const struct value *keys; /* of READ_RECORDS_BY_KEY */
+        size_t count;
+        pass_start_fn start; /* of READ_KEYS */
+        pass_key_fn fn;
+        struct run *run;
+};
+
+/* A key alone. One that cannot be a key names no document. */
+static int on_key(void *ctx, const struct record *record, struct err *e)
+{
+        struct reading *p = ctx;
+        struct run *r = p->run;
+
+        buf_clear(&r->key);
+        int rc = key_encode(&r->shape, record->row, &r->key, e);
+        if (rc)
+                return rc == -ERR_REJECT ? 0 : rc;
+        return p->fn(r, buf_str(&r->key), e);
+}
+
+static int on_key_reject(void *ctx, const char *key, const char *reason, struct err *e)
+{
+        (void)ctx;
+        return err_set(e, ERR_CONFIG, "key %s: %s", key, reason);
+}
+
+static void on_keys_end(void *ctx, int rc, const struct err *e)
+{
+        on_end(((struct reading *)ctx)->run, rc, e);
+}
+
+static int start(struct reading *p, struct err *e)
+{
+        struct run *r = p->run;
+        const struct extract *x = r->mapper->extract;
+        struct source_sink records = {pass_record, pass_reject, on_end, r};
+        struct source_sink keys = {on_key, on_key_reject, on_keys_end, p};
+
+        switch (p->what) {
+        case READ_RECORDS:
+                if (r->mode == RUN_READS_SINCE)
+                        return source_read_since(r->source, x, &r->shape, &records, &r->read, e);
+                return source_read_all(r->source, x, &r->shape, &records, &r->read, e);
+        case READ_RECORDS_BY_KEY:
+                return source_read_by_keys(
+                        r->source, x, &r->shape, p->keys, p->count, &records, &r->read, e);
+        case READ_KEYS:
+                return p->start(r->source, x, &r->shape, &keys, &r->read, e);
+        }
+        return 0;
+}
+
+static int read_once(struct reading *p, struct err *e)
+{
+        struct run *r = p->run;
+
+        r->read_ended = r->read_paused = false;
+        int rc = start(p, e);
+        if (rc)
+                return rc;
+        rc = read_until_end(r, e);
+        r->source_failed = r->read_ended && rc && rc == r->read_rc && !r->failed;
+        if (rc)
+                stop_read(r);
+        return rc;
+}
+
+/* ---- again ---- */
+
+/* What the broken read delivered counts as not read; what it made us write stays counted. */
+static int forget_read(struct run *r, struct err *e)
+{
+        int rc = settle_all(r, false, e);
+
+        if (!rc && !r->options.dry_run)
+                rc = state_batch_unpark_all(r->batch, e);
+        if (!rc && !r->options.dry_run)
+                rc = settle_apply(r, e);
+        bitmap_clear(&r->seen);
+        bitmap_clear(&r->gone);
+        r->blind = false;
+        if (r->options.dry_run)
+                *r->counts = (struct run_counts){0};
+        r->counts->read = r->counts->unchanged = r->counts->rejected = 0;
+        return rc;
+}
+
+static int begin_again(struct reading *p, const struct err *why, struct err *e)
+{
+        struct run *r = p->run;
+        int64_t delay = (int64_t)RESTART_MS << r->restarts;
+
+        r->restarts++;
+        log_warn(r->log, "%s: reading again in %lld s", why->text, (long long)delay / 1000);
+        int rc = loop_sleep(r->loop, delay, e);
+        if (!rc && p->what == READ_RECORDS)
+                rc = forget_read(r, e);
+        if (!rc && p->what == READ_RECORDS && r->mapper->extract->cursor &&
+                r->mode != RUN_READS_KEYS)
+                rc = plan_observe(r, e);
+        return rc;
+}
+
+static int read_through(struct reading *p, struct err *e)
+{
+        struct run *r = p->run;
+        struct err why;
+        int rc = read_once(p, e);
+
+        while (rc == -ERR_RETRY && r->source_failed && r->restarts < RESTARTS_MAX) {
+                why = *e;
+                rc = begin_again(p, &why, e);
+                if (!rc)
+                        rc = read_once(p, e);
+                else if (rc == -ERR_RETRY)
+                        r->source_failed = true; /* it is not back yet: the next round */
+        }
+        return rc;
+}
+
+int pass_read(struct run *r, struct err *e)
+{
+        struct reading p = {.what = READ_RECORDS, .run = r};
+
+        atomic_store(&r->progress->expected, r->mode == RUN_READS_ALL ? state_count(r->state) : 0);
+        atomic_store(&r->progress->phase, RUN_READING);
+        int rc = read_through(&p, e);
+        return rc ? rc : rejects_judge(r, e);
+}
+
+int pass_read_keys(struct run *r, const struct value *keys, size_t count, struct err *e)
+{
+        struct reading p = {.what = READ_RECORDS_BY_KEY, .run = r, .keys = keys, .count = count};
+
+        return read_through(&p, e);
+}
+
+int pass_walk(struct run *r, pass_start_fn start_fn, pass_key_fn fn, struct err *e)
+{
+        struct reading p = {.what = READ_KEYS, .run = r, .start = start_fn, .fn = fn};
+
+        return read_through(&p, e);
+}
