@@ -235,11 +235,8 @@ static int read_holders(struct run *r, struct err *e)
 
 int claims_resolve(struct run *r, struct err *e)
 {
-        int rc;
+        int rc = read_holders(r, e);
 
-        if (r->options.dry_run)
-                return 0;
-        rc = read_holders(r, e);
         if (!rc)
                 rc = state_each_parked(r->state, settle_claim, r, e);
         if (!rc)

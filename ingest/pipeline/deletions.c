@@ -40,8 +40,6 @@ static int delete_old_id(void *ctx, const struct state_owed *owed, struct err *e
 
 int deletions_old_ids(struct run *r, struct err *e)
 {
-        if (r->options.dry_run)
-                return 0;
         int rc = state_each_owed(r->state, delete_old_id, r, e);
         if (!rc)
                 rc = settle_all(r, false, e);
@@ -108,7 +106,7 @@ static int fetch_kept(
         cleanup_buf_ struct buf end = BUF_INIT(MAPPER_MAX_ID + 1);
 
         buf_clear(out);
-        if (k.names->count == 0)
+        if (k.names->count == 0 || r->options.dry_run)
                 return 0;
         buf_put_str(&end, id);
         buf_putc(&end, ' '); /* behind the id; what else stands between is passed over */
@@ -263,8 +261,8 @@ static int withhold(struct sweep *s, struct err *e)
 {
         s->step = SWEEP_OWE;
         s->r->report->withheld = s->gone;
-        int rc = s->r->options.dry_run ? 0 : walk(s, e);
-        return rc || s->r->options.dry_run ? rc : state_apply(s->r->state, s->r->batch, e);
+        int rc = walk(s, e);
+        return rc ? rc : state_apply(s->r->state, s->r->batch, e);
 }
 
 /* A deletion was owed, and the record is back or its document is gone. */
@@ -311,15 +309,11 @@ int deletions_sweep(struct run *r, struct err *e)
         if (!s->names)
                 return err_nomem(e, "sweep");
         int rc = walk(s, e);
-        if (r->options.dry_run) /* what the pass would have given a source key */
-                s->gone -= s->gone < r->dry_adopted ? s->gone : r->dry_adopted;
         if (!rc && brake_holds(s))
                 rc = withhold(s, e);
-        else if (!rc && r->options.dry_run)
-                r->counts->deleted += s->gone;
         else if (!rc && s->gone > 0)
                 rc = delete_all(s, e);
-        if (!rc && !r->options.dry_run)
+        if (!rc)
                 rc = settle_all_owed(r, e);
         arena_free(s->names);
         return rc ? err_wrap(e, rc, "deleting documents of records that are gone") : 0;

@@ -4,21 +4,39 @@
  */
 #include "ingest/pipeline/run_internal.h"
 
+#include <string.h>
+
+#define LOOKED_MAX (64 << 20) /* bytes of ids that a dry run looks at */
+
 struct drift {
         struct run *r;
         struct target *t;
         struct bitmap present; /* ordinals whose revision stands in the feed */
         uint64_t foreign;
-        bool restored;   /* a write of the unclosed run is missing from the feed */
-        uint64_t closed; /* number of the last run that reached its checkpoint */
+        struct buf looked; /* ids to look at, each with its length before it: of a dry run */
+        bool restored;     /* a write of the unclosed run is missing from the feed */
+        uint64_t closed;   /* number of the last run that reached its checkpoint */
 };
+
+/* A dry run has no writer that would compare: it looks at the documents itself. */
+static int look_later(struct drift *d, const struct scan_change *c, struct err *e)
+{
+        uint32_t len = (uint32_t)c->id.len;
+
+        if (!d->r->options.dry_run || c->deleted)
+                return 0;
+        buf_put(&d->looked, &len, sizeof(len));
+        buf_put_str(&d->looked, c->id);
+        return buf_check(&d->looked, "changed documents", e);
+}
 
 /* A document that no record holds: its revision is noted, its content is not known. */
 static int note_unattached(struct drift *d, const struct scan_change *c, struct err *e)
 {
         struct state_holder doc = {.rev = c->rev, .deleted = c->deleted};
+        int rc = state_batch_hold(d->r->batch, d->t->number, c->id, STR(""), &doc, e);
 
-        return state_batch_hold(d->r->batch, d->t->number, c->id, STR(""), &doc, e);
+        return rc ? rc : look_later(d, c, e);
 }
 
 static int note_attached(
@@ -39,6 +57,8 @@ static int note_attached(
                 d->foreign++;
                 doc->digest = (struct digest){0};
                 rc = state_batch_put(d->r->batch, key, &entry, e);
+                if (!rc)
+                        rc = look_later(d, c, e);
                 return rc ? rc : keyed_want(d->r, key, e);
         }
         return 0;
@@ -80,6 +100,20 @@ static int find_missing(void *ctx, struct str key, const struct state_entry *ent
         return d->restored;
 }
 
+static int look_at_all(struct drift *d, struct err *e)
+{
+        int rc = 0;
+
+        for (size_t at = 0; !rc && at < d->looked.len;) {
+                uint32_t len;
+                memcpy(&len, d->looked.data + at, sizeof(len));
+                at += sizeof(len);
+                rc = target_look(d->r, d->t, (struct str){d->looked.data + at, len}, e);
+                at += len;
+        }
+        return rc ? rc : state_apply(d->r->state, d->r->batch, e);
+}
+
 static int read_closed(struct run *r, uint64_t *closed, struct err *e)
 {
         struct str text;
@@ -95,7 +129,7 @@ static int read_closed(struct run *r, uint64_t *closed, struct err *e)
 
 int drift_follow(struct run *r, struct target *t, struct str since, struct err *e)
 {
-        struct drift d = {.r = r, .t = t};
+        struct drift d = {.r = r, .t = t, .looked = BUF_INIT(LOOKED_MAX)};
         int rc = read_closed(r, &d.closed, e);
 
         bitmap_init(&d.present, BITMAP_MAX_BYTES);
@@ -103,6 +137,9 @@ int drift_follow(struct run *r, struct target *t, struct str since, struct err *
                 rc = scan_changes(r->couch, t->name, since, on_change, &d, NULL, e);
         if (!rc)
                 rc = state_apply(r->state, r->batch, e);
+        if (!rc && d.looked.len)
+                rc = look_at_all(&d, e);
+        buf_deinit(&d.looked);
         if (!rc && d.closed + 1 < r->number)
                 rc = state_each_record(r->state, find_missing, &d, e);
         bitmap_deinit(&d.present);

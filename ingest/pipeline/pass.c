@@ -15,6 +15,8 @@ int pass_push(struct run *r, const struct pending *what, const struct bulk_doc *
         if (!p)
                 return err_nomem(e, "pending record");
         copy.cookie = p;
+        if (r->options.dry_run)
+                return rehearsal_write(r, p, &copy, e);
         int rc = bulk_push(r->bulk, &copy, e);
         /* Any other failure may come after the writer took the document: then it still gives the
          * outcome, and what is pending goes with the set at the latest. */
@@ -56,17 +58,6 @@ void pass_write_over(struct bulk_doc *doc, const struct state_doc *there)
         doc->parent_deleted = there->deleted;
 }
 
-/* A dry run counts what a write would have done. */
-static void count_dry(struct run *r, const struct pending *what)
-{
-        if (what->moved)
-                r->counts->moved++;
-        else if (what->existed)
-                r->counts->updated++;
-        else
-                r->counts->created++;
-}
-
 /* @there: what the state knows to stand under the id; NULL: nothing */
 static int push_document(struct run *r, const struct record *record, const struct target *t,
         const struct mapped *m, const struct pending *what, const struct state_doc *there,
@@ -81,10 +72,6 @@ static int push_document(struct run *r, const struct record *record, const struc
                 .reject_conflicts = r->spec->on_conflict == ON_CONFLICT_REJECT,
         };
 
-        if (r->options.dry_run) {
-                count_dry(r, what);
-                return 0;
-        }
         pass_write_over(&doc, there);
         int rc = pass_push(r, what, &doc, e);
         if (rc == -ERR_REJECT)
@@ -102,10 +89,6 @@ static int park(struct run *r, const struct target *t, const struct mapped *m, u
                 .digest = m->digest,
                 .body = m->body};
 
-        if (r->options.dry_run) {
-                r->counts->moved++;
-                return 0;
-        }
         int rc = state_batch_park(r->batch, &parked, e);
         if (!rc && state_batch_bytes(r->batch) >= RUN_APPLY_BYTES)
                 rc = settle_apply(r, e);
@@ -122,13 +105,6 @@ static int adopt(struct run *r, const struct target *t, const struct pending *wh
                 .rev = there->rev,
                 .attachments = there->attachments};
 
-        if (r->options.dry_run) {
-                if (what->moved)
-                        r->counts->moved++;
-                else
-                        r->counts->unchanged++;
-                return 0;
-        }
         equal.cookie = pending_add(r->pending, what);
         if (!equal.cookie)
                 return err_nomem(e, "adopted record");
@@ -154,7 +130,6 @@ static int claim_id(struct run *r, const struct record *record, const struct tar
         if (holder.key.len)
                 return park(r, t, m, what->ordinal, e);
         what->existed = what->existed || !holder.deleted;
-        r->dry_adopted += r->options.dry_run && !holder.deleted;
         if (!holder.deleted && !digest_is_void(&holder.digest) &&
                 digest_eq(&holder.digest, &m->digest))
                 return adopt(r, t, what, &holder, e);

@@ -137,15 +137,13 @@ static int forget_read(struct run *r, struct err *e)
 {
         int rc = settle_all(r, false, e);
 
-        if (!rc && !r->options.dry_run)
+        if (!rc)
                 rc = state_batch_unpark_all(r->batch, e);
-        if (!rc && !r->options.dry_run)
+        if (!rc)
                 rc = settle_apply(r, e);
         bitmap_clear(&r->seen);
         bitmap_clear(&r->gone);
         r->blind = false;
-        if (r->options.dry_run)
-                *r->counts = (struct run_counts){0};
         r->counts->read = r->counts->unchanged = r->counts->rejected = 0;
         return rc;
 }

@@ -98,6 +98,8 @@ static int open_state(struct run *r, struct err *e)
                 return rc;
         snprintf(data, sizeof(data), "%s/data", folder);
         rc = state_open(data, r->log, &r->state, &fresh, e);
+        if (!rc && r->options.dry_run)
+                rc = rehearsal_begin(r, e);
         return rc ? rc : state_batch_new(&r->batch, e);
 }
 
@@ -114,6 +116,7 @@ static int open_couch(struct run *r, struct err *e)
                 struct couch_database db = {0};
                 rc = couch_database(r->couch, r->control, &db, e);
                 couch_database_deinit(&db);
+                r->control_absent = rc == COUCH_ABSENT;
                 return rc < 0 ? rc : 0;
         }
         rc = couch_database_ensure(r->couch, r->control, NULL, e);
@@ -238,7 +241,7 @@ static int do_run(struct run *r, struct err *e)
                 rc = start_run(r, e);
         if (!rc)
                 rc = plan_run(r, e);
-        if (!rc && !r->options.dry_run)
+        if (!rc && !r->control_absent)
                 rc = rejects_load(r, e);
         if (!rc)
                 rc = read_records(r, e);
@@ -260,21 +263,6 @@ static void rescue(struct run *r)
                 log_debug(r->log, "applying after the failure: %s", e.text);
 }
 
-static void remove_scratch_state(struct run *r)
-{
-        static const char *const files[] = {"data.mdb", "lock.mdb", "closed"};
-        char path[4200];
-
-        if (!r->scratch_state)
-                return;
-        for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-                snprintf(path, sizeof(path), "%s/%s", r->scratch_state, files[i]);
-                (void)unlink(path);
-        }
-        (void)rmdir(r->scratch_state);
-        free(r->scratch_state);
-}
-
 static void close_run(struct run *r)
 {
         source_close(r->source);
@@ -284,7 +272,7 @@ static void close_run(struct run *r)
         target_set_deinit(&r->targets);
         state_batch_free(r->batch);
         state_close(r->state);
-        remove_scratch_state(r);
+        rehearsal_end(r);
         lock_release(r->lock);
         pending_set_free(r->pending);
         free(r->acked);

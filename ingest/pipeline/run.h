@@ -17,12 +17,31 @@
 #include "ingest/loop/loop.h"
 #include "ingest/pipeline/config.h"
 
+enum run_change { RUN_CREATES, RUN_UPDATES, RUN_MOVES, RUN_DELETES };
+
+/* What a dry run would have written. */
+struct run_difference {
+        enum run_change change;
+        const char *database;
+        struct str id;
+        struct str old_id; /* of a move */
+        struct str key;    /* in the form of key.h; len 0: a document that no record claims */
+        struct str body;   /* canonical members; of a deletion those that its tombstone keeps */
+};
+typedef void (*run_difference_fn)(void *ctx, const struct run_difference *difference);
+
 struct run_options {
-        bool full;              /* read all, whatever the cursor says */
-        bool dry_run;           /* count what would be done; write nothing */
-        bool allow_deletes;     /* the delete brake is off for this run */
-        const struct str *keys; /* only these records, in the form of key.h: no sweep, and the */
-        size_t key_count;       /* position stays; 0: as the plan says */
+        bool full;          /* read all, whatever the cursor says */
+        bool dry_run;       /* count what would be done; write nothing */
+        bool rebuild;       /* of a dry run: believe no state, look at every document */
+        bool allow_deletes; /* the delete brake is off for this run */
+
+        /* Only these records, in the form of key.h: no sweep, and the position stays. */
+        const struct str *keys;
+        size_t key_count; /* 0: as the plan says */
+
+        run_difference_fn on_difference; /* of a dry run; NULL: not asked */
+        void *on_difference_ctx;
 };
 
 enum run_outcome {

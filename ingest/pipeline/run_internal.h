@@ -74,6 +74,7 @@ struct run {
         struct mapper_program *program;
         struct target_set targets;
         const char *control; /* name of the control database */
+        bool control_absent; /* a dry run does not make it */
 
         struct state *state;
         char *scratch_state; /* folder of a dry run's own state, removed at the end; or NULL */
@@ -98,11 +99,10 @@ struct run {
         bool overflow;          /* more were wanted than a list holds: everything is read */
 
         struct source_read *read;
-        uint64_t dry_adopted; /* dry run: documents that records would have been attached to */
-        int restarts;         /* of the read, after the source failed */
-        bool blind;           /* a record came without its key: what is gone cannot be told */
-        bool replaced;        /* a target is not the one that the run began with */
-        bool source_failed;   /* the read ended by itself, with an error */
+        int restarts;       /* of the read, after the source failed */
+        bool blind;         /* a record came without its key: what is gone cannot be told */
+        bool replaced;      /* a target is not the one that the run began with */
+        bool source_failed; /* the read ended by itself, with an error */
         bool read_ended;
         bool read_paused; /* until there is room in the writer */
         int read_rc;
@@ -134,6 +134,10 @@ int target_open(struct run *r, struct target *t, bool make, struct err *e)
         __attribute__((warn_unused_result));
 /** target_adopt() - scans its documents with our prefix into the state as unattached ones */
 int target_adopt(struct run *r, struct target *t, struct err *e)
+        __attribute__((warn_unused_result));
+/** target_look() - reads the document @id into the state: its revision, and the digest of its body
+ */
+int target_look(struct run *r, struct target *t, struct str id, struct err *e)
         __attribute__((warn_unused_result));
 void target_set_deinit(struct target_set *set);
 
@@ -209,6 +213,15 @@ int fingerprint_mapper(const struct run *r, char out[FINGERPRINT_BYTES], struct 
         __attribute__((warn_unused_result));
 /** fingerprint_digests() - of what decides how digests are taken: other means rebuild */
 void fingerprint_digests(const struct mapper_spec *spec, char out[FINGERPRINT_BYTES]);
+
+/* ---- rehearsal.c: a dry run works on a copy of the state, with a writer that only nods ---- */
+/** rehearsal_begin() - puts a copy (or, to believe nothing, an empty state) in place of r->state */
+int rehearsal_begin(struct run *r, struct err *e) __attribute__((warn_unused_result));
+/** rehearsal_write() - @p is taken as written, and shown to whoever asked */
+int rehearsal_write(struct run *r, struct pending *p, const struct bulk_doc *doc, struct err *e)
+        __attribute__((warn_unused_result));
+/** rehearsal_end() - removes the copy */
+void rehearsal_end(struct run *r);
 
 /* ---- reading.c: reads, from start to end ---- */
 /** pass_read() - all, or what changed, as r->mode says; begins again where the source failed */

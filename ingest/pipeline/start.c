@@ -130,31 +130,10 @@ static bool must_rebuild(struct run *r, const char *session, const char *closing
         return false;
 }
 
-/* A dry run never touches the mapper's own state: it rebuilds one of its own. */
-static int use_scratch_state(struct run *r, struct err *e)
-{
-        bool fresh;
-        cleanup_buf_ struct buf path = BUF_INIT(4096);
-
-        buf_printf(&path, "%s/%s/dry-run", r->config->state_dir, r->spec->name);
-        if (!buf_cstr(&path))
-                return err_set(e, ERR_CONFIG, "state_dir: the path is too long");
-        r->state = state_close(r->state);
-        r->scratch_state = str_dup(buf_str(&path));
-        if (!r->scratch_state)
-                return err_nomem(e, "path");
-        return state_open(r->scratch_state, r->log, &r->state, &fresh, e);
-}
-
 static int rebuild(struct run *r, struct err *e)
 {
-        int rc = 0;
-
         atomic_store(&r->progress->phase, RUN_REBUILDING);
-        if (r->options.dry_run)
-                rc = use_scratch_state(r, e);
-        if (!rc)
-                rc = checkpoint_erase(r, e);
+        int rc = checkpoint_erase(r, e);
         for (size_t i = 0; !rc && i < r->targets.count; i++)
                 rc = target_adopt(r, r->targets.items[i], e);
         return rc;
@@ -205,8 +184,6 @@ static int number_run(struct run *r, uint64_t *closed, struct err *e)
                 return rc;
         *closed = strtoull(done, NULL, 10);
         r->number = strtoull(text, NULL, 10) + 1;
-        if (r->options.dry_run)
-                return 0;
         snprintf(text, sizeof(text), "%llu", (unsigned long long)r->number);
         rc = state_batch_meta(r->batch, "run", str_of(text), e);
         if (!rc)
@@ -255,7 +232,7 @@ int start_run(struct run *r, struct err *e)
         rc = r->rebuilt ? rebuild(r, e) : finish_closing(r, session, closing, e);
         if (!rc)
                 rc = number_run(r, &closed, e);
-        if (!rc && !r->rebuilt && !r->options.dry_run) {
+        if (!rc && !r->rebuilt) {
                 rc = follow_targets(r, closed, e);
                 if (rc == DRIFT_RESTORED) {
                         log_warn(r->log, "a target lost documents of the last, unfinished run: the "
@@ -289,7 +266,5 @@ int start_target(struct run *r, const char *name, struct err *e)
                 rc = target_open(r, t, true, e);
         if (rc == COUCH_ABSENT) /* a dry run makes no databases */
                 return 0;
-        if (!rc && r->options.dry_run && !r->scratch_state)
-                return 0; /* what stands there already counts as created */
         return rc ? rc : target_adopt(r, t, e);
 }

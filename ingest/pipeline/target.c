@@ -31,22 +31,6 @@ static struct target *target_free(struct target *t)
 
 DEFINE_CLEANUP(struct target *, target_free);
 
-/* A dry run leaves the mapper's own state as it is: a database that is new gets a number that the
- * state does not use. */
-static int number_target(struct run *r, const char *name, uint16_t *number, struct err *e)
-{
-        if (!r->options.dry_run || r->scratch_state)
-                return state_database(r->state, str_of(name), number, e);
-        for (size_t i = 0; i < state_database_count(r->state); i++) {
-                if (strcmp(state_database_name(r->state, (uint16_t)i), name) == 0) {
-                        *number = (uint16_t)i;
-                        return 0;
-                }
-        }
-        *number = (uint16_t)(UINT16_MAX - 1 - r->targets.count);
-        return 0;
-}
-
 int target_add(struct run *r, const char *name, struct target **out, struct err *e)
 {
         struct target_set *set = &r->targets;
@@ -70,7 +54,7 @@ int target_add(struct run *r, const char *name, struct target **out, struct err 
         t->name = str_dup(str_of(name));
         if (!t->name)
                 return err_nomem(e, "target database");
-        int rc = number_target(r, name, &t->number, e);
+        int rc = state_database(r->state, str_of(name), &t->number, e);
         if (rc)
                 return rc;
         *out = t;
@@ -158,6 +142,53 @@ int target_adopt(struct run *r, struct target *t, struct err *e)
                 log_info(r->log, "found %llu documents %.*s* in database %s",
                         (unsigned long long)a.count, STR_ARG(r->spec->id_prefix), t->name);
         return 0;
+}
+
+struct look {
+        struct adoption a;
+        struct str id;
+};
+
+/* The document that stands there takes the place of what the state believed. */
+static int take_look(void *ctx, const struct scan_doc *doc, struct err *e)
+{
+        struct look *l = ctx;
+        struct run *r = l->a.r;
+        struct state_holder holder;
+        struct state_entry entry;
+        struct digest digest;
+
+        if (!str_eq(doc->id, l->id))
+                return 0;
+        int rc = state_holder(r->state, l->a.t->number, doc->id, &holder, e);
+        if (rc < 0)
+                return rc;
+        if (rc == STATE_ABSENT || holder.key.len == 0)
+                return adopt_document(&l->a, doc, e);
+        rc = state_get(r->state, holder.key, &entry, e);
+        if (rc || entry.doc_count == 0 || !str_eq(entry.docs[0].id, doc->id))
+                return rc < 0 ? rc : 0;
+        rc = digest_document(doc->json, r->spec->filter, &l->a.scratch, NULL, &digest, e);
+        if (rc)
+                return err_wrap(e, rc, "document %.*s", STR_ARG(doc->id));
+        entry.docs[0].digest = digest;
+        entry.docs[0].rev = doc->rev;
+        return state_batch_put(r->batch, holder.key, &entry, e);
+}
+
+int target_look(struct run *r, struct target *t, struct str id, struct err *e)
+{
+        struct look l = {.a = {.r = r, .t = t}, .id = id};
+        cleanup_buf_ struct buf end = BUF_INIT(MAPPER_MAX_ID + 1);
+
+        buf_put_str(&end, id);
+        buf_putc(&end, ' '); /* behind the id; what else stands between is passed over */
+        int rc = buf_check(&end, "document id", e);
+        buf_init(&l.a.scratch, MAPPER_MAX_DOCUMENT);
+        if (!rc)
+                rc = scan_range(r->couch, t->name, id, buf_str(&end), true, take_look, &l, e);
+        buf_deinit(&l.a.scratch);
+        return rc;
 }
 
 void target_set_deinit(struct target_set *set)

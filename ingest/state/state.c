@@ -97,6 +97,19 @@ struct state *state_close(struct state *s)
         return NULL;
 }
 
+int state_copy(struct state *s, const char *path, struct err *e)
+{
+        int rc = state_env_usable(s, e);
+
+        rc = rc ? rc : state_files_folder(path, e);
+        if (rc)
+                return rc;
+        rc = mdb_env_copy2(s->env, path, MDB_CP_COMPACT);
+        if (rc > 0)
+                return state_files_error(path, "copy", rc, e);
+        return rc ? state_env_error(s, rc, "copy", e) : 0;
+}
+
 static int wipe(struct state *s, MDB_txn *txn, void *ctx)
 {
         MDB_val key = state_val(STR(SELF_ORDINAL));

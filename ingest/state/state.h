@@ -54,6 +54,11 @@ int state_open(const char *path, const struct log *log, struct state **out, bool
 struct state *state_close(struct state *s);
 DEFINE_CLEANUP(struct state *, state_close);
 
+/** state_copy() - a copy of what was applied so far, into the folder @path, which must be empty
+ * Return: 0; -ERR_CONFIG, -ERR_SYSTEM as state_open(). */
+int state_copy(struct state *s, const char *path, struct err *e)
+        __attribute__((warn_unused_result));
+
 /** state_wipe() - forgets everything (a rebuild begins), durable */
 int state_wipe(struct state *s, struct err *e) __attribute__((warn_unused_result));
 
