@@ -7,8 +7,8 @@
 
 #include "ingest/loop/http.h"
 
-static const struct cli_command *const commands[] = {
-        &command_check, &command_run, &command_preview, &command_init};
+static const struct cli_command *const commands[] = {&command_check, &command_preview,
+        &command_diff, &command_run, &command_verify, &command_init};
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 static int check_words(const struct cli_command *c, const struct cli_values *v, struct err *e)

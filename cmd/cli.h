@@ -49,4 +49,5 @@ int cli_print_json(cJSON *json, int code);
 /** cli_error_json() - {"class": ..., "message": ...} */
 cJSON *cli_error_json(const struct err *e);
 
-extern const struct cli_command command_check, command_init, command_preview, command_run;
+extern const struct cli_command command_check, command_diff, command_init, command_preview,
+        command_run, command_verify;

@@ -11,6 +11,7 @@
  * ten documents at a time, and a break costs the page. */
 #define PAGE_REVS   10000
 #define PAGE_BODIES 2000
+#define SCAN_MAX_ID 8192 /* bytes; a mapper makes none of half as many */
 
 struct range {
         struct stream stream;
@@ -219,6 +220,31 @@ static void put_above(struct buf *out, struct str prefix)
                 encode(out, code == 0xD7FF ? 0xE000 : code + 1);
                 return;
         }
+}
+
+struct one {
+        struct str id;
+        scan_doc_fn fn;
+        void *ctx;
+};
+
+static int take_one(void *ctx, const struct scan_doc *doc, struct err *e)
+{
+        const struct one *o = ctx;
+
+        return str_eq(doc->id, o->id) ? o->fn(o->ctx, doc, e) : 0;
+}
+
+int scan_document(struct couch *c, const char *database, struct str id, scan_doc_fn fn, void *ctx,
+        struct err *e)
+{
+        struct one one = {id, fn, ctx};
+        cleanup_buf_ struct buf end = BUF_INIT(SCAN_MAX_ID + 1);
+
+        buf_put_str(&end, id);
+        buf_putc(&end, ' '); /* behind the id; what else stands between is passed over */
+        int rc = buf_check(&end, "document id", e);
+        return rc ? rc : scan_range(c, database, id, buf_str(&end), true, take_one, &one, e);
 }
 
 int scan_prefix(struct couch *c, const char *database, struct str prefix, bool bodies,

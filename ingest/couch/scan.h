@@ -26,6 +26,10 @@ typedef int (*scan_doc_fn)(void *ctx, const struct scan_doc *doc, struct err *e)
 int scan_range(struct couch *c, const char *database, struct str start, struct str end, bool bodies,
         scan_doc_fn fn, void *ctx, struct err *e) __attribute__((warn_unused_result));
 
+/** scan_document() - the live document @id alone, with its body; nothing where there is none */
+int scan_document(struct couch *c, const char *database, struct str id, scan_doc_fn fn, void *ctx,
+        struct err *e) __attribute__((warn_unused_result));
+
 /** scan_prefix() - scan_range() over all ids that begin with @prefix */
 int scan_prefix(struct couch *c, const char *database, struct str prefix, bool bodies,
         scan_doc_fn fn, void *ctx, struct err *e) __attribute__((warn_unused_result));

@@ -67,7 +67,6 @@ struct sweep {
 /* One document as it stands in CouchDB, for its `keep` fields. */
 struct kept {
         const struct string_list *names;
-        struct str id;
         struct buf *out; /* canonical members of the tombstone */
 };
 
@@ -88,7 +87,7 @@ static int keep_members(void *ctx, const struct scan_doc *doc, struct err *e)
         struct str key, value;
         int rc = 0;
 
-        if (!str_eq(doc->id, k->id) || !doc->json.ptr || !json_walk_open(&w, doc->json, '{'))
+        if (!doc->json.ptr || !json_walk_open(&w, doc->json, '{'))
                 return 0;
         while (!rc && json_walk_next(&w, &key, &value))
                 for (size_t i = 0; !rc && i < k->names->count; i++)
@@ -102,17 +101,12 @@ static int keep_members(void *ctx, const struct scan_doc *doc, struct err *e)
 static int fetch_kept(
         struct run *r, const char *database, struct str id, struct buf *out, struct err *e)
 {
-        struct kept k = {.names = &r->mapper->extract->deletes.keep, .id = id, .out = out};
-        cleanup_buf_ struct buf end = BUF_INIT(MAPPER_MAX_ID + 1);
+        struct kept k = {.names = &r->mapper->extract->deletes.keep, .out = out};
 
         buf_clear(out);
         if (k.names->count == 0 || r->options.dry_run)
                 return 0;
-        buf_put_str(&end, id);
-        buf_putc(&end, ' '); /* behind the id; what else stands between is passed over */
-        int rc = buf_check(&end, "document id", e);
-        return rc ? rc
-                  : scan_range(r->couch, database, id, buf_str(&end), true, keep_members, &k, e);
+        return scan_document(r->couch, database, id, keep_members, &k, e);
 }
 
 static int delete_chunk(struct sweep *s, struct err *e)

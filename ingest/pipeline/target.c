@@ -144,31 +144,24 @@ int target_adopt(struct run *r, struct target *t, struct err *e)
         return 0;
 }
 
-struct look {
-        struct adoption a;
-        struct str id;
-};
-
 /* The document that stands there takes the place of what the state believed. */
 static int take_look(void *ctx, const struct scan_doc *doc, struct err *e)
 {
-        struct look *l = ctx;
-        struct run *r = l->a.r;
+        struct adoption *a = ctx;
+        struct run *r = a->r;
         struct state_holder holder;
         struct state_entry entry;
         struct digest digest;
 
-        if (!str_eq(doc->id, l->id))
-                return 0;
-        int rc = state_holder(r->state, l->a.t->number, doc->id, &holder, e);
+        int rc = state_holder(r->state, a->t->number, doc->id, &holder, e);
         if (rc < 0)
                 return rc;
         if (rc == STATE_ABSENT || holder.key.len == 0)
-                return adopt_document(&l->a, doc, e);
+                return adopt_document(a, doc, e);
         rc = state_get(r->state, holder.key, &entry, e);
         if (rc || entry.doc_count == 0 || !str_eq(entry.docs[0].id, doc->id))
                 return rc < 0 ? rc : 0;
-        rc = digest_document(doc->json, r->spec->filter, &l->a.scratch, NULL, &digest, e);
+        rc = digest_document(doc->json, r->spec->filter, &a->scratch, NULL, &digest, e);
         if (rc)
                 return err_wrap(e, rc, "document %.*s", STR_ARG(doc->id));
         entry.docs[0].digest = digest;
@@ -178,16 +171,11 @@ static int take_look(void *ctx, const struct scan_doc *doc, struct err *e)
 
 int target_look(struct run *r, struct target *t, struct str id, struct err *e)
 {
-        struct look l = {.a = {.r = r, .t = t}, .id = id};
-        cleanup_buf_ struct buf end = BUF_INIT(MAPPER_MAX_ID + 1);
+        struct adoption a = {.r = r, .t = t};
 
-        buf_put_str(&end, id);
-        buf_putc(&end, ' '); /* behind the id; what else stands between is passed over */
-        int rc = buf_check(&end, "document id", e);
-        buf_init(&l.a.scratch, MAPPER_MAX_DOCUMENT);
-        if (!rc)
-                rc = scan_range(r->couch, t->name, id, buf_str(&end), true, take_look, &l, e);
-        buf_deinit(&l.a.scratch);
+        buf_init(&a.scratch, MAPPER_MAX_DOCUMENT);
+        int rc = scan_document(r->couch, t->name, id, take_look, &a, e);
+        buf_deinit(&a.scratch);
         return rc;
 }
 

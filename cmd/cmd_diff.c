@@ -1,0 +1,286 @@
+/*
+ * erp2couch diff and verify: what a run would write, and whether CouchDB holds what the source
+ * says. One job on a thread of its own, then its report; diff.h does the work.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cmd/cli.h"
+#include "cmd/jobs.h"
+#include "ingest/pipeline/diff.h"
+
+#define SAMPLES_DEFAULT 10
+#define SHOWN_MAX       60 /* bytes of a value on the terminal */
+
+struct diff_command {
+        struct cli *cli;
+        const struct config *config;
+        const struct config_mapper *mapper;
+        struct diff_options options;
+        struct log *log;
+        struct run_progress progress;
+        struct diff_report report;
+};
+
+static void diff_job(void *ctx, struct loop *loop)
+{
+        struct diff_command *c = ctx;
+
+        diff_mapper(c->config, c->mapper, &c->options, loop, c->log, &c->progress, &c->report);
+}
+
+/* ---- for people ---- */
+
+/* What each kind of change is called: by what a run would do, or by what is found. */
+static const char *const found_names[DIFF_CHANGES] = {"missing", "different", "elsewhere", "extra"};
+
+static const char *name_of(const struct diff_command *c, enum run_change change)
+{
+        return c->options.verify ? found_names[change] : diff_change_name(change);
+}
+
+static uint64_t count_of(const struct diff_command *c, enum run_change change)
+{
+        const struct run_counts *n = &c->report.run.counts;
+        const uint64_t counts[DIFF_CHANGES] = {n->created, n->updated, n->moved, n->deleted};
+
+        return counts[change];
+}
+
+static void print_value(const char *json)
+{
+        size_t n = json ? strlen(json) : 0;
+
+        if (!json)
+                printf("(absent)");
+        else if (n > SHOWN_MAX)
+                printf("%.*s... (%zu bytes)", SHOWN_MAX, json, n);
+        else
+                printf("%s", json);
+}
+
+static void print_sample(const struct diff_command *c, const struct diff_sample *s)
+{
+        printf("  %s %s/%s", name_of(c, s->change), s->database, s->id);
+        if (s->old_id[0])
+                printf(" (now %s)", s->old_id);
+        printf("\n");
+        for (size_t i = 0; i < s->field_count; i++) {
+                printf("    %s: ", s->fields[i].name);
+                print_value(s->fields[i].was);
+                printf(" -> ");
+                print_value(s->fields[i].is);
+                printf("\n");
+        }
+}
+
+static void print_bytes(uint64_t bytes)
+{
+        if (bytes < 10000)
+                printf("%" PRIu64 " bytes", bytes);
+        else if (bytes < 10000000)
+                printf("%.1f kB", (double)bytes / 1e3);
+        else
+                printf("%.1f MB", (double)bytes / 1e6);
+}
+
+static void print_report(const struct diff_command *c)
+{
+        const struct run_counts *n = &c->report.run.counts;
+
+        printf("%s: ", c->mapper->spec->name);
+        for (int k = 0; k < DIFF_CHANGES; k++)
+                if (!c->options.verify || k != RUN_MOVES || n->moved)
+                        printf("%s %" PRIu64 ", ", name_of(c, k), count_of(c, k));
+        printf("%s %" PRIu64 ", rejected %" PRIu64 "\n", c->options.verify ? "equal" : "unchanged",
+                n->unchanged, n->rejected);
+        for (int k = 0; k < DIFF_CHANGES; k++) {
+                for (size_t i = 0; i < c->report.sample_count[k]; i++)
+                        print_sample(c, &c->report.samples[k][i]);
+                if (count_of(c, k) > c->report.sample_count[k] && c->options.limit)
+                        printf("  ... and %" PRIu64 " more to %s\n",
+                                count_of(c, k) - c->report.sample_count[k], diff_change_name(k));
+        }
+        if (!c->options.verify && c->report.bytes) {
+                printf("each device that replicates all of it would pull about ");
+                print_bytes(c->report.bytes);
+                printf("\n");
+        }
+}
+
+/* ---- for programs ---- */
+
+static cJSON *json_text(const char *json)
+{
+        return json ? cJSON_CreateRaw(json) : NULL;
+}
+
+static cJSON *sample_json(const struct diff_command *c, const struct diff_sample *s)
+{
+        cJSON *json = cJSON_CreateObject();
+
+        cJSON_AddStringToObject(json, "change", name_of(c, s->change));
+        cJSON_AddStringToObject(json, "database", s->database);
+        cJSON_AddStringToObject(json, "id", s->id);
+        if (s->old_id[0])
+                cJSON_AddStringToObject(json, "old_id", s->old_id);
+        if (s->key[0])
+                cJSON_AddStringToObject(json, "key", s->key);
+        if (s->change != RUN_UPDATES)
+                return json;
+        cJSON *fields = cJSON_AddArrayToObject(json, "fields");
+        for (size_t i = 0; i < s->field_count; i++) {
+                cJSON *field = cJSON_CreateObject();
+                cJSON_AddStringToObject(field, "field", s->fields[i].name);
+                if (s->fields[i].was)
+                        cJSON_AddItemToObject(field, "was", json_text(s->fields[i].was));
+                if (s->fields[i].is)
+                        cJSON_AddItemToObject(field, "is", json_text(s->fields[i].is));
+                cJSON_AddItemToArray(fields, field);
+        }
+        return json;
+}
+
+static cJSON *report_json(const struct diff_command *c, bool equal)
+{
+        cJSON *json = cJSON_CreateObject();
+        const struct run_report *run = &c->report.run;
+        bool failed = run->err.class != ERR_NONE;
+
+        cJSON_AddStringToObject(json, "mapper", c->mapper->spec->name);
+        for (int k = 0; k < DIFF_CHANGES; k++)
+                cJSON_AddNumberToObject(json, name_of(c, k), (double)count_of(c, k));
+        cJSON_AddNumberToObject(
+                json, c->options.verify ? "equal" : "unchanged", (double)run->counts.unchanged);
+        cJSON_AddNumberToObject(json, "rejected", (double)run->counts.rejected);
+        if (!c->options.verify)
+                cJSON_AddNumberToObject(json, "bytes", (double)c->report.bytes);
+        cJSON *samples = cJSON_AddArrayToObject(json, "samples");
+        for (int k = 0; k < DIFF_CHANGES; k++)
+                for (size_t i = 0; i < c->report.sample_count[k]; i++)
+                        cJSON_AddItemToArray(samples, sample_json(c, &c->report.samples[k][i]));
+        cJSON_AddStringToObject(json, "outcome",
+                failed || equal || !c->options.verify ? run_outcome_name(run->outcome)
+                                                      : "different");
+        if (failed)
+                cJSON_AddItemToObject(json, "error", cli_error_json(&run->err));
+        return json;
+}
+
+/* ---- the command ---- */
+
+static int finish(struct diff_command *c, int signal_number)
+{
+        const struct run_report *run = &c->report.run;
+        bool equal = true;
+        int code = EXIT_OK;
+
+        for (int k = 0; k < DIFF_CHANGES; k++)
+                equal = equal && count_of(c, k) == 0;
+        if (signal_number)
+                code = EXIT_SIGNAL + signal_number;
+        else if (run->err.class != ERR_NONE)
+                code = exit_code_of(run->err.class);
+        else if (run->counts.rejected || (c->options.verify && !equal))
+                code = EXIT_REJECTS;
+        if (run->err.class != ERR_NONE)
+                log_error(c->log, "%s", run->err.text);
+        if (c->cli->values.json)
+                return cli_print_json(report_json(c, equal), code);
+        if (run->err.class == ERR_NONE)
+                print_report(c);
+        return code;
+}
+
+static int choose(struct diff_command *c, const struct config *config, struct err *e)
+{
+        cleanup_(freep) const struct config_mapper **chosen =
+                calloc(config->mapper_count + 1, sizeof(*chosen));
+        size_t count;
+        int rc = chosen ? cli_select(c->cli, config, chosen, &count, e) : err_nomem(e, "mappers");
+
+        if (rc)
+                return rc;
+        c->config = config;
+        c->mapper = chosen[0];
+        c->log = log_child(c->cli->log, "mapper", c->mapper->spec->name);
+        return c->log ? 0 : err_nomem(e, "log");
+}
+
+static int compare(struct cli *cli, bool verify)
+{
+        cleanup_(config_freep) struct config *config = NULL;
+        int64_t limit = cli->values.limit;
+        struct diff_command c = {.cli = cli,
+                .options = {.verify = verify,
+                        .full = cli->values.full,
+                        .limit = limit < 0 ? SAMPLES_DEFAULT : (size_t)limit}};
+        struct job job = {.run = diff_job, .ctx = &c};
+        int signal_number = 0;
+        struct err e;
+
+        if (cli_load_config(cli, &config, &e))
+                return cli_fail(cli, NULL, &e);
+        int rc = choose(&c, config, &e);
+        if (!rc)
+                rc = jobs_run(&job, 1, 1, NULL, NULL, &signal_number, &e);
+        int code = rc ? cli_fail(cli, NULL, &e) : finish(&c, signal_number);
+        diff_report_deinit(&c.report);
+        log_free(c.log);
+        return code;
+}
+
+static int diff(struct cli *cli)
+{
+        return compare(cli, false);
+}
+
+static int verify(struct cli *cli)
+{
+        return compare(cli, true);
+}
+
+#define LIMIT_OPTION                                                                               \
+        {                                                                                          \
+                "limit", 0, CLI_NUMBER, "N", offsetof(struct cli_values, limit),                   \
+                        "show at most N documents of each kind (default 10)"                       \
+        }
+
+static const struct cli_option diff_options[] = {
+        LIMIT_OPTION,
+        {"full", 0, CLI_FLAG, NULL, offsetof(struct cli_values, full),
+                "as a run with --full: read everything, whatever the cursor says"},
+};
+
+static const struct cli_option verify_options[] = {LIMIT_OPTION};
+
+const struct cli_command command_diff = {
+        .name = "diff",
+        .words = "MAPPER",
+        .min_words = 1,
+        .max_words = 1,
+        .summary = "show what a run would create, update, move and delete",
+        .detail =
+                "Reads the source, maps and compares as a run does, and writes nothing. Updates "
+                "are\n"
+                "shown field by field. The bytes are what each device would pull that replicates\n"
+                "all of it. Deletions are counted whether or not the brake would withhold them.",
+        .options = diff_options,
+        .option_count = sizeof(diff_options) / sizeof(diff_options[0]),
+        .run = diff,
+};
+
+const struct cli_command command_verify = {
+        .name = "verify",
+        .words = "MAPPER",
+        .min_words = 1,
+        .max_words = 1,
+        .summary = "compare every document in CouchDB with the source",
+        .detail = "Believes neither the local state nor a cursor: reads the whole source and all\n"
+                  "documents of the mapper, and names what is missing, different or extra. Writes\n"
+                  "nothing. Exit code 0 where all are equal, 2 where not.",
+        .options = verify_options,
+        .option_count = sizeof(verify_options) / sizeof(verify_options[0]),
+        .run = verify,
+};

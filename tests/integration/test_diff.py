@@ -1,0 +1,100 @@
+"""diff shows what the next run does, verify what CouchDB holds beside the source."""
+
+import pytest
+
+from support.project import Exit
+
+
+@pytest.fixture
+def catalog(project, database):
+    database.sql("CREATE TABLE item AS SELECT n AS id, 'c' || n AS code, n * 1.5 AS price, 'x' AS"
+                 " note FROM generate_series(1, 60) n")
+    project.table_mapper(columns=["code", "note"], target_id="item:${code}",
+                         fields="price: {from: price, type: decimal, scale: 2}")
+    project.run().counts(created=60)
+    return project.db("catalog")
+
+
+def change(database):
+    database.sql("UPDATE item SET price = 99, note = NULL WHERE id = 7; DELETE FROM item WHERE id"
+                 " = 8; INSERT INTO item VALUES (100, 'c100', 1, 'new'); UPDATE item SET code ="
+                 " 'z9' WHERE id = 9")
+
+
+def diff(project, *words, code=Exit.OK):
+    return project.erp2couch("diff", "item", "--json", *words).expect(code).json
+
+
+def test_diff_tells_what_the_run_does(project, database, catalog):
+    change(database)
+    before = project.snapshot("catalog", "control")
+    told = diff(project)
+    assert project.snapshot("catalog", "control") == before
+    assert {key: told[key] for key in ("create", "update", "move", "delete", "unchanged",
+                                       "rejected")} == {
+        "create": 1, "update": 1, "move": 1, "delete": 1, "unchanged": 57, "rejected": 0}
+    samples = {sample["change"]: sample for sample in told["samples"]}
+    assert samples["update"]["id"] == "item:c7" and samples["update"]["key"] == "7"
+    assert samples["update"]["fields"] == [
+        {"field": "note", "was": "x"}, {"field": "price", "was": "10.50", "is": "99.00"}]
+    assert (samples["move"]["old_id"], samples["move"]["id"]) == ("item:c9", "item:z9")
+    assert samples["delete"]["id"] == "item:c8"
+    assert 500 < told["bytes"] < 3000
+    project.run().counts(created=1, updated=1, moved=1, deleted=1, unchanged=57)
+    assert diff(project)["bytes"] == 0
+
+
+def test_diff_for_people(project, database, catalog):
+    change(database)
+    result = project.erp2couch("diff", "item").expect(Exit.OK)
+    result.says(r"item: create 1, update 1, move 1, delete 1, unchanged 57, rejected 0",
+                r'price: "10.50" -> "99.00"', r"\(now item:c9\)", "would pull about")
+    assert not (project.state / "item" / "dry-run").exists()
+
+
+def test_diff_follows_foreign_edits_and_swaps(project, database, catalog):
+    doc = catalog.get("item:c3")
+    catalog.put({**doc, "price": "0.00"})
+    catalog.put({**catalog.get("item:c4"), "seen": True})
+    back = catalog.put({**catalog.get("item:c5"), "price": "1.00"})
+    catalog.put({**doc, "_id": "item:c5", "_rev": back["rev"] if isinstance(back, dict) else
+                 catalog.get("item:c5")["_rev"], "code": "c5", "price": "7.50"})
+    database.sql("UPDATE item SET code = CASE id WHEN 1 THEN 'c2' ELSE 'c1' END WHERE id < 3")
+    told = diff(project)
+    assert (told["update"], told["move"], told["unchanged"]) == (2, 2, 56)
+    fields = {s["id"]: s["fields"] for s in told["samples"] if s["change"] == "update"}
+    assert fields == {"item:c3": [{"field": "price", "was": "0.00", "is": "4.50"}],
+                      "item:c4": [{"field": "seen", "was": True}]}
+    project.run().counts(updated=2, moved=2, unchanged=56)
+
+
+def test_limit_bounds_the_samples(project, database, catalog):
+    database.sql("UPDATE item SET note = 'all'")
+    told = diff(project, "--limit", "3")
+    assert told["update"] == 60 and len(told["samples"]) == 3
+    assert diff(project, "--limit", "0")["samples"] == []
+
+
+def test_verify_believes_nothing(project, database, catalog):
+    assert project.erp2couch("verify", "item", "--json").expect(Exit.OK).json["equal"] == 60
+    change(database)
+    catalog.put({"_id": "item:stray", "type": "item"})
+    told = project.erp2couch("verify", "item", "--json").expect(Exit.REJECTS).json
+    assert {key: told[key] for key in ("missing", "different", "extra", "equal", "outcome")} == {
+        "missing": 2, "different": 1, "extra": 3, "equal": 57, "outcome": "different"}
+    project.erp2couch("verify", "item").expect(Exit.REJECTS).says("extra .*item:stray", "missing")
+
+
+def test_verify_sees_an_edit_that_the_state_does_not_know(project, database, catalog):
+    catalog.put({**catalog.get("item:c3"), "price": "0.00"})
+    told = project.erp2couch("verify", "item", "--json").expect(Exit.REJECTS).json
+    assert told["different"] == 1 and told["samples"][0]["id"] == "item:c3"
+
+
+@pytest.mark.parametrize("command", ["diff", "verify"])
+def test_errors(project, database, catalog, command):
+    project.erp2couch(command, "itme").expect(Exit.USAGE).says("item")
+    project.erp2couch(command).expect(Exit.USAGE)
+    project.env["ERP_DSN"] = "host=127.0.0.1 port=9 dbname=none"
+    failed = project.erp2couch(command, "item", "--json").expect(Exit.UNAVAILABLE).json
+    assert failed["error"]["message"]
