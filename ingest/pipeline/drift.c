@@ -72,6 +72,11 @@ static int on_change(void *ctx, const struct scan_change *c, struct err *e)
 
         if (!str_starts(c->id, d->r->spec->id_prefix))
                 return 0;
+        if (c->leaf_count > 1 && !c->deleted) {
+                rc = branches_note(d->r, d->t, c->id, e);
+                if (rc)
+                        return rc;
+        }
         rc = state_holder(d->r->state, d->t->number, c->id, &holder, e);
         if (rc < 0)
                 return rc;

@@ -19,6 +19,7 @@ enum pending_kind {
         PENDING_DELETE,  /* a record is gone from the source: its document is deleted */
         PENDING_OLD_ID,  /* the document under a record's former id is deleted */
         PENDING_ORPHAN,  /* a document that no record claims is deleted */
+        PENDING_BRANCH,  /* a losing leaf of a document is deleted */
         PENDING_REJECT,  /* a document of the control database */
         PENDING_UNREJECT /* its deletion */
 };

@@ -64,7 +64,7 @@ static void show(struct run *r, const struct pending *p, const struct bulk_doc *
                 .key = p->key,
                 .body = doc->body};
 
-        if (!r->options.on_difference || p->kind >= PENDING_REJECT || p->kind == PENDING_OLD_ID)
+        if (!r->options.on_difference || p->kind >= PENDING_BRANCH || p->kind == PENDING_OLD_ID)
                 return;
         d.change = p->kind != PENDING_RECORD ? RUN_DELETES
                    : p->moved                ? RUN_MOVES

@@ -241,6 +241,8 @@ static int do_run(struct run *r, struct err *e)
                 rc = start_run(r, e);
         if (!rc)
                 rc = plan_run(r, e);
+        if (!rc)
+                rc = branches_delete(r, e);
         if (!rc && !r->control_absent)
                 rc = rejects_load(r, e);
         if (!rc)
@@ -282,6 +284,7 @@ static void close_run(struct run *r)
         bitmap_deinit(&r->present);
         bitmap_deinit(&r->written);
         buf_deinit(&r->wanted.bytes);
+        buf_deinit(&r->branches);
         tz_free(r->zone);
         buf_deinit(&r->key);
         arena_free(r->arena);

@@ -110,6 +110,7 @@ struct run {
         char *wanted_target; /* a database that a record needs and the run does not know yet */
         bool wake;           /* the linear part has something to do */
 
+        struct buf branches;  /* documents with conflicting leaves: branches.c */
         struct buf key, text; /* scratch */
         int failed;           /* first failure in a callback: -class, why says */
         struct err why;
@@ -177,6 +178,13 @@ int gone_find(struct run *r, struct err *e) __attribute__((warn_unused_result));
 bool gone_sweeps_all(const struct run *r);
 /** gone_is() - whether the source has no such record any more, as far as this run knows */
 bool gone_is(const struct run *r, uint32_t ordinal);
+
+/* ---- branches.c: PROTOCOL.md section 7, conflict branches ---- */
+/** branches_note() - our document @id has live leaves beside the winning one */
+int branches_note(struct run *r, const struct target *t, struct str id, struct err *e)
+        __attribute__((warn_unused_result));
+/** branches_delete() - deletes the losing leaves of all that were noted */
+int branches_delete(struct run *r, struct err *e) __attribute__((warn_unused_result));
 
 /* ---- checkpoint.c ---- */
 struct stored_target { /* what the state remembers of a target since the last checkpoint */

@@ -175,6 +175,22 @@ static int settle_deletion(
         return rc;
 }
 
+/* The winning leaf stands as it stood. */
+static int settle_branch(
+        struct run *r, const struct pending *p, const struct bulk_outcome *o, struct err *e)
+{
+        struct target *t = target_find(&r->targets, str_of(o->database));
+
+        (void)p;
+        if (o->result == BULK_REFUSED)
+                return err_set(e, ERR_CONFIG,
+                        "CouchDB refuses to delete a leaf of %.*s from %s: %s", STR_ARG(o->id),
+                        o->database, o->reason);
+        if (o->result == BULK_WRITTEN && t)
+                t->own_writes++;
+        return 0;
+}
+
 static int settle_reject(
         struct run *r, const struct pending *p, const struct bulk_outcome *o, struct err *e)
 {
@@ -212,6 +228,7 @@ void settle_outcome(void *ctx, const struct bulk_outcome *o)
                 [PENDING_DELETE] = settle_deletion,
                 [PENDING_OLD_ID] = settle_deletion,
                 [PENDING_ORPHAN] = settle_deletion,
+                [PENDING_BRANCH] = settle_branch,
                 [PENDING_REJECT] = settle_reject,
                 [PENDING_UNREJECT] = settle_reject,
         };

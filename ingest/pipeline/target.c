@@ -121,8 +121,10 @@ static int adopt_document(void *ctx, const struct scan_doc *doc, struct err *e)
         if (rc)
                 return rc;
         a->count++;
-        if (state_batch_count(r->batch) < RUN_APPLY_CHANGES)
-                return 0;
+        if (doc->conflicts)
+                rc = branches_note(r, a->t, doc->id, e);
+        if (rc || state_batch_count(r->batch) < RUN_APPLY_CHANGES)
+                return rc;
         return state_apply(r->state, r->batch, e);
 }
 
