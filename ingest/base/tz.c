@@ -102,14 +102,13 @@ enum tz_result tz_to_utc(const struct tz *z, int64_t local_s, int64_t *utc_s)
         return find_in_table(&z->table, local_s, utc_s);
 }
 
-/* The offset that holds at @u, and the instant at which another one begins. */
-static int32_t offset_at(const struct tz *z, int64_t u, int64_t *until)
+int32_t tz_offset(const struct tz *z, int64_t utc_s, int64_t *until)
 {
         const struct tz_table *t = &z->table;
-        size_t i = first_after(t, u);
+        size_t i = first_after(t, utc_s);
 
         if (i == t->count && t->has_rule)
-                return tz_rule_offset(&t->rule, u, until);
+                return tz_rule_offset(&t->rule, utc_s, until);
         *until = i < t->count ? t->times[i] : INT64_MAX;
         return t->offsets[i];
 }
@@ -119,7 +118,7 @@ int64_t tz_local_floor(const struct tz *z, int64_t utc_s)
         int64_t least = INT64_MAX, until;
 
         for (int64_t u = utc_s; u <= utc_s + FLOOR_AHEAD_S; u = until) {
-                int64_t shown = u + offset_at(z, u, &until);
+                int64_t shown = u + tz_offset(z, u, &until);
                 if (shown < least)
                         least = shown;
         }

@@ -32,3 +32,7 @@ enum tz_result tz_to_utc(const struct tz *z, int64_t local_s, int64_t *utc_s)
  * local time later than @utc_s is never stamped with less.
  * Return: seconds as in tz_to_utc(). */
 int64_t tz_local_floor(const struct tz *z, int64_t utc_s);
+
+/** tz_offset() - how far clocks in @z are ahead of UTC at @utc_s, in seconds
+ * @until: set to the next instant at which that may change; INT64_MAX: never */
+int32_t tz_offset(const struct tz *z, int64_t utc_s, int64_t *until);
