@@ -1,6 +1,29 @@
+/*
+ * schedule.h: when a mapper runs, or reads everything: a cron expression, or an interval.
+ *
+ * Plain data, decoded with the mapper; immutable, any thread. Whoever runs mappers keeps the time
+ * of the last run.
+ */
 #pragma once
+
 #include <stdbool.h>
 #include <stdint.h>
-#include "mappers/spec.h"
-static inline bool schedule_is_set(const void *p) { return *(void*const*)p != 0; }
-static inline bool schedule_next(const void *p, const struct tz *z, int64_t l, int64_t *n) { (void)p;(void)z; *n = l + 86400; return true; }
+
+#include "ingest/base/cron.h"
+
+struct schedule {
+        bool is_set; /* false: the mapper has none */
+        bool is_cron;
+        struct cron cron;
+        int64_t every_ms; /* where it is no cron expression: at least 1000 */
+};
+
+bool schedule_is_set(const struct schedule *s);
+
+/** schedule_next() - when @s is due again
+ * @zone: of the cron expression; NULL: UTC
+ * @last_s: the last time it was, in seconds since 1970 UTC as *@next_s
+ * An interval counts from @last_s, to the next whole second.
+ * Return: false where it never is: not set, or a date that never comes. */
+bool schedule_next(
+        const struct schedule *s, const struct tz *zone, int64_t last_s, int64_t *next_s);

@@ -17,6 +17,7 @@
 
 #include "ingest/base/options.h"
 #include "ingest/record/digest.h"
+#include "mappers/schedule.h"
 
 enum field_type {
         FIELD_TYPE_NONE, /* as the column's kind says */
@@ -112,10 +113,11 @@ struct mapper_spec {
         const char *path;    /* of the file */
         const char *name;    /* mapper: */
         const char *source;
-        const struct ynode *extract;                 /* decoded by ingest/source/extract.h */
-        const struct ynode *schedule, *full, *tests; /* kept for later */
-        const char *timezone;                        /* NULL: none */
-        int64_t max_rejects; /* -1: the default (half of more than 100 records) */
+        const struct ynode *extract; /* decoded by ingest/source/extract.h */
+        const struct ynode *tests;   /* kept for later */
+        struct schedule schedule, full;
+        const char *timezone; /* NULL: none */
+        int64_t max_rejects;  /* -1: the default (half of more than 100 records) */
         struct field_template database;
         struct field_template id;
         struct str id_prefix; /* the literal up to the first ${ */

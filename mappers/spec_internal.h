@@ -40,7 +40,8 @@ int spec_fields_check(const struct mapper_spec *m, const struct field_spec *fiel
 int spec_json(const struct option_context *cx, const struct ynode *n, struct str *out,
         struct err *e) __attribute__((warn_unused_result));
 
-/** spec_schedule_decode() - option handler: a cron expression or {every: 30s}; keeps the node */
+/** spec_schedule_decode() - option handler: a cron expression or {every: 30s} as a struct
+ * schedule */
 int spec_schedule_decode(const struct option_context *cx, const struct ynode *n, void *field,
         struct err *e) __attribute__((warn_unused_result));
 

@@ -35,7 +35,7 @@ static int check_full(const struct config_mapper *m, struct err *e)
         const struct extract *x = m->extract;
         const char *nested = x->child_count ? "children" : x->group.count ? "group" : NULL;
 
-        if (!x->cursor || !nested || m->spec->full)
+        if (!x->cursor || !nested || schedule_is_set(&m->spec->full))
                 return 0;
         return extract_error(x, "cursor", e,
                 "'cursor' with '%s' needs a 'full' schedule: only a full read sees rows that were "

@@ -209,7 +209,8 @@ MAPPER = {
 RIGHT = {"config": CONFIG, "mapper": MAPPER}
 
 VALUES = [None, True, 0, 1, -1, 1.5, 2 ** 40, "", "x", "x y", "_x", "X", "5m", "4MiB", "5%",
-          "[0]", "a..b", "UTC", "json", "string", "* * * * *", [], ["x"], [[]], {}, {"x": "y"},
+          "[0]", "a..b", "UTC", "json", "string", "* * * * *", "* * * * * *", "@daily",
+          "@reboot", [], ["x"], [[]], {}, {"x": "y"},
           {"every": "1s"}, {"from": "a"}, {"type": "rest"}, {"table": "t", "parent": "p"}]
 OWN_VALUES = {"config": ["http://h", "h:1", "[::1]:1"], "mapper": ["${x}", "p:${x}", "$${x}"]}
 

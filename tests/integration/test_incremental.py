@@ -53,6 +53,19 @@ def test_full_reads_everything(project, database, stamped):
     assert stamped.get("item:3")["v"] == "silent"
 
 
+@pytest.mark.parametrize("full, said, found", [
+    ("{every: 1s}", "reading everything: its schedule `full` is due", "silent"),
+    ("{every: 24h}", "reading what changed since", "v3"),
+])
+def test_a_due_schedule_reads_everything(project, database, stamped, full, said, found):
+    mapper(project, "cursor: changed", more=f"timezone: Europe/Dublin\nfull: {full}")
+    project.run("--full")
+    database.sql("UPDATE item SET v = 'silent', changed = now() - interval '2 days' WHERE id = 3")
+    time.sleep(1.1)
+    project.erp2couch("run", "-v").expect(Exit.OK).says(said)
+    assert stamped.get("item:3")["v"] == found
+
+
 def test_rows_without_a_stamp_are_always_read(project, database, stamped):
     database.sql("INSERT INTO item VALUES (400, 'a', NULL)")
     project.run().counts(created=1, unchanged=300)

@@ -111,8 +111,8 @@ static void the_head_of_a_mapper_is_decoded(void **state)
         assert_int_equal(m->id.parts[1].scope, TEMPLATE_ANY);
         assert_true(str_is(m->id.parts[1].text, "sku"));
         assert_true(str_is(m->id_prefix, "product:"));
-        assert_int_equal(m->schedule->kind, YNODE_STRING);
-        assert_int_equal(m->full->kind, YNODE_MAP);
+        assert_true(m->schedule.is_set && m->schedule.is_cron);
+        assert_true(m->full.is_set && !m->full.is_cron);
         assert_int_equal(m->tests->count, 2);
         assert_int_equal(m->field_count, 10);
         assert_true(str_is(ynode_get(m->extract, "query")->text, "SELECT $$a$$, '${x}' FROM p\n"));
@@ -560,39 +560,71 @@ static void columns_with_spaces_are_paths(void **state)
         assert_true(str_is(field(m, "a")->from.steps[0].name, "unit price"));
 }
 
-static void schedules_are_checked_in_shape(void **state)
+#define NOT_CRON                                                                                   \
+        "a cron expression is five fields (minute hour day month weekday) or @hourly, @daily, "    \
+        "@weekly, @monthly, @yearly"
+
+static void schedules_are_decoded(void **state)
 {
-        static const char *const good[] = {"\"* * * * *\"", "'0 3 1,15 */2 mon-fri'", "0 0 1 JAN 7",
-                "' 5-10/2  *  * * * '", "{every: 30s}"};
+        static const struct {
+                const char *text;
+                int64_t last, next; /* in America/New_York; next -1: never */
+        } cases[] = {
+                {"\"* * * * *\"", 1767225600, 1767225660},
+                {"'0 3 1,15 */2 mon-fri'", 1767225600, 1767254400},
+                {"0 0 1 JAN 7", 1767225600, 1767243600},
+                {"' 5-10/2  *  * * * '", 1767225600, 1767225900},
+                {"'@daily'", 1767225600, 1767243600},
+                {"\"@annually\"", 1767225600, 1767243600},
+                {"'0 0 30 2 *'", 1767225600, -1},
+                {"{every: 30s}", 1767225600, 1767225630},
+                {"{every: 1h}", 0, 3600},
+                {"{every: 1500ms}", 10, 12},
+                {"{every: 366d}", INT64_MAX - 5, -1},
+                {NULL, 0, -1},
+        };
+        struct tz *zone = NULL;
+        struct err e;
+
+        (void)state;
+        assert_int_equal(tz_load("America/New_York", &zone, &e), 0);
+        for (size_t i = 0; i < COUNT(cases); i++) {
+                char text[512];
+                const char *s = cases[i].text;
+                snprintf(text, sizeof(text), HEAD "  a: a\n%s%s\n%s%s\n", s ? "schedule: " : "",
+                        s ? s : "", s ? "full: " : "", s ? s : "");
+                struct mapper_spec *m = parse(text);
+                const struct schedule *both[] = {&m->schedule, &m->full};
+                for (size_t k = 0; k < COUNT(both); k++) {
+                        int64_t next = -1;
+                        bool is_due = schedule_next(both[k], zone, cases[i].last, &next);
+                        assert_int_equal(schedule_is_set(both[k]), s != NULL);
+                        if (is_due != (cases[i].next >= 0) || (is_due && next != cases[i].next))
+                                fail_msg("%s: %d %lld", s, is_due, (long long)next);
+                }
+                mapper_spec_free(m);
+        }
+        tz_free(zone);
+}
+
+static void schedules_are_refused_with_the_reason(void **state)
+{
         static const struct bad cases[] = {
-                {"'* * * *'", "m.yaml:2:11: a schedule is five cron fields (minute hour day month "
-                              "weekday) or {every: 30s}"},
-                {"'* * * * * *'",
-                        "m.yaml:2:11: a schedule is five cron fields (minute hour day month "
-                        "weekday) or {every: 30s}"},
-                {"''", "m.yaml:2:11: a schedule is five cron fields (minute hour day month "
-                       "weekday) or {every: 30s}"},
-                {"'60 * * * *'",
-                        "m.yaml:2:11: the minute of a cron expression is from 0 to 59, with * , - "
-                        "and /, not '60'"},
-                {"'* 5-3 * * *'",
-                        "m.yaml:2:11: the hour of a cron expression is from 0 to 23, with * , - "
-                        "and /, not '5-3'"},
-                {"'* * 0 * *'",
-                        "m.yaml:2:11: the day of month of a cron expression is from 1 to 31, with "
-                        "* , - and /, not '0'"},
-                {"'* * * ja *'",
-                        "m.yaml:2:11: the month of a cron expression is from 1 to 12, with * , - "
-                        "and /, not 'ja'"},
-                {"'* * * * */0'",
-                        "m.yaml:2:11: the day of week of a cron expression is from 0 to 7, with * "
-                        ", - and /, not '*/0'"},
-                {"'5/2 * * * *'",
-                        "m.yaml:2:11: the minute of a cron expression is from 0 to 59, with * , - "
-                        "and /, not '5/2'"},
-                {"', * * * *'",
-                        "m.yaml:2:11: the minute of a cron expression is from 0 to 59, with * , - "
-                        "and /, not ','"},
+                {"'* * * *'", "m.yaml:2:11: '* * * *': " NOT_CRON},
+                {"'* * * * * *'", "m.yaml:2:11: '* * * * * *': " NOT_CRON},
+                {"''", "m.yaml:2:11: '': " NOT_CRON},
+                {"'@reboot'", "m.yaml:2:11: '@reboot': " NOT_CRON},
+                {"5m", "m.yaml:2:11: '5m': " NOT_CRON "; an interval is written {every: 30s}"},
+                {"'60 * * * *'", "m.yaml:2:11: '60 * * * *': the minute of a cron expression is "
+                                 "from 0 to 59, with * , - and /"},
+                {"'* 5-3 * * *'", "m.yaml:2:11: '* 5-3 * * *': the hour of a cron expression is "
+                                  "from 0 to 23, with * , - and /"},
+                {"'* * 0 * *'", "m.yaml:2:11: '* * 0 * *': the day of month of a cron expression "
+                                "is from 1 to 31, with * , - and /"},
+                {"'* * * ja *'", "m.yaml:2:11: '* * * ja *': the month of a cron expression is "
+                                 "from 1 to 12, with * , - and /"},
+                {"'* * * * */0'", "m.yaml:2:11: '* * * * */0': the day of week of a cron "
+                                  "expression is from 0 to 7, with * , - and /"},
                 {"5", "m.yaml:2:11: a schedule is a cron expression or {every: 30s}, not an "
                       "integer"},
                 {"{every: 30}",
@@ -602,18 +634,18 @@ static void schedules_are_checked_in_shape(void **state)
                         "m.yaml:2:19: 'every' must be from 1000 to 31622400000 ms, not '1ms'"},
                 {"{}", "m.yaml:2:11: key 'every' is missing in a schedule"},
         };
+
         (void)state;
-        for (size_t i = 0; i < COUNT(good); i++) {
-                char text[512];
-                snprintf(text, sizeof(text), HEAD "  a: a\nschedule: %s\nfull: %s\n", good[i],
-                        good[i]);
-                mapper_spec_free(parse(text));
-        }
         for (size_t i = 0; i < COUNT(cases); i++) {
                 char text[512];
                 snprintf(text, sizeof(text), "mapper: m\nschedule: %s\n", cases[i].text);
                 expect_error(text, cases[i].message);
         }
+        setenv("SPEC_TEST_WHEN", "secret * * * *", 1);
+        expect_error("mapper: m\nfull: ${env:SPEC_TEST_WHEN}\n",
+                "m.yaml:2:7: the value: the minute of a cron expression is from 0 to 59, with * , "
+                "- and /");
+        unsetenv("SPEC_TEST_WHEN");
 }
 
 static void tests_are_checked_in_shape(void **state)
@@ -692,7 +724,8 @@ int main(void)
                 cmocka_unit_test(constants_that_would_change_are_refused),
                 cmocka_unit_test(paths_are_refused_with_the_reason),
                 cmocka_unit_test(columns_with_spaces_are_paths),
-                cmocka_unit_test(schedules_are_checked_in_shape),
+                cmocka_unit_test(schedules_are_decoded),
+                cmocka_unit_test(schedules_are_refused_with_the_reason),
                 cmocka_unit_test(tests_are_checked_in_shape),
                 cmocka_unit_test(files_are_loaded),
                 cmocka_unit_test(running_out_of_memory_is_an_error),

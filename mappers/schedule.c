@@ -1,0 +1,16 @@
+/* The two kinds of schedule behind one question. */
+#include "mappers/schedule.h"
+
+bool schedule_is_set(const struct schedule *s)
+{
+        return s->is_set;
+}
+
+bool schedule_next(const struct schedule *s, const struct tz *zone, int64_t last_s, int64_t *next_s)
+{
+        if (!s->is_set)
+                return false;
+        if (s->is_cron)
+                return cron_next(&s->cron, zone, last_s, next_s);
+        return !__builtin_add_overflow(last_s, (s->every_ms + 999) / 1000, next_s);
+}
