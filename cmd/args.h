@@ -19,7 +19,7 @@ struct cli_values {
         bool json, help, version, verbose, quiet;
         bool connect, full, dry_run, allow_deletes;
         int64_t limit; /* -1: not given */
-        const char *key;
+        const char *key, *schema, *like;
         const char *words[CLI_MAX_WORDS];
         size_t word_count;
 };

@@ -8,7 +8,7 @@
 #include "ingest/loop/http.h"
 
 static const struct cli_command *const commands[] = {
-        &command_check, &command_run, &command_preview, &command_init};
+        &command_check, &command_run, &command_preview, &command_discover, &command_init};
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 static int check_words(const struct cli_command *c, const struct cli_values *v, struct err *e)
@@ -137,7 +137,9 @@ int cli_main(int argc, char **argv)
 
 /* ---- what commands share ---- */
 
-int cli_load_config(struct cli *cli, struct config **out, struct err *e)
+static int load_config(struct cli *cli,
+        int (*load)(const char *path, struct config **out, struct err *e), struct config **out,
+        struct err *e)
 {
         static const char *const places[] = {"erp2couch.yaml", "/etc/erp2couch/erp2couch.yaml"};
         const char *path = cli->values.config_path;
@@ -150,7 +152,7 @@ int cli_load_config(struct cli *cli, struct config **out, struct err *e)
                         "no configuration: neither ./erp2couch.yaml nor "
                         "/etc/erp2couch/erp2couch.yaml is there; name it with -c FILE, or make "
                         "one with erp2couch init DIR");
-        int rc = config_load(path, out, e);
+        int rc = load(path, out, e);
         if (rc)
                 return rc;
         enum log_level level = (*out)->log.level;
@@ -160,6 +162,16 @@ int cli_load_config(struct cli *cli, struct config **out, struct err *e)
                 level = LOG_LEVEL_ERROR;
         log_sink_set(cli->sink, level, (*out)->log.format);
         return 0;
+}
+
+int cli_load_config(struct cli *cli, struct config **out, struct err *e)
+{
+        return load_config(cli, config_load, out, e);
+}
+
+int cli_load_sources(struct cli *cli, struct config **out, struct err *e)
+{
+        return load_config(cli, config_load_sources, out, e);
 }
 
 int cli_select(const struct cli *cli, const struct config *config,

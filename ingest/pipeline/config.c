@@ -179,14 +179,17 @@ static int decode(struct config *c, struct err *e)
         rc = couch_options_decode(c->doc, d.couchdb, c->arena, &c->couch, e);
         if (rc == 0)
                 rc = decode_sources(&cx, d.sources, c, e);
-        if (rc == 0)
-                rc = resolve_folders(&cx, c, e);
-        if (rc == 0)
-                rc = config_mappers_load(c, ynode_get(c->doc->root, "mappers"), e);
+        return rc ? rc : resolve_folders(&cx, c, e);
+}
+
+static int load_mappers(struct config *c, struct err *e)
+{
+        int rc = config_mappers_load(c, ynode_get(c->doc->root, "mappers"), e);
+
         return rc ? rc : config_check(c, e);
 }
 
-int config_load(const char *path, struct config **out, struct err *e)
+static int load(const char *path, bool with_mappers, struct config **out, struct err *e)
 {
         cleanup_(config_freep) struct config *c = calloc(1, sizeof(*c));
 
@@ -198,9 +201,21 @@ int config_load(const char *path, struct config **out, struct err *e)
         int rc = ydoc_load(path, YDOC_EXPAND_CONFIG, &c->doc, e);
         if (rc == 0)
                 rc = decode(c, e);
+        if (rc == 0 && with_mappers)
+                rc = load_mappers(c, e);
         if (rc == 0)
                 *out = TAKE(c);
         return rc;
+}
+
+int config_load(const char *path, struct config **out, struct err *e)
+{
+        return load(path, true, out, e);
+}
+
+int config_load_sources(const char *path, struct config **out, struct err *e)
+{
+        return load(path, false, out, e);
 }
 
 struct config *config_free(struct config *c)

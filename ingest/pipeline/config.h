@@ -50,6 +50,10 @@ struct config {
  * Return: 0; -ERR_CONFIG "FILE:LINE:COLUMN: ..."; -ERR_NOMEM. */
 int config_load(const char *path, struct config **out, struct err *e)
         __attribute__((warn_unused_result));
+
+/** config_load_sources() - the same without mapper files: none need be there, or be right */
+int config_load_sources(const char *path, struct config **out, struct err *e)
+        __attribute__((warn_unused_result));
 struct config *config_free(struct config *c);
 DEFINE_CLEANUP(struct config *, config_free);
 

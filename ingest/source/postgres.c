@@ -193,8 +193,7 @@ static int connect_again(struct pg_source *s, struct err *e)
         return rc ? rc : pg_conn_connect_wait(s->conn, e);
 }
 
-/* A transaction on the source's own connection; on another one where that is gone. */
-static int begin(struct pg_source *s, struct err *e)
+int pg_source_begin(struct pg_source *s, struct err *e)
 {
         cleanup_buf_ struct buf sql = BUF_INIT(PG_SQL_MAX_BYTES);
         bool reused = s->conn && pg_conn_is_idle(s->conn);
@@ -214,7 +213,7 @@ static int begin(struct pg_source *s, struct err *e)
 
 static int describe_all(struct pg_source *s, struct pg_target *targets, size_t count, struct err *e)
 {
-        int rc = begin(s, e);
+        int rc = pg_source_begin(s, e);
 
         for (size_t i = 0; !rc && i < count; i++)
                 rc = describe_target(s, &targets[i], e);
@@ -267,6 +266,7 @@ const struct source_ops source_postgres = {
         .open = pg_open,
         .close = pg_close,
         .describe = pg_describe_extract,
+        .discover = pg_discover,
         .read_all = pg_read_all,
         .read_by_keys = pg_read_by_keys,
         .resume = pg_read_resume,

@@ -108,6 +108,15 @@ int source_describe(struct source *s, const struct extract *x, struct arena *are
         return ops_of(s)->describe(s, x, arena, out, e);
 }
 
+int source_discover(struct source *s, const struct catalog_query *q, struct arena *arena,
+        struct catalog *out, struct err *e)
+{
+        if (!ops_of(s)->discover)
+                return err_set(e, ERR_CONFIG,
+                        "a source of type %s has no tables that could be listed", ops_of(s)->type);
+        return ops_of(s)->discover(s, q, arena, out, e);
+}
+
 int source_read_all(struct source *s, const struct extract *x, const struct shape *shape,
         const struct source_sink *sink, struct source_read **out, struct err *e)
 {
