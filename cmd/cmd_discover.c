@@ -11,10 +11,11 @@
 #include "cmd/jobs.h"
 #include "ingest/pipeline/starter.h"
 
-#define ARENA_MAX ((size_t)512 << 20) /* of a database with as many columns as a catalog may have  \
-                                       */
-#define BLOCK_MAX (4 << 20)           /* text of one table */
-#define NAMES_MAX 512                 /* bytes of the sources' names in a message */
+#define ARENA_MAX                                                                                  \
+        ((size_t)512 << 20) /* of a database with as many columns as a catalog may have            \
+                             */
+#define BLOCK_MAX (4 << 20) /* text of one table */
+#define NAMES_MAX 512       /* bytes of the sources' names in a message */
 
 struct discover {
         struct cli *cli;

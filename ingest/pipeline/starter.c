@@ -77,13 +77,16 @@ static void put_head(const struct starter_plan *p, struct buf *out)
                 starter_put_comment(out, 0, str_of(t->comment));
         buf_printf(&line, "A first mapper of the %s %s", catalog_kind_name(t->kind), t->sql);
         if (t->rows > 0) {
-                buf_puts(&line, ", about ");
+                buf_puts(&line, " (about ");
                 put_count(&line, t->rows);
-                buf_puts(&line, t->rows == 1 ? " row" : " rows");
+                buf_puts(&line, t->rows == 1 ? " row)" : " rows)");
         }
-        buf_puts(&line, ", made by `erp2couch discover`. It runs as it is: save it as");
+        buf_puts(&line, ", made by `erp2couch discover`.");
+        starter_fail_with(out, &line);
         starter_put_comment(out, 0, buf_str(&line));
-        buf_printf(out, "# mappers/%s.yaml, drop and rename fields, then\n", p->mapper);
+        comment(out, 0,
+                "It runs as it is. Save it as mappers/%s.yaml, drop and rename fields, then",
+                p->mapper);
         buf_puts(out, "#   erp2couch check --connect\n");
         buf_printf(out, "#   erp2couch preview %s --limit 3\n", p->mapper);
         buf_printf(out, "#   erp2couch run %s\n", p->mapper);
@@ -115,6 +118,7 @@ static void put_query(const struct starter_rows *rows, size_t indent, struct buf
                 if (rows->columns[i].left != KEPT)
                         continue;
                 put_select_item(&rows->columns[i], &item);
+                starter_fail_with(out, &item);
                 size_t more = text_width(buf_str(&item)) + 2;
                 if (width + more > PAGE_WIDTH) {
                         buf_printf(out, ",\n%*s", (int)indent + 7, "");
@@ -126,8 +130,6 @@ static void put_query(const struct starter_rows *rows, size_t indent, struct buf
                 width += (width ? 0 : indent + 7) + more;
         }
         buf_printf(out, "\n%*sFROM %s\n", (int)indent, "", rows->table->sql);
-        if (item.error && !out->error)
-                out->error = item.error;
 }
 
 /* "a, b and c" for comments. */
@@ -147,6 +149,7 @@ static void put_key_seen(const struct starter_rows *rows, const char *names, str
 
         put_count(&count, rows->table->key_rows);
         const char *text = buf_cstr(&count);
+        starter_fail_with(out, &count);
         comment(out, 2,
                 "CHECK THIS: no key is declared. %s %s unique and never NULL in the %s rows looked "
                 "at. A row whose key is NULL, or came before, becomes a reject.",
@@ -160,6 +163,7 @@ static void put_key_note(const struct starter_rows *rows, struct buf *out)
 
         put_names(&list, rows->key, rows->key_count);
         const char *names = buf_cstr(&list);
+        starter_fail_with(out, &list);
         switch (t->key_from) {
         case CATALOG_KEY_NONE:
         case CATALOG_KEY_PRIMARY:
@@ -219,9 +223,9 @@ static void put_cursor(const struct starter_plan *p, struct buf *out)
                         blind->name);
         else
                 comment(out, 2,
-                        "Rows changed since the last run have a later value here%s%s; the others "
-                        "need not be read. Right only if every change sets it.",
-                        c->nullable ? " (or NULL, read each time)" : "",
+                        "A row that changed has a later value here%s, so that a run need not read "
+                        "the others%s. Right only if every change sets it.",
+                        c->nullable ? " (rows with NULL are read each time)" : "",
                         c->indexed ? "" : "; an index on it would help");
         put_pair(out, blind ? "  # cursor: " : "  cursor: ", p->rows.cursor);
 }
@@ -276,6 +280,7 @@ static void put_others(const struct starter_plan *p, struct buf *out)
         if (named > ALSO_NAMED)
                 buf_printf(&line, " and %zu more", named - ALSO_NAMED);
         const char *text = buf_cstr(&line);
+        starter_fail_with(out, &line);
         comment(out, 2, "Not nested, but rows of these refer to this table: %s.", text ? text : "");
 }
 
@@ -325,8 +330,7 @@ static void put_target(const struct starter_plan *p, struct buf *out)
         const char *text = buf_cstr(&id);
         put_pair(out, "  id: ", text ? text : "");
         buf_putc(out, '\n');
-        if (id.error && !out->error)
-                out->error = id.error;
+        starter_fail_with(out, &id);
 }
 
 /* ---- fields ---- */
@@ -364,31 +368,49 @@ static void put_note(const struct starter_column *c, struct buf *out)
         buf_putc(out, '\n');
 }
 
+/* Where the parts of aligned lines begin; what is longer than its maximum is not aligned to. */
+struct widths {
+        size_t name, value;
+};
+
+static size_t value_width(const struct starter_column *c, struct buf *out)
+{
+        cleanup_buf_ struct buf value = BUF_INIT(16384);
+
+        put_value(c, &value);
+        starter_fail_with(out, &value);
+        return text_width(buf_str(&value));
+}
+
+static struct widths widths_of(const struct starter_rows *rows, struct buf *out)
+{
+        struct widths w = {.name = strlen("type")};
+
+        for (size_t i = 0; i < rows->column_count; i++) {
+                const struct starter_column *c = &rows->columns[i];
+                size_t name = text_width(str_of(c->field)) + (c->left == KEPT ? 0 : 2);
+                size_t value = value_width(c, out);
+                if (name <= NAME_WIDTH && name > w.name)
+                        w.name = name;
+                if (value <= VALUE_WIDTH && value > w.value)
+                        w.value = value;
+        }
+        return w;
+}
+
 static void put_field(
-        const struct starter_column *c, size_t indent, size_t name_width, struct buf *out)
+        const struct starter_column *c, size_t indent, struct widths w, struct buf *out)
 {
         size_t line = out->len;
 
         buf_printf(out, "%*s%s", (int)indent, "", c->left == KEPT ? "" : "# ");
         starter_put_scalar(out, str_of(c->field));
         buf_putc(out, ':');
-        starter_pad(out, line, indent + name_width + 2);
+        starter_pad(out, line, indent + w.name + 2);
         put_value(c, out);
-        starter_pad(out, line, indent + name_width + VALUE_WIDTH);
+        buf_putc(out, ' ');
+        starter_pad(out, line, indent + w.name + 2 + w.value + 2);
         put_note(c, out);
-}
-
-static size_t name_width(const struct starter_rows *rows)
-{
-        size_t width = 4;
-
-        for (size_t i = 0; i < rows->column_count; i++) {
-                const struct starter_column *c = &rows->columns[i];
-                size_t own = text_width(str_of(c->field)) + (c->left == KEPT ? 0 : 2);
-                if (own <= NAME_WIDTH && own > width)
-                        width = own;
-        }
-        return width;
 }
 
 /* Whether the child's column says no more than where its row belongs. */
@@ -403,7 +425,8 @@ static bool is_parent_column(const struct starter_child *child, size_t column)
 static void put_child_fields(const struct starter_child *child, struct buf *out)
 {
         const struct starter_rows *rows = &child->rows;
-        size_t width = name_width(rows), written = 0;
+        struct widths w = widths_of(rows, out);
+        size_t written = 0;
 
         buf_printf(out, "  %s:\n", child->name);
         put_pair(out, "    each: ", child->name);
@@ -411,28 +434,29 @@ static void put_child_fields(const struct starter_child *child, struct buf *out)
         for (size_t i = 0; i < rows->column_count; i++) {
                 if (is_parent_column(child, i))
                         continue;
-                put_field(&rows->columns[i], 6, width, out);
+                put_field(&rows->columns[i], 6, w, out);
                 written += rows->columns[i].left == KEPT;
         }
         for (size_t i = 0; i < rows->column_count && written == 0; i++)
                 if (is_parent_column(child, i))
-                        put_field(&rows->columns[i], 6, width, out);
+                        put_field(&rows->columns[i], 6, w, out);
 }
 
 static void put_fields(const struct starter_plan *p, struct buf *out)
 {
         const struct starter_rows *rows = &p->rows;
-        size_t width = name_width(rows), line;
+        struct widths w = widths_of(rows, out);
+        size_t line;
 
         buf_puts(out, "fields:\n");
         line = out->len;
         buf_puts(out, "  type:");
-        starter_pad(out, line, width + 4);
+        starter_pad(out, line, w.name + 4);
         buf_puts(out, "{value: ");
         starter_put_scalar(out, str_of(p->mapper));
         buf_puts(out, "}\n");
         for (size_t i = 0; i < rows->column_count; i++)
-                put_field(&rows->columns[i], 2, width, out);
+                put_field(&rows->columns[i], 2, w, out);
         for (size_t i = 0; i < p->child_count; i++)
                 put_child_fields(&p->children[i], out);
 }

@@ -60,6 +60,13 @@ bool starter_is_nested(const struct starter_plan *p, const struct catalog_child 
 /** starter_is_secret() - whether a column of this name is likely to hold a secret */
 bool starter_is_secret(const char *name);
 
+/** starter_fail_with() - where @part, made for @out, could not be made whole, @out fails too */
+static inline void starter_fail_with(struct buf *out, const struct buf *part)
+{
+        if (part->error && !out->error)
+                out->error = part->error;
+}
+
 /** starter_put_scalar() - @s as a YAML string: plain where every reader takes it for one */
 void starter_put_scalar(struct buf *out, struct str s);
 

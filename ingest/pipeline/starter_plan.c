@@ -69,8 +69,7 @@ void starter_mapper_name(const struct catalog_table *t, struct buf *out)
         while (s.len > 0 && s.ptr[0] == '_')
                 s = (struct str){s.ptr + 1, s.len - 1};
         buf_put_str(out, s.len ? s : STR("record"));
-        if (name.error && !out->error)
-                out->error = name.error;
+        starter_fail_with(out, &name);
 }
 
 static const char *keep(struct starter_plan *p, struct buf *name, struct err *e)
@@ -317,6 +316,12 @@ static bool is_related(const char *parent, const char *child)
         return n > 0 && n == first_word(child) && strncmp(parent, child, n) == 0;
 }
 
+/* A table that only links two others: nothing in it but its key. */
+static bool is_link(const struct catalog_table *t)
+{
+        return t->key_from == CATALOG_KEY_PRIMARY && t->key_count == t->column_count;
+}
+
 /* Whether the rows of @c may be parts of a document of @t. */
 static bool may_nest(const struct catalog_table *t, const struct catalog_child *c)
 {
@@ -327,6 +332,8 @@ static bool may_nest(const struct catalog_table *t, const struct catalog_child *
         if (strcmp(child->name, t->name) == 0 && strcmp(child->schema, t->schema) == 0)
                 return false;
         if (child->rows == 0)
+                return false;
+        if (t->cursor_count && is_link(child)) /* no row of it would ever show a change */
                 return false;
         return child->rows < 0 || t->rows <= 0 || child->rows / ROWS_PER_PARENT <= t->rows;
 }

@@ -111,8 +111,7 @@ void starter_put_comment(struct buf *out, size_t indent, struct str text)
                 n += n < rest.len && rest.ptr[n] == ' ';
                 rest = (struct str){rest.ptr + n, rest.len - n};
         }
-        if (line.error && !out->error)
-                out->error = line.error;
+        starter_fail_with(out, &line);
 }
 
 void starter_pad(struct buf *out, size_t line, size_t width)

@@ -280,7 +280,7 @@ static bool is_own(const struct catalog_table *t, const char *name, const char *
 static int key_score(const struct catalog_table *t, const struct catalog_column *c)
 {
         static const char *const names[] = {"id", "uuid", "guid", "key", "code", "number", "no",
-                "nr", "num", "ref", "reference", "sku", "name"};
+                "nr", "num", "ref", "reference", "sku"};
         static const char *const ends[] = {"_id", "uuid", "guid", "_key", "_code", "code", "number",
                 "_no", "_nr", "id", "_ref"};
         bool is_key_kind = c->kind == COL_INT || c->kind == COL_TEXT || c->kind == COL_CHAR ||

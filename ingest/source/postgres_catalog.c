@@ -355,7 +355,8 @@ static const char keys_head[] =
         " pg_catalog.array_to_string(k.confkey, ' '), k.confdeltype = 'c'"
         " FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.conrelid"
         " WHERE k.contype = 'f' AND NOT c.relispartition AND k.confrelid = ANY ";
-static const char keys_tail[] = " ORDER BY k.confrelid, c.relname, k.conkey, k.conname LIMIT ";
+static const char keys_tail[] = " ORDER BY k.confrelid, k.confdeltype = 'c' DESC,"
+                                " c.relname, k.conkey, k.conname LIMIT ";
 
 enum keys_column { K_PARENT, K_CHILD, K_COLUMNS, K_PARENT_COLUMNS, K_CASCADES };
 
