@@ -78,6 +78,19 @@ static int comment_at(
         return *out ? 0 : nomem(b, e);
 }
 
+static int keep(struct build *b, const struct buf *text, const char **out, struct err *e)
+{
+        int rc = buf_check(text, "a name", e);
+
+        if (rc)
+                return rc;
+        const char *copy = arena_strdup(b->arena, buf_str(text));
+        if (!copy)
+                return nomem(b, e);
+        *out = copy;
+        return 0;
+}
+
 /* ---- names ---- */
 
 /* U&"..." for names that a file or terminal would not show, or whose ${ a mapper would read. */
@@ -112,8 +125,7 @@ static int name_sql(
                 buf_puts(&sql, quoted);
         else
                 put_escaped(&sql, s);
-        *out = arena_strdup(b->arena, buf_str(&sql));
-        return *out ? 0 : nomem(b, e);
+        return keep(b, &sql, out, e);
 }
 
 static int spell(
@@ -125,8 +137,7 @@ static int spell(
         if (rc || *out)
                 return rc;
         text_put_line(&shown, str_of(name), 255);
-        *out = arena_strdup(b->arena, buf_str(&shown));
-        return *out ? 0 : nomem(b, e);
+        return keep(b, &shown, out, e);
 }
 
 /* ---- tables ---- */
@@ -221,8 +232,7 @@ static int take_rel_names(
         if (t->schema_needed)
                 buf_printf(&sql, "%s.", n->schema_sql);
         buf_puts(&sql, own);
-        t->sql = arena_strdup(b->arena, buf_str(&sql));
-        return t->sql ? 0 : nomem(b, e);
+        return keep(b, &sql, &t->sql, e);
 }
 
 static int take_remedy(struct build *b, struct rel *rel, const PGresult *r, int row, struct err *e)
@@ -234,8 +244,7 @@ static int take_remedy(struct build *b, struct rel *rel, const PGresult *r, int 
         if (!bool_at(r, row, R_USAGE))
                 buf_printf(&text, "GRANT USAGE ON SCHEMA %s TO %s; ", n->schema_sql, user);
         buf_printf(&text, "GRANT SELECT ON %s.%s TO %s", n->schema_sql, n->name_sql, user);
-        rel->table.remedy = arena_strdup(b->arena, buf_str(&text));
-        return rel->table.remedy ? 0 : nomem(b, e);
+        return keep(b, &text, &rel->table.remedy, e);
 }
 
 static int take_rel(struct build *b, struct rel *rel, const PGresult *r, int row, struct err *e)
