@@ -34,8 +34,9 @@ static void put_title(const struct catalog_table *t, struct buf *out)
         else if (t->kind != CATALOG_VIEW && t->kind != CATALOG_FOREIGN_TABLE)
                 buf_puts(out, ", never analyzed");
         if (t->parts)
-                buf_printf(out, ", %" PRId64 " %s", t->parts,
-                        t->kind == CATALOG_PARTITIONED_TABLE ? "partitions" : "inheriting tables");
+                buf_printf(out, ", %" PRId64 " %s%s", t->parts,
+                        t->kind == CATALOG_PARTITIONED_TABLE ? "partition" : "inheriting table",
+                        t->parts == 1 ? "" : "s");
         buf_puts(out, ")\n");
         if (t->comment) {
                 buf_puts(out, "  ");

@@ -187,7 +187,7 @@ static void put_key_note(const struct starter_rows *rows, struct buf *out)
                         "row whose key is NULL, or came before, becomes a reject: name the columns "
                         "that tell rows apart, or write group: in place of key: to make one "
                         "document of all rows with equal values.",
-                        t->key_rows < 0    ? "the rows could not be looked at in time"
+                        t->key_rows < 0    ? "the rows could not be looked at"
                         : t->key_rows == 0 ? "there are no rows to find one in"
                                            : "no column or pair of columns is unique in the rows");
                 break;

@@ -350,6 +350,44 @@ def test_what_is_shown_cannot_harm_a_terminal(named, database):
     assert "\x1b" not in project.erp2couch("discover", source, name).expect(Exit.OK).out
 
 
+def test_names_that_are_not_utf8(named, cluster):
+    """A database without an encoding may hold any bytes; what YAML cannot hold is left out."""
+    made = cluster.create(encoding="SQL_ASCII")
+    try:
+        connection = made.connect(client_encoding="SQL_ASCII")
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(b'CREATE TABLE "b\xff" (id int PRIMARY KEY)')
+            cursor.execute(b'CREATE TABLE good (id int PRIMARY KEY, "v\xfe" int, "x\ny" int)')
+            cursor.execute(b"INSERT INTO good VALUES (1, 2, 3)")
+            cursor.execute(b"COMMENT ON TABLE good IS 'bad \xff'")
+        connection.close()
+        project, source = named(made)
+        project.erp2couch("discover", source).expect(Exit.OK)
+        listed = project.erp2couch("discover", source, "--json").expect(Exit.OK).json
+        assert [t["table"] for t in listed["tables"]] == ["b\ufffd", "good"]
+        project.erp2couch("discover", source, b"b\xff".decode(errors="surrogateescape")).expect(
+            Exit.CONFIG).says("not UTF-8")
+        text = starters(project, source, ["good"])["good"]
+        assert "its name is not UTF-8" in text
+        project.run().counts(created=1)
+        assert project.db("src").get("good:1")["x_y"] == 3
+    finally:
+        made.drop()
+
+
+def test_tables_that_others_inherit_from(named, database):
+    database.sql("CREATE TABLE base (id int PRIMARY KEY); CREATE TABLE heir () INHERITS (base)")
+    database.sql("INSERT INTO base VALUES (1); INSERT INTO heir VALUES (2)")
+    project, source = named(database)
+    assert {t["table"]: t.get("inheriting") for t in
+            project.erp2couch("discover", source, "--json").json["tables"]} == {
+                "base": 1, "heir": None}
+    texts = starters(project, source, ["base"])
+    assert "Other tables inherit from it" in texts["base"]
+    passes_unedited(project, database, texts)
+
+
 @pytest.mark.parametrize("erp, tables", [("tryton", TRYTON), ("odoo", ODOO)])
 def test_tables_of_real_erps_pass_unedited(request, named, erp, tables):
     dumped = request.getfixturevalue("dumps").original(erp)
