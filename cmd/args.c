@@ -60,6 +60,8 @@ void args_command_help(const struct cli_command *c)
                 printf("\noptions:\n");
         for (size_t i = 0; i < c->option_count; i++)
                 print_option(&c->options[i]);
+        if (c->more_help)
+                c->more_help();
         printf("\noptions of every command:\n");
         for (size_t i = 0; i < GLOBALS; i++)
                 print_option(&global_options[i]);
@@ -114,6 +116,9 @@ static int set_value(
                 *(bool *)field = true;
                 return 0;
         case CLI_TEXT:
+                if (o->once && *(const char **)field)
+                        return err_set(e, ERR_USAGE, "--%s is given twice: \"%s\" and \"%s\"",
+                                o->name, *(const char **)field, text);
                 *(const char **)field = text;
                 return 0;
         case CLI_NUMBER:
