@@ -71,9 +71,9 @@ static void print_text(const char *dir, const struct template_set *set)
         for (size_t i = 0; i < set->file_count; i++)
                 printf("%s/%s\n", dir, set->files[i].name);
         if (set->pack)
-                printf("\nnext: read %s/README.md (what to adapt, which rights to give), set the "
-                       "DSN in\n%s/erp2couch.yaml, then\n",
-                        dir, dir);
+                printf("\nnext: read %s/README.md (what to adapt, which rights to give), set\n"
+                       "the DSN in erp2couch.yaml beside it, then\n",
+                        dir);
         else
                 printf("\nnext: edit %s/erp2couch.yaml, then\n", dir);
         printf("  erp2couch -c %s/erp2couch.yaml check --connect\n", dir);
