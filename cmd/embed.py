@@ -1,7 +1,7 @@
 """The files of `erp2couch init` as C byte arrays: the plain templates and one set for each pack.
 
-embed.py --list MAPPERS            the files of all packs, one a line: for meson
-embed.py OUT TEMPLATES MAPPERS     writes the C file
+embed.py --list MAPPERS         the files of all packs, one a line: for meson
+embed.py OUT TEMPLATES FILE...  writes the C file; FILEs are those of the plain set and of packs
 
 A pack is a folder of MAPPERS with a README.md and mappers (*.yaml). The first line of its README,
 a heading, is what `init --help` says of it. The first ```sql block of its README, the role and the
@@ -51,17 +51,17 @@ def configuration(template, pack):
     return template.replace(DSN, comment + DSN)
 
 
-def sets(templates, mappers):
+def sets(templates, paths):
     """(pack or None, summary, [(name, bytes)]) of every set of files."""
     base = (templates / "erp2couch.yaml").read_bytes()
-    plain = sorted((templates / "mappers").glob("*.yaml"))
+    plain = [path for path in paths if templates in path.parents and path.parent != templates]
     yield None, "", [("erp2couch.yaml", base)] + [
         (f"mappers/{path.name}", path.read_bytes()) for path in plain]
-    for pack in packs(mappers):
+    for pack in sorted({path.parent for path in paths if templates not in path.parents}):
         config = configuration(base.decode(), pack).encode()
         yield pack.name, summary(pack), [("erp2couch.yaml", config)] + [
             ("README.md" if path.suffix == ".md" else f"mappers/{path.name}", path.read_bytes())
-            for path in pack_files(pack)]
+            for path in paths if path.parent == pack]
 
 
 def c_array(name, data):
@@ -75,10 +75,11 @@ def c_text(text):
     return "NULL" if text is None else json.dumps(text)  # of ASCII: a C literal, too
 
 
-def main(out, templates, mappers):
+def main(out, templates, *paths):
+    found = sets(Path(templates).resolve(), [Path(path).resolve() for path in paths])
     lines = ['#include "cmd/templates.h"', ""]
     table = []
-    for n, (pack, what, files) in enumerate(sets(Path(templates), Path(mappers))):
+    for n, (pack, what, files) in enumerate(found):
         rows = []
         for k, (name, data) in enumerate(files):
             lines += c_array(f"data_{n}_{k}", data)

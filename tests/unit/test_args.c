@@ -78,6 +78,9 @@ static void mistakes_name_the_nearest_option(void **state)
         assert_int_equal(
                 parse(&command_preview, WORDS("preview", "--limit", "x"), &v, &e), -ERR_USAGE);
         assert_string_equal(e.text, "--limit takes a whole number, not \"x\"");
+        char **twice = WORDS("init", "d", "--pack", "a", "--pack=b");
+        assert_int_equal(parse(&command_init, twice, &v, &e), -ERR_USAGE);
+        assert_string_equal(e.text, "--pack is given twice: \"a\" and \"b\"");
 }
 
 static void the_worst_exit_code_wins(void **state)
