@@ -10,10 +10,11 @@ from decimal import ROUND_HALF_EVEN, Decimal
 
 import pytest
 
+from support import packs
 from support.postgres import READER_PASSWORD
 from support.project import ROOT, Exit
 
-PACK = ROOT / "mappers/tryton"
+README = ROOT / "mappers/tryton/README.md"
 MORE = ROOT / "tests/data/tryton/more.sql"
 OWN_PARTY = 1  # of the company: no customer
 ROWS = {  # one document for each row of
@@ -22,18 +23,12 @@ ROWS = {  # one document for each row of
     "stock": "product_product", "order": "sale_sale", "tax": "account_tax",
     "currency": "currency_currency", "invoice": "account_invoice WHERE type = 'out'",
     "rep": "company_employee"}
-REFERENCE = re.compile("(" + "|".join(ROWS) + r"):\d+")
 
 
 @pytest.fixture
 def pack(make_project, couch, tryton):
     """A project with the mappers of the pack on a copy of the dump."""
-    project = make_project(couch, tryton)
-    for path in PACK.glob("*.yaml"):
-        text = path.read_text()
-        assert text.count("\n  database: erp\n") == 1, path
-        project.mapper(path.stem, text.replace("  database: erp\n", '  database: "@db@erp"\n'))
-    return project
+    return packs.install(make_project(couch, tryton), "tryton")
 
 
 @pytest.fixture
@@ -70,15 +65,6 @@ def is_part(expected, value):
         return (isinstance(value, list) and len(expected) == len(value)
                 and all(map(is_part, expected, value)))
     return expected == value and type(expected) is type(value)
-
-
-def references(value):
-    if isinstance(value, dict):
-        return [ref for key, item in value.items() if key not in ("_id", "name", "text")
-                for ref in references(item)]
-    if isinstance(value, list):
-        return [ref for item in value for ref in references(item)]
-    return [value] if isinstance(value, str) and REFERENCE.fullmatch(value) else []
 
 
 # ---- the dump as it is ----
@@ -243,9 +229,8 @@ def test_what_is_computed_is_what_tryton_computes(more):
 
 
 def test_references_lead_to_documents(more):
-    found = {(key, ref) for key, doc in more.items() for ref in references(doc)}
-    assert len({ref.split(":")[0] for _, ref in found}) >= 8
-    assert {(key, ref) for key, ref in found if ref not in more} == set()
+    assert packs.dangling(more) == {}
+    assert len({ref.split(":")[0] for ref in packs.references(list(more.values()))}) == 9
     addresses = {key: {a["id"] for a in doc["addresses"]}
                  for key, doc in of_type(more, "customer").items()}
     for key, doc in of_type(more, "order").items():
@@ -313,7 +298,7 @@ def test_a_changed_row_is_a_changed_document(pack, tryton):
 # ---- rights ----
 
 def test_the_grants_of_the_readme_suffice(pack, tryton, cluster):
-    readme = (PACK / "README.md").read_text()
+    readme = README.read_text()
     grants = re.search(r"^```sql\n(.*?)^```$", readme, re.M | re.S).group(1)
     role = "r_" + uuid.uuid4().hex[:12]
     grants = re.sub(r"\berp2couch\b", role, grants)
