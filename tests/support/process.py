@@ -1,3 +1,3 @@
-"""Child processes: those of deploy/scratch, which deploy/quickstart starts its servers with, too."""
+"""Child processes: those that deploy/quickstart starts its servers with, too."""
 
 from scratch.process import *  # noqa: F401,F403
