@@ -36,7 +36,9 @@ class Step:
             say()  # so that the message has a line of its own
             raise
         took = f"{time.monotonic() - started:.1f} s"
-        say(f"{step.outcome:<{WIDTH - LABEL - 2 - TIME}}{took:>{TIME}}")
+        room = WIDTH - LABEL - 2 - TIME
+        outcome = step.outcome if len(step.outcome) < room else "..." + step.outcome[4 - room:]
+        say(f"{outcome:<{room}}{took:>{TIME}}")
 
 
 def print_figures(mappers):
