@@ -208,13 +208,9 @@ class Demo:
             for table in ("product", "customer", "sales_order", "sales_order_line"))
         return f"{products} products, {customers} customers, {orders} orders of {lines} lines"
 
-    def start_couchdb(self):
-        kind = couchdb.choice()
+    def start_couchdb(self, kind):
         starters = {"url": self.use_couchdb_url, "installed": self.start_installed,
                     "docker": self.start_docker, "pouchdb": self.start_pouchdb}
-        if kind not in starters:
-            raise Failure(CONFIG, f"$ERP2COUCH_TEST_COUCHDB: there is no '{kind}'; there is"
-                                  " installed, docker, pouchdb")
         outcome = starters[kind]()
         self.env.update(COUCHDB_URL=self.couch.url, DB_PREFIX=self.prefix)
         return outcome
@@ -255,12 +251,10 @@ class Demo:
         return f"{self.version()}, in docker, at {self.address()}"
 
     def start_pouchdb(self):
-        if not couchdb.pouchdb_program().exists():
-            install_pouchdb(self.options)
         self.couch = couchdb.Pouch(self.folder("couchdb"), "admin", secrets.token_hex(12),
                                    self.options.couchdb_port, outlive=self.options.keep)
         self.couch.start(self.place.add_server)
-        return f"none here; pouchdb-server {couchdb.POUCHDB_VERSION} at {self.address()}"
+        return f"pouchdb-server {couchdb.POUCHDB_VERSION} in its place, at {self.address()}"
 
     def address(self):
         return self.couch.base.split("://")[1]
@@ -320,15 +314,24 @@ class Demo:
                         + f"export PATH={shlex.quote(folders)}:\"$PATH\"\n")
 
 
+def choose_couchdb():
+    """Which of the four it is; to ask docker may take a while."""
+    kind = couchdb.choice()
+    if kind not in ("url", "installed", "docker", "pouchdb"):
+        raise Failure(CONFIG, f"$ERP2COUCH_TEST_COUCHDB: there is no '{kind}'; there is"
+                              " installed, docker, pouchdb")
+    return kind
+
+
 def install_pouchdb(options):
-    """From npm, unless nothing may be installed."""
+    """From npm, unless nothing may be installed. Returns what was done."""
     if options.no_install:
         raise Failure(UNAVAILABLE, "there is no CouchDB: $COUCHDB_URL is not set, none is in"
                                    " /opt/couchdb, no docker engine answers; without --no-install"
                                    " pouchdb-server comes from npm")
-    done = subprocess.run([ROOT / "deploy/install-deps", "--pouchdb"])
-    if done.returncode:
-        raise Failure(done.returncode, "pouchdb-server needs node and npm")
+    code, out, err = run([ROOT / "deploy/install-deps", "--pouchdb"], BUILD_SECONDS)
+    if code:
+        raise Failure(code, f"pouchdb-server needs node and npm\n{err.strip()}")
 
     def npm(words, env):
         code, out, err = run(words, NPM_SECONDS, {**os.environ, **env}, code=UNAVAILABLE)
@@ -338,6 +341,7 @@ def install_pouchdb(options):
     if code:
         raise Failure(UNAVAILABLE, "there is no CouchDB here, and pouchdb-server did not come from"
                                    f" npm; is the network up?\n{output.strip()[-2000:]}")
+    return ("nodejs and npm from Debian, " if err else "") + "pouchdb-server from npm"
 
 
 # ---- what is shown and proved ----
@@ -375,8 +379,7 @@ def show(demo, database, doc_id):
     document = demo.document(database, doc_id)
     if document is None:
         raise Failure(INTERNAL, f"{doc_id} is not in CouchDB")
-    print_document(document)
-    return document
+    print_document({"_id": doc_id, "_rev": document["_rev"], **document})  # in any server's order
 
 
 def second_run(demo, counts):
@@ -410,8 +413,12 @@ def tour(demo):
         step.outcome = demo.start_postgres()
     with Step.of("demo ERP") as step:
         step.outcome = demo.load_erp()
+    kind = choose_couchdb()
+    if kind == "pouchdb" and not couchdb.pouchdb_program().exists():
+        with Step.of("no CouchDB") as step:
+            step.outcome = install_pouchdb(demo.options)
     with Step.of("CouchDB") as step:
-        step.outcome = demo.start_couchdb()
+        step.outcome = demo.start_couchdb(kind)
     shutil.copytree(DEMO, demo.place.folder / "erp", ignore=shutil.ignore_patterns("erp.sql"))
     with Step.of("check") as step:
         demo.erp2couch("check", "--connect")
