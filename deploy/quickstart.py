@@ -26,6 +26,7 @@ DEMO = ROOT / "deploy/demo"
 PREFIX = "erp2couch-quickstart-"  # of temporary folders
 USAGE, UNAVAILABLE, INTERNAL, NO_RIGHTS, CONFIG = 64, 69, 70, 77, 78
 BUILD_SECONDS, NPM_SECONDS, COMMAND_SECONDS = 1200, 600, 120
+NO_CONNECTION = 2  # psql's exit code
 DATABASES = ("control", "catalog", "sales")
 # A mapper's documents are as many as rows of:
 EXPECTED = {
@@ -190,7 +191,7 @@ class Demo:
              "-h", "127.0.0.1", "-p", self.postgres.port, "-U", "postgres", *words],
             env=env, stdin=stdin)
         if code:
-            raise Failure(INTERNAL, f"psql: {err.strip()}")
+            raise Failure(UNAVAILABLE if code == NO_CONNECTION else INTERNAL, err.strip())
         return out.strip()
 
     def sql(self, text):
@@ -409,16 +410,16 @@ def tour(demo):
     """All steps, from the build to the proof."""
     with Step.of("erp2couch") as step:
         demo.program, step.outcome = find_program(demo.place)
-    with Step.of("PostgreSQL") as step:
-        step.outcome = demo.start_postgres()
-    with Step.of("demo ERP") as step:
-        step.outcome = demo.load_erp()
     kind = choose_couchdb()
     if kind == "pouchdb" and not couchdb.pouchdb_program().exists():
         with Step.of("no CouchDB") as step:
             step.outcome = install_pouchdb(demo.options)
     with Step.of("CouchDB") as step:
         step.outcome = demo.start_couchdb(kind)
+    with Step.of("PostgreSQL") as step:
+        step.outcome = demo.start_postgres()
+    with Step.of("demo ERP") as step:
+        step.outcome = demo.load_erp()
     shutil.copytree(DEMO, demo.place.folder / "erp", ignore=shutil.ignore_patterns("erp.sql"))
     with Step.of("check") as step:
         demo.erp2couch("check", "--connect")
@@ -446,10 +447,10 @@ def print_next(demo):
         say(f"\nTo stop and remove it all:\n  {ROOT / 'deploy/quickstart'} --stop")
         return
     say("\nNext:\n"
-        "  deploy/quickstart --keep             the same, and both servers stay to look around\n"
-        "  ls deploy/demo/mappers               the seven mappers you just saw at work\n"
-        "  erp2couch init DIR --pack odoo       a configuration for Odoo; or tryton, or none\n"
-        "  erp2couch discover SOURCE TABLE      a first mapper for a table of your own ERP")
+        "  deploy/quickstart --keep           the same, and both servers stay to look at\n"
+        "  ls deploy/demo/mappers             the seven mappers you just saw at work\n"
+        "  erp2couch init DIR --pack odoo     a configuration for Odoo; or: tryton\n"
+        "  erp2couch discover SOURCE TABLE    a first mapper for a table of your own ERP")
 
 
 def stop():

@@ -120,7 +120,14 @@ def test_two_at_once_do_not_meet(quickstart):
 
 
 def test_kept_servers_answer_until_they_are_stopped(quickstart):
-    result = quickstart("--no-install", "--keep").expect(Exit.OK).says(*CHANGED, "--stop")
+    with socket.socket() as a, socket.socket() as b:
+        for one in (a, b):
+            one.bind(("127.0.0.1", 0))
+        ports = a.getsockname()[1], b.getsockname()[1]
+    result = quickstart("--no-install", "--keep", "--postgres-port", ports[0],
+                        f"--couchdb-port={ports[1]}").expect(Exit.OK)
+    result.says(f"CouchDB .*127.0.0.1:{ports[1]} .*PostgreSQL .*127.0.0.1:{ports[0]} ", *CHANGED,
+                "--stop")
     folder, = quickstart.folder.iterdir()
     done = subprocess.run(
         ["sh", "-c", ". ../env; psql -Atc 'SELECT count(*) FROM sales_order';"
@@ -160,30 +167,30 @@ def test_a_record_of_somebody_else_is_not_believed(quickstart):
         stranger.wait()
 
 
-def test_ports_that_were_asked_for(quickstart):
-    with socket.socket() as a, socket.socket() as b:
-        for one in (a, b):
-            one.bind(("127.0.0.1", 0))
-        ports = a.getsockname()[1], b.getsockname()[1]
-    quickstart("--no-install", "--postgres-port", ports[0], f"--couchdb-port={ports[1]}").expect(
-        Exit.OK).says(f"PostgreSQL .*127.0.0.1:{ports[0]}", f"CouchDB .*127.0.0.1:{ports[1]}")
-
-
-def test_somebodys_couchdb_is_left_as_it_was(quickstart, couch):
+@pytest.fixture
+def shared_couch(couch):
+    """Somebody's CouchDB, with a database whose name begins as those of quickstart do."""
     kept = couch.db("quickstart_of_somebody").create()
-    try:
-        before = couch.databases()
-        quickstart("--no-install", COUCHDB_URL=couch.url).expect(Exit.OK).says(*CHANGED)
-        assert couch.databases() == before
-        process = quickstart.start("--no-install", COUCHDB_URL=couch.url)
-        until(process, "all ")
-        assert len(couch.databases()) > len(before)
-        process.kill()
-        quickstart.finish(process)
-        quickstart.assert_clean()
-        assert couch.databases() == before
-    finally:
-        kept.delete()
+    yield couch
+    kept.delete()
+
+
+def test_somebodys_couchdb_is_left_as_it_was(quickstart, shared_couch):
+    before = shared_couch.databases()
+    quickstart("--no-install", COUCHDB_URL=shared_couch.url).expect(Exit.OK).says(*CHANGED)
+    assert shared_couch.databases() == before
+
+
+@pytest.mark.slow
+def test_somebodys_couchdb_after_a_kill(quickstart, shared_couch):
+    before = shared_couch.databases()
+    process = quickstart.start("--no-install", COUCHDB_URL=shared_couch.url)
+    until(process, "all ")
+    assert len(shared_couch.databases()) > len(before)
+    process.kill()
+    quickstart.finish(process)
+    quickstart.assert_clean()
+    assert shared_couch.databases() == before
 
 
 @pytest.mark.slow
@@ -217,13 +224,13 @@ def until(process, beginning):
 
 
 @pytest.mark.parametrize("number, code, step", [
-    (signal.SIGINT, Exit.INTERRUPTED, "demo ERP"),
+    (signal.SIGINT, Exit.INTERRUPTED, "erp2couch"),
     (signal.SIGTERM, Exit.TERMINATED, "$ erp2couch run"),
-    (signal.SIGKILL, -9, "check"),
+    (signal.SIGKILL, -9, "CouchDB"),
     pytest.param(signal.SIGTERM, Exit.TERMINATED, "PostgreSQL", marks=pytest.mark.slow),
     pytest.param(signal.SIGINT, Exit.INTERRUPTED, "$ erp2couch run", marks=pytest.mark.slow),
-    pytest.param(signal.SIGKILL, -9, "PostgreSQL", marks=pytest.mark.slow),
-], ids=["int couchdb", "term run", "kill run", "term load", "int run", "kill load"])
+    pytest.param(signal.SIGKILL, -9, "check", marks=pytest.mark.slow),
+], ids=["int couchdb", "term run", "kill postgres", "term load", "int run", "kill run"])
 def test_whatever_ends_it_nothing_stays(quickstart, number, code, step):
     process = quickstart.start("--no-install")
     until(process, step)
@@ -232,6 +239,7 @@ def test_whatever_ends_it_nothing_stays(quickstart, number, code, step):
     quickstart.assert_clean()
 
 
+@pytest.mark.slow
 def test_killed_while_it_keeps_its_servers(quickstart):
     process = quickstart.start("--no-install", "--keep")
     until(process, "check")
@@ -240,6 +248,7 @@ def test_killed_while_it_keeps_its_servers(quickstart):
     quickstart.assert_clean()
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away(quickstart):
     process = quickstart.start("--no-install")
     process.stdout.readline()
@@ -299,8 +308,10 @@ def test_a_couchdb_that_wants_another_password(quickstart, couch):
 @pytest.mark.parametrize("lie, said", [
     # Figures that are not so, and figures that are so although nothing was written.
     ('"$ERP" "$@" | sed s/.deleted.:1/\\"deleted\\":0/', "mapper order"),
-    ('case $1 in run) n=$(cat n 2>/dev/null || echo 0); echo 1 >n;'
-     ' [ $n = 0 ] || set -- "$@" --dry-run; esac; exec "$ERP" "$@"', "is not as it should be"),
+    pytest.param(
+     'case $1 in run) n=$(cat n 2>/dev/null || echo 0); echo 1 >n;'
+     ' [ $n = 0 ] || set -- "$@" --dry-run; esac; exec "$ERP" "$@"', "is not as it should be",
+     marks=pytest.mark.slow),
     ('[ $1 != run ] || { echo no such thing >&2; exit 75; }; exec "$ERP" "$@"', "no such thing"),
 ], ids=["figures", "dry", "failed"])
 def test_a_run_that_is_not_as_it_should_be(quickstart, binary, tmp_path, lie, said):
@@ -390,6 +401,7 @@ def test_no_couchdb_and_npm_has_no_network(quickstart, machine, tmp_path):
     quickstart.assert_clean()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not couchdb.pouchdb_program().exists(), reason="pouchdb-server is not here")
 def test_with_pouchdb_server(quickstart):
     quickstart("--no-install", ERP2COUCH_TEST_COUCHDB="pouchdb").expect(Exit.OK).says(
