@@ -439,6 +439,7 @@ def print_next(demo):
             f"  ls mappers                           # change one, then run again\n"
             f"  erp2couch preview customer --limit 2\n"
             f"  psql                                 # the ERP\n"
+            f"  erp2couch discover erp sales_order   # a first mapper, as for your own tables\n"
             f"  erp2couch run\n"
             f"  curl \"$COUCHDB_URL/{demo.prefix}catalog/_all_docs?limit=5\"")
         if demo.couch.status("/_utils/") == 200:
