@@ -5,9 +5,11 @@
 #include "ingest/source/postgres.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 
 #include "ingest/source/postgres_describe.h"
 #include "ingest/source/postgres_dsn.h"
+#include "ingest/source/postgres_near.h"
 #include "ingest/source/postgres_sql.h"
 
 #define DAY_MS (INT64_C(86400) * 1000)
@@ -45,12 +47,24 @@ static const struct option pg_option_items[] = {
 
 static OPTION_TABLE(pg_option_table, "postgres source", pg_option_items);
 
+/* Whether it says nothing, and neither do the variables that libpq takes what is missing from. */
+static bool is_empty(const char *dsn)
+{
+        return !dsn[strspn(dsn, " \t\r\n")] && !getenv("PGHOST") && !getenv("PGSERVICE") &&
+               !getenv("PGDATABASE");
+}
+
 static int pg_check(const struct source_config *config, struct err *e)
 {
         const struct pg_options *o = config->own;
         struct err cause;
 
-        if (pg_dsn_check(o->dsn, &cause) == 0)
+        if (is_empty(o->dsn))
+                err_set(&cause, ERR_CONFIG,
+                        "dsn is not a connection string, it is empty: set the variable that it "
+                        "comes "
+                        "from, or write it here");
+        else if (pg_dsn_check(o->dsn, &cause) == 0)
                 return 0;
         const struct ynode *node = ynode_get(config->node, "dsn");
         return ynode_error(config->doc, node ? node : config->node, e, "%s", cause.text);
@@ -215,8 +229,11 @@ static int describe_all(struct pg_source *s, struct pg_target *targets, size_t c
 {
         int rc = pg_source_begin(s, e);
 
-        for (size_t i = 0; !rc && i < count; i++)
+        for (size_t i = 0; !rc && i < count; i++) {
                 rc = describe_target(s, &targets[i], e);
+                if (rc && e && s->conn && strcmp(e->sqlstate, "42P01") == 0)
+                        pg_near_table(s, &targets[i], targets[i].arena, e);
+        }
         if (!rc)
                 rc = pg_conn_exec_wait(s->conn, "ROLLBACK", e);
         return rc;

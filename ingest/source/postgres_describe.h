@@ -12,6 +12,8 @@
 #include "ingest/source/postgres_conn.h"
 #include "ingest/source/postgres_types.h"
 
+#define PG_NAME_MAX 256 /* of a table with its schema: PostgreSQL's names end at 63 bytes */
+
 struct pg_target {
         const struct extract *x;
         const struct extract_child *child; /* NULL: the parent */
@@ -24,6 +26,8 @@ struct pg_target {
         size_t key_count;
         size_t *tie; /* child: its own key, which orders the rows of one parent */
         size_t tie_count;
+
+        char missing[PG_NAME_MAX]; /* the table that is not there, after SQLSTATE 42P01 */
 
         /* Of a description that is under way. */
         struct pg_conn *conn;
@@ -43,6 +47,9 @@ void pg_describe(struct pg_target *t, struct pg_conn *conn,
 
 /** pg_target_name() - "table sale-line" or "query", behind "child lines: " for a child */
 const char *pg_target_name(const struct pg_target *t, char *out, size_t size);
+
+/** pg_target_table() - the name after `table:`; NULL where there is a query */
+const char *pg_target_table(const struct pg_target *t);
 
 /** pg_target_error() - a configuration error at @key of the target's part of the mapper
  * Return: -ERR_CONFIG. */
