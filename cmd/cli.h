@@ -35,6 +35,10 @@ int cli_load_config(struct cli *cli, struct config **out, struct err *e)
 int cli_load_sources(struct cli *cli, struct config **out, struct err *e)
         __attribute__((warn_unused_result));
 
+/** cli_load_config_all() - the same with config_load_all(): @fn gets each bad mapper's mistake */
+int cli_load_config_all(struct cli *cli, config_problem_fn fn, void *ctx, struct config **out,
+        struct err *e) __attribute__((warn_unused_result));
+
 /** cli_select() - the mappers that the words name, all when there are none
  * @chosen: config->mapper_count places      Return: 0; -ERR_USAGE unknown name (nearest one). */
 int cli_select(const struct cli *cli, const struct config *config,
