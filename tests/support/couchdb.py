@@ -103,6 +103,10 @@ class Couch:
         self.call("PUT", f"/_users/org.couchdb.user:{name}", json={
             "name": name, "password": password, "roles": list(roles), "type": "user"})
 
+    def remove_user(self, name):
+        path = f"/_users/org.couchdb.user:{name}"
+        self.call("DELETE", path, params={"rev": self.call("GET", path).json()["_rev"]})
+
     def configure(self, section, key, value):
         """Sets an option of Apache CouchDB. Returns what it was ("" where unset)."""
         return self.call("PUT", f"/_node/_local/_config/{section}/{key}", json=value).json()
