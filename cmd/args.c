@@ -60,6 +60,8 @@ void args_command_help(const struct cli_command *c)
                 printf("\noptions:\n");
         for (size_t i = 0; i < c->option_count; i++)
                 print_option(&c->options[i]);
+        if (c->more_help)
+                c->more_help();
         printf("\noptions of every command:\n");
         for (size_t i = 0; i < GLOBALS; i++)
                 print_option(&global_options[i]);
@@ -114,29 +116,78 @@ static int set_value(
                 *(bool *)field = true;
                 return 0;
         case CLI_TEXT:
+                if (o->once && *(const char **)field)
+                        return err_set(e, ERR_USAGE, "--%s is given twice: \"%s\" and \"%s\"",
+                                o->name, *(const char **)field, text);
                 *(const char **)field = text;
                 return 0;
         case CLI_NUMBER:
                 if (!str_to_int64(str_of(text), field) || *(int64_t *)field < 0)
-                        return err_set(e, ERR_USAGE, "--%s takes a whole number, not \"%s\"",
+                        return err_set(e, ERR_USAGE, "--%s takes a whole number from 0, not \"%s\"",
                                 o->name, text);
                 return 0;
         }
         return 0;
 }
 
-static int unknown_option(const struct parser *p, const char *word, struct err *e)
+/* The word with the option that getopt_long() stopped at: it has moved on, unless more letters
+ * follow in the word (-full). */
+static const char *bad_word(int argc, char **argv)
+{
+        const char *next = optind < argc ? argv[optind] : "";
+        bool inside = optopt > 0 && optopt < 128 && next[0] == '-' && next[1] != '-' &&
+                      strchr(next, optopt);
+
+        return inside ? next : argv[optind - 1];
+}
+
+static const char *help_of(const struct cli_command *command, char out[64])
+{
+        snprintf(out, 64, "erp2couch %s%s--help", command ? command->name : "", command ? " " : "");
+        return out;
+}
+
+static int missing_value(const struct parser *p, const struct cli_command *command, struct err *e)
+{
+        const struct cli_option *o = option_of(p, optopt);
+        char help[64];
+
+        return err_set(e, ERR_USAGE, "--%s needs a value: --%s %s; see %s", o->name, o->name,
+                o->value, help_of(command, help));
+}
+
+static int unknown_option(
+        const struct parser *p, const struct cli_command *command, const char *word, struct err *e)
 {
         const char *names[MAX_OPTIONS];
+        char help[64];
 
         for (size_t i = 0; i < p->count; i++)
                 names[i] = p->options[i]->name;
         const char *bare = word + strspn(word, "-");
-        const char *near = str_nearest((struct str){bare, strcspn(bare, "=")}, names, p->count);
-        if (near && word[0] == '-' && word[1] == '-')
+        struct str name = {bare, strcspn(bare, "=")};
+        const char *near = name.len > 1 ? str_nearest(name, names, p->count) : NULL;
+        if (near && str_is(name, near) && bare[name.len] == '=')
+                return err_set(e, ERR_USAGE, "--%s takes no value: write --%s alone", near, near);
+        if (near)
                 return err_set(e, ERR_USAGE, "unknown option %s, did you mean --%s?", word, near);
-        return err_set(
-                e, ERR_USAGE, "unknown option %s, or its value is missing; see --help", word);
+        if (!command)
+                return err_set(e, ERR_USAGE,
+                        "unknown option %s before the command; options of a command stand behind "
+                        "it; see erp2couch --help",
+                        word);
+        return err_set(e, ERR_USAGE, "unknown option %s of %s; see %s", word, command->name,
+                help_of(command, help));
+}
+
+/* A word processor's dash: it looks like the - of an option and is none. */
+static int check_dash(const char *word, struct err *e)
+{
+        if (strncmp(word, "\xE2\x80\x93", 3) != 0 && strncmp(word, "\xE2\x80\x94", 3) != 0)
+                return 0;
+        return err_set(e, ERR_USAGE,
+                "\"%s\" begins with a typographic dash: type it as two hyphens, --%s", word,
+                word + 3);
 }
 
 int args_parse(const struct cli_command *command, int argc, char **argv, struct cli_values *v,
@@ -156,8 +207,10 @@ int args_parse(const struct cli_command *command, int argc, char **argv, struct 
         opterr = 0;
         while ((c = getopt_long(argc, argv, p.shorts, p.longs, NULL)) != -1) {
                 const struct cli_option *o = option_of(&p, c);
+                if (c == ':')
+                        return missing_value(&p, command, e);
                 if (!o)
-                        return unknown_option(&p, argv[optind - 1], e);
+                        return unknown_option(&p, command, bad_word(argc, argv), e);
                 int rc = set_value(v, o, optarg, e);
                 if (rc)
                         return rc;
@@ -166,6 +219,9 @@ int args_parse(const struct cli_command *command, int argc, char **argv, struct 
         for (int i = optind; i < argc; i++) {
                 if (v->word_count == CLI_MAX_WORDS)
                         return err_set(e, ERR_USAGE, "more than %d words", CLI_MAX_WORDS);
+                int rc = check_dash(argv[i], e);
+                if (rc)
+                        return rc;
                 v->words[v->word_count++] = argv[i];
         }
         return 0;

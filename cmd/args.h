@@ -19,7 +19,8 @@ struct cli_values {
         bool json, help, version, verbose, quiet;
         bool connect, full, dry_run, allow_deletes;
         int64_t limit; /* -1: not given */
-        const char *key;
+        const char *key, *schema, *like;
+        const char *pack; /* NULL: none */
         const char *words[CLI_MAX_WORDS];
         size_t word_count;
 };
@@ -33,6 +34,7 @@ struct cli_option {
         const char *value; /* "FILE" in the help; NULL for flags */
         size_t offset;     /* in struct cli_values */
         const char *help;
+        bool once; /* naming it twice is a mistake; else the last one counts */
 };
 
 struct cli;
@@ -45,6 +47,7 @@ struct cli_command {
         const char *detail;  /* paragraphs of its --help */
         const struct cli_option *options;
         size_t option_count;
+        void (*more_help)(void); /* prints what follows the options of its --help; or NULL */
         int (*run)(struct cli *cli);
 };
 

@@ -2,23 +2,43 @@
 #include "cmd/cli.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ingest/loop/http.h"
 
 static const struct cli_command *const commands[] = {&command_check, &command_preview,
-        &command_diff, &command_run, &command_verify, &command_init};
+        &command_diff, &command_run, &command_verify, &command_discover, &command_init};
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
 static int check_words(const struct cli_command *c, const struct cli_values *v, struct err *e)
 {
-        if (v->word_count < c->min_words || v->word_count > c->max_words)
-                return err_set(e, ERR_USAGE,
-                        "usage: erp2couch [-c FILE] %s [OPTIONS] %s; see "
-                        "erp2couch %s --help",
-                        c->name, c->words, c->name);
-        return 0;
+        bool missing = v->word_count < c->min_words;
+
+        if (!missing && v->word_count <= c->max_words)
+                return 0;
+        if (missing)
+                err_set(e, ERR_USAGE, "%s: %s is missing", c->name, c->words);
+        else
+                err_set(e, ERR_USAGE, "%s: \"%s\" is one word too many", c->name,
+                        v->words[c->max_words]);
+        return err_hint(e, -ERR_USAGE,
+                "usage: erp2couch [-c FILE] %s [OPTIONS]%s%s; see erp2couch %s --help", c->name,
+                *c->words ? " " : "", c->words, c->name);
+}
+
+static void unknown_command(const char *name, const char *const *names, struct err *e)
+{
+        cleanup_buf_ struct buf list = BUF_INIT(ERR_TEXT_MAX);
+
+        for (size_t i = 0; i < COMMANDS; i++)
+                buf_printf(&list, "%s%s", i ? ", " : "", names[i]);
+        const char *text = buf_cstr(&list);
+        err_set(e, ERR_USAGE, "unknown command \"%s\"; there is %s; see erp2couch --help", name,
+                text ? text : "");
 }
 
 static const struct cli_command *find_command(const char *name, struct err *e)
@@ -34,7 +54,7 @@ static const struct cli_command *find_command(const char *name, struct err *e)
         if (near)
                 err_set(e, ERR_USAGE, "unknown command \"%s\", did you mean \"%s\"?", name, near);
         else
-                err_set(e, ERR_USAGE, "unknown command \"%s\"; see erp2couch --help", name);
+                unknown_command(name, names, e);
         return NULL;
 }
 
@@ -137,29 +157,71 @@ int cli_main(int argc, char **argv)
 
 /* ---- what commands share ---- */
 
-int cli_load_config(struct cli *cli, struct config **out, struct err *e)
+static int find_config(const struct cli *cli, const char **out, struct err *e)
 {
         static const char *const places[] = {"erp2couch.yaml", "/etc/erp2couch/erp2couch.yaml"};
-        const char *path = cli->values.config_path;
+        char folder[PATH_MAX];
 
-        for (size_t i = 0; !path && i < sizeof(places) / sizeof(places[0]); i++)
+        *out = cli->values.config_path;
+        for (size_t i = 0; !*out && i < sizeof(places) / sizeof(places[0]); i++)
                 if (access(places[i], F_OK) == 0)
-                        path = places[i];
-        if (!path)
-                return err_set(e, ERR_CONFIG,
-                        "no configuration: neither ./erp2couch.yaml nor "
-                        "/etc/erp2couch/erp2couch.yaml is there; name it with -c FILE, or make "
-                        "one with erp2couch init DIR");
-        int rc = config_load(path, out, e);
-        if (rc)
-                return rc;
-        enum log_level level = (*out)->log.level;
+                        *out = places[i];
+        if (*out)
+                return 0;
+        return err_set(e, ERR_CONFIG,
+                "no configuration: neither erp2couch.yaml in this folder (%s) nor "
+                "/etc/erp2couch/erp2couch.yaml is there; name it with -c FILE, or make one with "
+                "erp2couch init DIR",
+                getcwd(folder, sizeof(folder)) ? folder : ".");
+}
+
+/* From here on the log is as the file and the options say. */
+static void set_log(struct cli *cli, const struct config *config)
+{
+        enum log_level level = config->log.level;
+
         if (cli->values.verbose)
                 level = LOG_LEVEL_DEBUG;
         if (cli->values.quiet)
                 level = LOG_LEVEL_ERROR;
-        log_sink_set(cli->sink, level, (*out)->log.format);
-        return 0;
+        log_sink_set(cli->sink, level, config->log.format);
+}
+
+int cli_load_config(struct cli *cli, struct config **out, struct err *e)
+{
+        const char *path;
+        int rc = find_config(cli, &path, e);
+
+        if (rc == 0)
+                rc = config_load(path, out, e);
+        if (rc == 0)
+                set_log(cli, *out);
+        return rc;
+}
+
+int cli_load_sources(struct cli *cli, struct config **out, struct err *e)
+{
+        const char *path;
+        int rc = find_config(cli, &path, e);
+
+        if (rc == 0)
+                rc = config_load_sources(path, out, e);
+        if (rc == 0)
+                set_log(cli, *out);
+        return rc;
+}
+
+int cli_load_config_all(
+        struct cli *cli, config_problem_fn fn, void *ctx, struct config **out, struct err *e)
+{
+        const char *path;
+        int rc = find_config(cli, &path, e);
+
+        if (rc == 0)
+                rc = config_load_all(path, fn, ctx, out, e);
+        if (rc == 0)
+                set_log(cli, *out);
+        return rc;
 }
 
 int cli_select(const struct cli *cli, const struct config *config,

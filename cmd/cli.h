@@ -31,6 +31,14 @@ int cli_main(int argc, char **argv);
 int cli_load_config(struct cli *cli, struct config **out, struct err *e)
         __attribute__((warn_unused_result));
 
+/** cli_load_sources() - the same without its mappers, which need not be there or right */
+int cli_load_sources(struct cli *cli, struct config **out, struct err *e)
+        __attribute__((warn_unused_result));
+
+/** cli_load_config_all() - the same with config_load_all(): @fn gets each bad mapper's mistake */
+int cli_load_config_all(struct cli *cli, config_problem_fn fn, void *ctx, struct config **out,
+        struct err *e) __attribute__((warn_unused_result));
+
 /** cli_select() - the mappers that the words name, all when there are none
  * @chosen: config->mapper_count places      Return: 0; -ERR_USAGE unknown name (nearest one). */
 int cli_select(const struct cli *cli, const struct config *config,
@@ -49,5 +57,5 @@ int cli_print_json(cJSON *json, int code);
 /** cli_error_json() - {"class": ..., "message": ...} */
 cJSON *cli_error_json(const struct err *e);
 
-extern const struct cli_command command_check, command_diff, command_init, command_preview,
-        command_run, command_verify;
+extern const struct cli_command command_check, command_diff, command_discover, command_init,
+        command_preview, command_run, command_verify;

@@ -6,6 +6,54 @@
 #include "cmd/jobs.h"
 #include "ingest/pipeline/connect.h"
 
+/* The mistakes in mapper files, as JSON: one object a file. */
+struct bad_files {
+        struct cli *cli;
+        cJSON *mappers;
+        size_t count;
+};
+
+static void note_bad_file(void *ctx, const char *file, const struct err *e)
+{
+        struct bad_files *b = ctx;
+        cJSON *json = cJSON_CreateObject();
+
+        log_error(b->cli->log, "%s", e->text);
+        cJSON_AddStringToObject(json, "file", file);
+        cJSON_AddBoolToObject(json, "ok", false);
+        cJSON_AddItemToObject(json, "error", cli_error_json(e));
+        cJSON_AddItemToArray(b->mappers, json);
+        b->count++;
+}
+
+/* After what note_bad_file() has logged. */
+static int fail(struct bad_files *b, const struct err *e)
+{
+        cJSON *json = cJSON_CreateObject();
+
+        cJSON_AddBoolToObject(json, "ok", false);
+        cJSON_AddItemToObject(json, "mappers", b->mappers);
+        if (b->count == 0)
+                return cli_fail(b->cli, json, e);
+        if (b->cli->values.json) {
+                cJSON_AddItemToObject(json, "error", cli_error_json(e));
+                return cli_print_json(json, exit_code_of(e->class));
+        }
+        cJSON_Delete(json);
+        return exit_code_of(e->class);
+}
+
+static int load(struct cli *cli, struct config **out)
+{
+        struct bad_files bad = {.cli = cli, .mappers = cJSON_CreateArray()};
+        struct err e;
+
+        if (cli_load_config_all(cli, note_bad_file, &bad, out, &e))
+                return fail(&bad, &e);
+        cJSON_Delete(bad.mappers);
+        return EXIT_OK;
+}
+
 struct check {
         struct cli *cli;
         const struct config *config;
@@ -52,7 +100,7 @@ static void print_mappers(const struct check *c)
                 else if (c->reports[i].err.class == ERR_NONE)
                         printf("%s: ok, %zu columns from source %s\n", m->spec->name,
                                 c->reports[i].columns, m->source->name);
-                else
+                else if (!c->reports[i].repeated)
                         log_error(c->cli->log, "%s", c->reports[i].err.text);
         }
 }
@@ -95,8 +143,9 @@ static int check(struct cli *cli)
         int signal_number = 0;
         struct err e;
 
-        if (cli_load_config(cli, &config, &e))
-                return cli_fail(cli, NULL, &e);
+        int code = load(cli, &config);
+        if (code != EXIT_OK)
+                return code;
         c.config = config;
         cleanup_(freep) struct connect_report *reports = NULL;
         if (cli->values.connect) {
@@ -107,7 +156,7 @@ static int check(struct cli *cli)
                 if (rc)
                         return cli_fail(cli, NULL, &e);
         }
-        int code = cli->values.json ? finish_json(&c) : finish(&c);
+        code = cli->values.json ? finish_json(&c) : finish(&c);
         if (signal_number)
                 return EXIT_SIGNAL + signal_number;
         if (!cli->values.json && code == EXIT_OK && cli->values.connect)

@@ -1,102 +1,110 @@
-/* erp2couch init: a configuration folder with comments that passes `check` as it is. */
-#include <errno.h>
-#include <fcntl.h>
+/*
+ * erp2couch init: a configuration folder with comments that passes `check` as it is. With --pack
+ * it has the mappers of one ERP. One pack only: all of them name their mappers, source and
+ * documents alike, so that an app reads any ERP.
+ */
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "cmd/cli.h"
-#include "cmd/templates.h"
+#include "cmd/scaffold.h"
 
-#define PATH_BYTES 4096
+#define MAX_PACKS 64 /* that a message names; there are a handful */
 
-static int join(char out[PATH_BYTES], const char *dir, const char *name, struct err *e)
+/* "odoo, tryton" */
+static void pack_names(char *out, size_t size)
 {
-        int n = snprintf(out, PATH_BYTES, "%s/%s", dir, name);
+        size_t used = 0;
 
-        return n < PATH_BYTES ? 0 : err_set(e, ERR_USAGE, "init: the path %s is too long", dir);
+        out[0] = '\0';
+        for (size_t i = 0; i < template_set_count && used < size; i++)
+                if (template_sets[i].pack)
+                        used += (size_t)snprintf(out + used, size - used, "%s%s", used ? ", " : "",
+                                template_sets[i].pack);
 }
 
-static int make_folder(const char *path, struct err *e)
+static int unknown_pack(const char *name, struct err *e)
 {
-        if (mkdir(path, 0755) == 0 || errno == EEXIST)
-                return 0;
-        return err_set_errno(e, ERR_CONFIG, errno, "init: mkdir %s", path);
+        const char *names[MAX_PACKS] = {NULL};
+        char all[256];
+        size_t count = 0;
+
+        for (size_t i = 0; i < template_set_count && count < MAX_PACKS; i++)
+                if (template_sets[i].pack)
+                        names[count++] = template_sets[i].pack;
+        const char *near = str_nearest(str_of(name), names, count);
+        pack_names(all, sizeof(all));
+        int rc = err_set(e, ERR_USAGE, "there is no pack \"%s\"", name);
+        if (near)
+                return err_hint(e, rc, "did you mean \"%s\"? There are: %s", near, all);
+        return err_hint(e, rc, "there are: %s (one at a time: their mappers share names)", all);
 }
 
-/* Nothing is overwritten, and nothing is written where one file is there already. */
-static int refuse_existing(const char *dir, struct err *e)
+/* @name: NULL for the plain set. */
+static int find_set(const char *name, const struct template_set **out, struct err *e)
 {
-        char path[PATH_BYTES];
-
-        for (size_t i = 0; i < template_file_count; i++) {
-                int rc = join(path, dir, template_files[i].name, e);
-                if (rc)
-                        return rc;
-                if (access(path, F_OK) == 0)
-                        return err_set(e, ERR_CONFIG,
-                                "init: %s is there already and is not overwritten; name a new "
-                                "folder",
-                                path);
+        for (size_t i = 0; i < template_set_count; i++) {
+                const char *pack = template_sets[i].pack;
+                if (name && pack ? strcmp(name, pack) == 0 : !name && !pack) {
+                        *out = &template_sets[i];
+                        return 0;
+                }
         }
-        return 0;
+        return unknown_pack(name ? name : "", e);
 }
 
-static int write_file(const char *path, const struct template_file *t, struct err *e)
+static int print_json(const char *dir, const struct template_set *set)
 {
-        cleanup_(closep) int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-        size_t at = 0;
+        cJSON *json = cJSON_CreateObject();
 
-        if (fd < 0)
-                return err_set_errno(e, ERR_CONFIG, errno, "init: %s", path);
-        while (at < t->size) {
-                ssize_t n = write(fd, t->data + at, t->size - at);
-                if (n < 0 && errno != EINTR)
-                        return err_set_errno(e, ERR_SYSTEM, errno, "init: writing %s", path);
-                at += n > 0 ? (size_t)n : 0;
-        }
-        return 0;
+        cJSON_AddStringToObject(json, "folder", dir);
+        cJSON_AddItemToObject(
+                json, "pack", set->pack ? cJSON_CreateString(set->pack) : cJSON_CreateNull());
+        cJSON *files = cJSON_AddArrayToObject(json, "files");
+        for (size_t i = 0; i < set->file_count; i++)
+                cJSON_AddItemToArray(files, cJSON_CreateString(set->files[i].name));
+        return cli_print_json(json, EXIT_OK);
 }
 
-static int write_all(const char *dir, struct err *e)
+static void print_text(const char *dir, const struct template_set *set)
 {
-        char path[PATH_BYTES];
-        int rc = make_folder(dir, e);
-
-        if (!rc)
-                rc = join(path, dir, "mappers", e);
-        if (!rc)
-                rc = make_folder(path, e);
-        for (size_t i = 0; !rc && i < template_file_count; i++) {
-                rc = join(path, dir, template_files[i].name, e);
-                if (!rc)
-                        rc = write_file(path, &template_files[i], e);
-        }
-        return rc;
+        for (size_t i = 0; i < set->file_count; i++)
+                printf("%s/%s\n", dir, set->files[i].name);
+        if (set->pack)
+                printf("\nnext: read %s/README.md (what to adapt, which rights to give), set\n"
+                       "the DSN in erp2couch.yaml beside it, then\n",
+                        dir);
+        else
+                printf("\nnext: edit %s/erp2couch.yaml, then\n", dir);
+        printf("  erp2couch -c %s/erp2couch.yaml check --connect\n", dir);
 }
 
 static int init(struct cli *cli)
 {
         const char *dir = cli->values.words[0];
+        const struct template_set *set = NULL;
         struct err e;
 
-        if (refuse_existing(dir, &e) || write_all(dir, &e))
+        if (find_set(cli->values.pack, &set, &e) || scaffold_write(dir, set, &e))
                 return cli_fail(cli, NULL, &e);
-        if (cli->values.json) {
-                cJSON *json = cJSON_CreateObject();
-                cJSON_AddStringToObject(json, "folder", dir);
-                cJSON *files = cJSON_AddArrayToObject(json, "files");
-                for (size_t i = 0; i < template_file_count; i++)
-                        cJSON_AddItemToArray(files, cJSON_CreateString(template_files[i].name));
-                return cli_print_json(json, EXIT_OK);
-        }
-        for (size_t i = 0; i < template_file_count; i++)
-                printf("%s/%s\n", dir, template_files[i].name);
-        printf("\nnext: edit %s/erp2couch.yaml, then\n"
-               "  erp2couch -c %s/erp2couch.yaml check --connect\n",
-                dir, dir);
+        if (cli->values.json)
+                return print_json(dir, set);
+        print_text(dir, set);
         return EXIT_OK;
 }
+
+static void print_packs(void)
+{
+        printf("\npacks:\n");
+        for (size_t i = 0; i < template_set_count; i++)
+                if (template_sets[i].pack)
+                        printf("  %-12s %s\n", template_sets[i].pack, template_sets[i].summary);
+}
+
+static const struct cli_option options[] = {
+        {"pack", 0, CLI_TEXT, "NAME", offsetof(struct cli_values, pack),
+                "the mappers of an ERP, one of the packs below", .once = true},
+};
 
 const struct cli_command command_init = {
         .name = "init",
@@ -104,7 +112,10 @@ const struct cli_command command_init = {
         .min_words = 1,
         .max_words = 1,
         .summary = "write a new configuration folder with comments",
-        .detail = "Makes DIR with erp2couch.yaml and a first mapper. Existing files are never\n"
-                  "overwritten.",
+        .detail = "Makes DIR with erp2couch.yaml and a first mapper, or with --pack all mappers\n"
+                  "of one ERP and their README.md. Existing files are never overwritten.",
+        .options = options,
+        .option_count = 1,
+        .more_help = print_packs,
         .run = init,
 };

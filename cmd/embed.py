@@ -1,23 +1,98 @@
-"""embed.py OUT NAME=FILE...: files as C byte arrays, for `erp2couch init`."""
+"""The files of `erp2couch init` as C byte arrays: the plain templates and one set for each pack.
+
+embed.py --list MAPPERS         the files of all packs, one a line: for meson
+embed.py OUT TEMPLATES FILE...  writes the C file; FILEs are those of the plain set and of packs
+
+A pack is a folder of MAPPERS with a README.md and mappers (*.yaml). The first line of its README,
+a heading, is what `init --help` says of it. The first ```sql block of its README, the role and the
+grants that suffice, is a comment in front of the DSN in its erp2couch.yaml.
+"""
+import json
 import sys
+from pathlib import Path
+
+DSN = "    dsn: "  # the line of templates/erp2couch.yaml that the comment goes in front of
 
 
-def main(out, pairs):
+def packs(mappers):
+    """The folders of all packs, sorted by name."""
+    return sorted(readme.parent for readme in Path(mappers).glob("*/README.md")
+                  if any(readme.parent.glob("*.yaml")))
+
+
+def pack_files(pack):
+    return [pack / "README.md", *sorted(pack.glob("*.yaml"))]
+
+
+def summary(pack):
+    """The heading of its README."""
+    first = (pack / "README.md").read_text(encoding="utf-8").split("\n", 1)[0]
+    if not first.startswith("# ") or len(first) > 92:
+        sys.exit(f"{pack}/README.md: the first line is '# ' and at most 90 letters for init --help")
+    return first[2:].strip()
+
+
+def grants(pack):
+    """The lines of the first SQL block of its README."""
+    lines = (pack / "README.md").read_text(encoding="utf-8").splitlines()
+    if "```sql" not in lines:
+        return []
+    start = lines.index("```sql") + 1
+    return lines[start:lines.index("```", start)]
+
+
+def configuration(template, pack):
+    """erp2couch.yaml with the pack's comment where the DSN is."""
+    lines = [f"This is what the mappers of the pack {pack.name} may read as; README.md says more."]
+    lines += ["  " + line for line in grants(pack)]
+    comment = "".join(f"    # {line}".rstrip() + "\n" for line in lines)
+    if template.count(DSN) != 1:
+        sys.exit(f"templates/erp2couch.yaml: not one line '{DSN}'")
+    return template.replace(DSN, comment + DSN)
+
+
+def sets(templates, paths):
+    """(pack or None, summary, [(name, bytes)]) of every set of files."""
+    base = (templates / "erp2couch.yaml").read_bytes()
+    plain = [path for path in paths if templates in path.parents and path.parent != templates]
+    yield None, "", [("erp2couch.yaml", base)] + [
+        (f"mappers/{path.name}", path.read_bytes()) for path in plain]
+    for pack in sorted({path.parent for path in paths if templates not in path.parents}):
+        config = configuration(base.decode(), pack).encode()
+        yield pack.name, summary(pack), [("erp2couch.yaml", config)] + [
+            ("README.md" if path.suffix == ".md" else f"mappers/{path.name}", path.read_bytes())
+            for path in paths if path.parent == pack]
+
+
+def c_array(name, data):
+    yield f"static const unsigned char {name}[] = {{"
+    for i in range(0, len(data), 20):
+        yield "        " + ", ".join(str(b) for b in data[i : i + 20]) + ","
+    yield "};"
+
+
+def c_text(text):
+    return "NULL" if text is None else json.dumps(text)  # of ASCII: a C literal, too
+
+
+def main(out, templates, *paths):
+    found = sets(Path(templates).resolve(), [Path(path).resolve() for path in paths])
     lines = ['#include "cmd/templates.h"', ""]
     table = []
-    for n, pair in enumerate(pairs):
-        name, path = pair.split("=", 1)
-        with open(path, "rb") as f:
-            data = f.read()
-        lines.append(f"static const unsigned char file_{n}[] = {{")
-        for i in range(0, len(data), 20):
-            lines.append("        " + ", ".join(str(b) for b in data[i : i + 20]) + ",")
-        lines.append("};")
-        table.append(f'        {{"{name}", file_{n}, sizeof(file_{n})}},')
-    lines += ["", "const struct template_file template_files[] = {"] + table + ["};"]
-    lines.append(f"const size_t template_file_count = {len(table)};")
+    for n, (pack, what, files) in enumerate(found):
+        rows = []
+        for k, (name, data) in enumerate(files):
+            lines += c_array(f"data_{n}_{k}", data)
+            rows.append(f'        {{"{name}", data_{n}_{k}, sizeof(data_{n}_{k})}},')
+        lines += [f"static const struct template_file files_{n}[] = {{", *rows, "};", ""]
+        table.append(f"        {{{c_text(pack)}, {c_text(what)}, files_{n}, {len(rows)}}},")
+    lines += ["const struct template_set template_sets[] = {", *table, "};",
+              f"const size_t template_set_count = {len(table)};"]
     with open(out, "w", encoding="ascii") as f:
         f.write("\n".join(lines) + "\n")
 
 
-main(sys.argv[1], sys.argv[2:])
+if sys.argv[1] == "--list":
+    print("\n".join(str(path) for pack in packs(sys.argv[2]) for path in pack_files(pack)))
+else:
+    main(*sys.argv[1:])

@@ -31,6 +31,22 @@ static const char **collect_names(
         return names;
 }
 
+static bool is_child(const struct compiler *c, struct str name)
+{
+        for (size_t i = 0; i < c->shape->child_count; i++)
+                if (str_is(name, c->shape->children[i].name))
+                        return true;
+        return false;
+}
+
+/* Whether the environment has it: ${NAME} is a variable in erp2couch.yaml, but not in mappers. */
+static bool is_variable(struct str name)
+{
+        cleanup_(freep) char *text = str_dup(name);
+
+        return text && getenv(text);
+}
+
 int compile_unknown(struct compiler *c, const struct scope *scope, const struct plan *p,
         struct str name, bool record, struct err *e)
 {
@@ -45,6 +61,12 @@ int compile_unknown(struct compiler *c, const struct scope *scope, const struct 
                 return compile_nomem(c, e);
         int rc = compile_error(c, p, e, "there is no column '%.*s'%s", STR_ARG(name),
                 scope->outer && !record ? " in these elements" : "");
+        if (!each && is_child(c, name))
+                return err_hint(
+                        e, rc, "it is a child: write {each: %.*s, fields: {...}}", STR_ARG(name));
+        if (is_variable(name))
+                return err_hint(
+                        e, rc, "a variable of the environment is ${env:%.*s}", STR_ARG(name));
         const char *near = str_nearest(name, names, count);
         if (near)
                 return err_hint(e, rc, "did you mean '%s'?", near);
@@ -129,6 +151,19 @@ static int locate_column(struct compiler *c, const struct plan *p, const struct 
         return rc ? rc : compile_steps(c, path->steps + 1, path->count - 1, out, e);
 }
 
+/* p.code: in SQL a column may have its table's name in front, here it has its own alone. */
+static int unknown_path(struct compiler *c, const struct scope *scope, const struct plan *p,
+        const struct field_path *path, bool record, struct err *e)
+{
+        const struct path_step *last = &path->steps[path->count - 1];
+        const struct columns *columns = columns_of(c, scope, record);
+        int rc = compile_unknown(c, scope, p, path->steps[0].name, record, e);
+
+        if (path->count != 2 || !last->name.ptr || columns_find(columns, last->name) < 0)
+                return rc;
+        return err_hint(e, rc, "write '%.*s' without a table's name", STR_ARG(last->name));
+}
+
 int compile_locate(struct compiler *c, const struct scope *scope, const struct plan *p,
         const struct field_path *path, bool record, struct locate *out, struct err *e)
 {
@@ -149,7 +184,7 @@ int compile_locate(struct compiler *c, const struct scope *scope, const struct p
                 return locate_column(c, p, columns, (size_t)index, &whole, out, e);
         index = columns_find(columns, path->steps[0].name);
         if (index < 0)
-                return compile_unknown(c, scope, p, path->steps[0].name, record, e);
+                return unknown_path(c, scope, p, path, record, e);
         return locate_column(c, p, columns, (size_t)index, path, out, e);
 }
 

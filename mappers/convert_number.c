@@ -145,7 +145,13 @@ static int parse(struct render *r, struct str text, struct decimal *d)
                         "null");
         if (str_trim(text).len != text.len)
                 return reject_value(r, text, "has blanks around its number: write trim: true");
-        return reject_value(r, text, "is not a number (digits with one decimal point)");
+        if (memchr(text.ptr, ',', text.len))
+                return reject_value(r, text,
+                        "is not a number (digits with one decimal point): convert it in the query, "
+                        "replace(COLUMN, ',', '.')");
+        return reject_value(r, text,
+                "is not a number (digits with one decimal point): mend it in the ERP, convert it "
+                "in the query, or write null_if");
 }
 
 static int reject_lost(struct render *r, const struct chain *c, struct str text)

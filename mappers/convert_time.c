@@ -21,7 +21,10 @@ static int reject_civil(struct render *r, enum civil_result why, struct str text
                         "lies beyond year 9999, which RFC 3339 cannot write: "
                         "mend the value, or cast it to text in the query");
         default:
-                return reject_value(r, text, "is not %s", what);
+                return reject_value(r, text,
+                        "is not %s: mend it in the ERP, or convert it in the query (to_date, "
+                        "to_timestamp)",
+                        what);
         }
 }
 

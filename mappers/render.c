@@ -76,7 +76,9 @@ static int render_text(
         render_reuse(out);
         int rc = text_put(r, t, out, &null_part);
         if (rc == PUT_NULL)
-                return reject(r, "${%.*s} is null: every record needs its value here",
+                return reject(r,
+                        "${%.*s} is null: every record needs its value here; leave such records "
+                        "out in the query, or use another column",
                         STR_ARG(null_part->text));
         return rc;
 }

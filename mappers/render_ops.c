@@ -38,7 +38,10 @@ int render_null(struct render *r, const struct op *op)
                 return 0;
         }
         if (p->spec->required)
-                return p->column ? reject(r, "required but null (column \"%s\")", p->column)
+                return p->column ? reject(r,
+                                           "required but null (column \"%s\"): mend the record in "
+                                           "the ERP, or write a default",
+                                           p->column)
                                  : reject(r, "required but null");
         if (p->spec->keep_null) {
                 render_prefix(r->out, p->prefix);

@@ -78,6 +78,19 @@ static int decode_database(
         return rc;
 }
 
+/* Names in braces or behind a dollar alone, or cut off by a comment. */
+static int id_without_name(const struct option_context *cx, const struct ynode *n, struct err *e)
+{
+        int rc = ynode_error(
+                cx->doc, n, e, "'id' has no ${...}: all records would get the same document");
+
+        if (memchr(n->text.ptr, '{', n->text.len) || memchr(n->text.ptr, '$', n->text.len))
+                return err_hint(e, rc, "a name is written ${NAME}, with the dollar and the braces");
+        return err_hint(e, rc,
+                "name a column, as in \"product:${code}\" (in quotes: # behind a blank begins a "
+                "comment)");
+}
+
 static int decode_id(
         const struct option_context *cx, const struct ynode *n, void *field, struct err *e)
 {
@@ -87,14 +100,14 @@ static int decode_id(
         if (rc)
                 return rc;
         if (spec_template_is_constant(t))
-                return ynode_error(cx->doc, n, e,
-                        "'id' has no ${...}: all records would get the same document");
+                return id_without_name(cx, n, e);
         if (t->parts[0].scope != TEMPLATE_LITERAL)
                 return ynode_error(cx->doc, n, e,
                         "'id' must begin with text before its first ${...}: that prefix marks "
-                        "the mapper's documents");
+                        "the mapper's documents, as in \"product:${code}\"");
         if (t->parts[0].text.ptr[0] == '_')
-                return ynode_error(cx->doc, n, e, "'id' begins with _: such ids belong to CouchDB");
+                return ynode_error(cx->doc, n, e,
+                        "'id' begins with _: such ids belong to CouchDB; begin it with a letter");
         return 0;
 }
 

@@ -29,6 +29,8 @@ static const char *const rounding_names[] = {
 static const char *const as_names[] = {"string", "number", "minor", NULL};
 static const char *const number_names[] = {"exact", "string", NULL};
 
+#define IN_QUERY "do it in the query"
+
 static const struct option field_options[] = {
         {.name = "from",
                 .type = OPTION_STRING,
@@ -122,14 +124,14 @@ static const struct option field_options[] = {
                 .offset = SPEC_AT(significant),
                 .default_text = "true",
                 .help = "false: a change of this field alone writes no new revision."},
-        {.name = "expr", .type = OPTION_LATER},
-        {.name = "lookup", .type = OPTION_LATER},
-        {.name = "split", .type = OPTION_LATER},
-        {.name = "replace", .type = OPTION_LATER},
-        {.name = "upper", .type = OPTION_LATER},
-        {.name = "lower", .type = OPTION_LATER},
-        {.name = "format", .type = OPTION_LATER},
-        {.name = "when", .type = OPTION_LATER},
+        {.name = "expr", .type = OPTION_LATER, .help = IN_QUERY},
+        {.name = "lookup", .type = OPTION_LATER, .help = IN_QUERY},
+        {.name = "split", .type = OPTION_LATER, .help = IN_QUERY},
+        {.name = "replace", .type = OPTION_LATER, .help = IN_QUERY},
+        {.name = "upper", .type = OPTION_LATER, .help = IN_QUERY},
+        {.name = "lower", .type = OPTION_LATER, .help = IN_QUERY},
+        {.name = "format", .type = OPTION_LATER, .help = IN_QUERY},
+        {.name = "when", .type = OPTION_LATER, .help = IN_QUERY},
         {.name = "include", .type = OPTION_LATER},
 };
 OPTION_TABLE(mapper_field_table, "a field", field_options);
@@ -193,7 +195,9 @@ static int find_origin(const struct option_context *cx, const struct ynode *n,
         }
         if (!first)
                 return ynode_error(cx->doc, n, e,
-                        "a field needs one of from, value, template, object or each");
+                        "a field needs one of from, value, template, object or each: where its "
+                        "value "
+                        "comes from");
         return 0;
 }
 
@@ -340,7 +344,8 @@ static int decode_path(const struct option_context *cx, const struct field_draft
 static int decode_each(const struct option_context *cx, struct field_draft *d, struct err *e)
 {
         if (!d->fields)
-                return ynode_error(cx->doc, d->node, e, "key 'fields' is missing beside 'each'");
+                return ynode_error(cx->doc, d->node, e,
+                        "key 'fields' is missing beside 'each': the fields of each element");
         int rc = decode_path(cx, d, "each", d->each, &d->spec.from, e);
         if (rc)
                 return rc;
@@ -447,7 +452,8 @@ int spec_fields_decode(const struct option_context *cx, const struct ynode *n, c
         struct field_spec **fields, size_t *count, struct err *e)
 {
         if (n->kind != YNODE_MAP)
-                return ynode_error(cx->doc, n, e, "%s must be a map of fields, not %s", what,
+                return ynode_error(cx->doc, n, e,
+                        "%s must be a map of fields, not %s; write NAME: COLUMN on each line", what,
                         ynode_kind_name(n->kind));
         if (n->count == 0)
                 return ynode_error(cx->doc, n, e, "%s has no fields", what);

@@ -10,7 +10,8 @@ static int read_failed(const char *path, int errnum, struct err *e)
 {
         enum err_class class = errnum == EIO ? ERR_SYSTEM : ERR_CONFIG;
 
-        return err_set_errno(e, class, errnum, "cannot read %s", path);
+        int rc = err_set_errno(e, class, errnum, "cannot read %s", path);
+        return errnum == EACCES ? err_hint(e, rc, "give this user the right to read it") : rc;
 }
 
 int file_read(const char *path, struct buf *out, struct err *e)

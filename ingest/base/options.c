@@ -4,6 +4,7 @@
  */
 #include "ingest/base/options.h"
 
+#include <ctype.h>
 #include <stdio.h>
 
 #define LISTED_MAX  600 /* bytes of a list of names in a message */
@@ -39,18 +40,32 @@ static const char *shown(const struct decoding *d, char out[YNODE_SHOW_MAX])
         return ynode_show(d->n, out);
 }
 
+/* A value that is not there was often meant to be: YAML takes # and ~ for its own. */
+static int hint_nothing(const struct decoding *d, int rc, struct err *e)
+{
+        if (d->n->kind != YNODE_NULL || d->n->expanded)
+                return rc;
+        return err_hint(e, rc,
+                "nothing stands there: a value that begins with # or is ~ or null "
+                "needs quotes");
+}
+
 static int wrong_type(const struct decoding *d, struct err *e, const char *expected)
 {
-        return ynode_error(d->cx->doc, d->n, e, "'%s' must be %s, not %s", d->o->name, expected,
+        int rc = ynode_error(d->cx->doc, d->n, e, "'%s' must be %s, not %s", d->o->name, expected,
                 ynode_kind_name(d->n->kind));
+
+        return hint_nothing(d, rc, e);
 }
 
 static int wrong_value(const struct decoding *d, struct err *e, const char *expected)
 {
         char text[YNODE_SHOW_MAX];
 
-        return ynode_error(d->cx->doc, d->n, e, "'%s' must be %s, not %s", d->o->name, expected,
+        int rc = ynode_error(d->cx->doc, d->n, e, "'%s' must be %s, not %s", d->o->name, expected,
                 shown(d, text));
+
+        return hint_nothing(d, rc, e);
 }
 
 /* What a variable gave is text even where a file would say null: a password may be "null". */
@@ -84,6 +99,11 @@ static int decode_string(const struct decoding *d, struct err *e)
 
 static int decode_bool(const struct decoding *d, struct err *e)
 {
+        bool quoted = d->n->kind == YNODE_STRING && !d->n->expanded &&
+                      (str_is(d->n->text, "true") || str_is(d->n->text, "false"));
+
+        if (quoted)
+                return wrong_type(d, e, "true or false without quotes");
         if (d->n->kind != YNODE_BOOL)
                 return wrong_value(d, e, "true or false");
         *(bool *)d->field = ynode_bool(d->n);
@@ -297,8 +317,11 @@ int options_unknown_key(const struct option_context *cx, const struct option_tab
                         "unknown key %s, did you mean '%s'?", shown, near);
         names[count] = NULL;
         list_choices(names, listed);
-        return ydoc_error_at(cx->doc, pair->line, pair->column, e, "unknown key %s; %s takes %s",
+        int rc = ydoc_error_at(cx->doc, pair->line, pair->column, e, "unknown key %s; %s takes %s",
                 shown, table->what, listed);
+        if (pair->value->kind == YNODE_NULL && pair->value->line == pair->line)
+                return err_hint(e, rc, "a value with a comma in it needs quotes inside {}");
+        return rc;
 }
 
 static const struct option *find_option(const struct option_table *table, struct str key)
@@ -309,6 +332,15 @@ static const struct option *find_option(const struct option_table *table, struct
         return NULL;
 }
 
+static int later(const struct option_context *cx, const struct option *o,
+        const struct ynode_pair *pair, struct err *e)
+{
+        int rc = ydoc_error_at(
+                cx->doc, pair->line, pair->column, e, "'%s' is not in this version", o->name);
+
+        return o->help ? err_hint(e, rc, "%s", o->help) : rc;
+}
+
 static int decode_pair(const struct option_context *cx, const struct option_table *table,
         const struct ynode_pair *pair, void *target, struct err *e)
 {
@@ -317,11 +349,29 @@ static int decode_pair(const struct option_context *cx, const struct option_tabl
         if (!o)
                 return options_unknown_key(cx, table, pair, e);
         if (o->type == OPTION_LATER)
-                return ydoc_error_at(cx->doc, pair->line, pair->column, e,
-                        "'%s' is not in this version", o->name);
+                return later(cx, o, pair, e);
         if (o->present_offset)
                 *(bool *)((char *)target + o->present_offset) = true;
         return decode_value(cx, o, pair->value, target, e);
+}
+
+/* What the key is for stands in its help, a sentence: here it goes on after a colon. */
+static int missing(const struct option_context *cx, const struct option *o,
+        const struct option_table *table, const struct ynode *n, struct err *e)
+{
+        struct str help = str_of(o->help ? o->help : "");
+        size_t word = 1;
+        int rc = ynode_error(cx->doc, n, e, "key '%s' is missing in %s", o->name, table->what);
+
+        if (help.len > 0 && help.ptr[help.len - 1] == '.')
+                help.len--;
+        if (help.len == 0)
+                return rc;
+        while (word < help.len && islower((unsigned char)help.ptr[word]))
+                word++;
+        bool name = word < help.len && isupper((unsigned char)help.ptr[word]); /* URL, CouchDB */
+        char first = name ? help.ptr[0] : (char)tolower((unsigned char)help.ptr[0]);
+        return err_hint(e, rc, "add it: %c%.*s", first, (int)help.len - 1, help.ptr + 1);
 }
 
 static int check_required(const struct option_context *cx, const struct option_table *table,
@@ -330,8 +380,7 @@ static int check_required(const struct option_context *cx, const struct option_t
         for (size_t i = 0; i < table->count; i++) {
                 const struct option *o = &table->options[i];
                 if (o->required && !ynode_key(n, o->name))
-                        return ynode_error(
-                                cx->doc, n, e, "key '%s' is missing in %s", o->name, table->what);
+                        return missing(cx, o, table, n, e);
         }
         return 0;
 }
@@ -343,6 +392,9 @@ int options_decode(const struct option_context *cx, const struct option_table *t
 
         if (rc || !n)
                 return rc;
+        if (n->kind == YNODE_NULL)
+                return ynode_error(cx->doc, n, e, "%s is empty: write its keys, indented below it",
+                        table->what);
         if (n->kind != YNODE_MAP)
                 return ynode_error(cx->doc, n, e, "%s must be a map, not %s", table->what,
                         ynode_kind_name(n->kind));

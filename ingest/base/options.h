@@ -24,7 +24,7 @@ enum option_type {
         OPTION_MAP,      /* nested: .table decoded into the embedded struct at offset */
         OPTION_NODE,     /* const struct ynode *: kept for a later decoder */
         OPTION_HANDLER,  /* .handler decides */
-        OPTION_LATER     /* a key of a later version: refused as such, not as unknown */
+        OPTION_LATER     /* a key of a later version: refused as such; help: what to do now */
 };
 
 struct string_list {

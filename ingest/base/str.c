@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #define NEAREST_MAX 64 /* longer words get no suggestion: the matrix stays on the stack */
 
@@ -144,6 +145,9 @@ const char *str_nearest(struct str word, const char *const *candidates, size_t c
                 struct str candidate = str_of(candidates[i]);
                 if (candidate.len > NEAREST_MAX)
                         continue;
+                if (candidate.len == word.len &&
+                        strncasecmp(candidate.ptr, word.ptr, word.len) == 0)
+                        return candidates[i];
                 unsigned d = edit_distance(word, candidate);
                 if (d < best_distance) {
                         best = candidates[i];

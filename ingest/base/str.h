@@ -55,7 +55,8 @@ bool str_utf8_valid(struct str s);
 
 /** str_nearest() - the candidate that @word was most likely meant to be
  * @candidates: @count NUL-terminated names
- * Damerau-Levenshtein distance, at most a third of the word's length (at least 1).
+ * Damerau-Levenshtein distance, at most a third of the word's length (at least 1); one that
+ * differs in upper and lower case alone is the nearest.
  * Return: one of @candidates, or NULL when none is near. */
 const char *str_nearest(struct str word, const char *const *candidates, size_t count);
 

@@ -89,8 +89,10 @@ static int expand_file(struct expander *x, struct str name, struct err *e)
         if (!resolved)
                 return err_nomem(e, "a file name");
         int rc = file_read(resolved, &content, e);
-        if (rc)
-                return err_wrap(e, rc, "%s:%d:%d", x->at->doc->name, x->at->line, x->at->column);
+        if (rc) {
+                rc = err_wrap(e, rc, "%s:%d:%d", x->at->doc->name, x->at->line, x->at->column);
+                return err_hint(e, rc, "check the path in ${file:...}, and who may read it");
+        }
         struct str text = without_newline(buf_str(&content));
         if (memchr(text.ptr, '\0', text.len) || !str_utf8_valid(text))
                 return yaml_error(x->at, e, "%s does not hold UTF-8 text", resolved);

@@ -116,11 +116,30 @@ static int load_alias(struct loader *l, const yaml_event_t *ev, int depth, const
                 if (strcmp(anchors[i - 1].name, name) == 0)
                         found = anchors[i - 1].node;
         if (!found)
-                return yaml_error(&at, e, "alias *%s has no anchor &%s before it", name, name);
+                return yaml_error(&at, e,
+                        "alias *%s has no anchor &%s before it; a value that begins with * needs "
+                        "quotes",
+                        name, name);
         if (depth + found->height > YDOC_MAX_DEPTH)
                 return yaml_error(&at, e, "nested deeper than %d levels", YDOC_MAX_DEPTH);
         *out = &found->node;
         return count_nodes(l, &at, found->size, e);
+}
+
+/* “text”: quotes of a word processor, which are part of the text to YAML. */
+static bool has_typographic_quotes(struct str s)
+{
+        static const struct str open[] = {
+                {"\xE2\x80\x9C", 3}, {"\xE2\x80\x9E", 3}, {"\xE2\x80\x98", 3}};
+        static const struct str close[] = {
+                {"\xE2\x80\x9D", 3}, {"\xE2\x80\x9C", 3}, {"\xE2\x80\x99", 3}};
+
+        for (size_t i = 0; i < 3 && s.len >= 6; i++) {
+                struct str tail = {s.ptr + s.len - 3, 3};
+                if (str_starts(s, open[i]) && str_eq(tail, close[i]))
+                        return true;
+        }
+        return false;
 }
 
 static int load_scalar(
@@ -135,6 +154,9 @@ static int load_scalar(
         int rc = refuse_tag(&at, ev->data.scalar.tag, e);
         if (rc == 0 && memchr(text.ptr, '\0', text.len))
                 rc = yaml_error(&at, e, "a NUL character (\\0) is not allowed");
+        if (rc == 0 && plain && has_typographic_quotes(text))
+                rc = yaml_error(&at, e,
+                        "typographic quotes are text to YAML: write \" or ' in their place");
         if (rc == 0)
                 rc = yaml_expand(&at, l->expand, text, &l->value, &what, e);
         if (rc == 0)
@@ -243,7 +265,8 @@ static int duplicate_key(const struct loader *l, const struct ynode_pair *first,
         char shown[YNODE_SHOW_MAX];
 
         return ydoc_error_at(l->doc, second->line, second->column, e,
-                "duplicate key %s, first on line %d", yaml_show(second->key, shown), first->line);
+                "duplicate key %s, first on line %d: keep one of them",
+                yaml_show(second->key, shown), first->line);
 }
 
 /* Sorted, so that a map of 100,000 entries costs no square. */
@@ -366,8 +389,8 @@ static int load_document(struct loader *l, struct err *e)
                 if (ev.type == YAML_STREAM_START_EVENT || ev.type == YAML_DOCUMENT_END_EVENT)
                         continue;
                 if (l->doc->root)
-                        return yaml_error(
-                                &at, e, "a second document begins here; a file holds one");
+                        return yaml_error(&at, e,
+                                "a second document begins here; a file holds one: remove ---");
                 if (ev.type == YAML_DOCUMENT_START_EVENT)
                         rc = refuse_directives(&at, &ev, e);
                 else

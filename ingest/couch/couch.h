@@ -64,7 +64,9 @@ struct couch_server {
         char vendor[64]; /* "The Apache Software Foundation", "PouchDB authors", ... */
         char version[32];
         char uuid[64];
-        bool predicts; /* Apache CouchDB: revisions can be predicted */
+        char user[64];        /* as whom it knows us; "" nobody */
+        bool predicts;        /* Apache CouchDB: revisions can be predicted */
+        bool makes_databases; /* for us; true where that shows only when it is tried */
 };
 /** couch_server() - GET /, then proves the credentials with GET /_session
  * Return: 0; -ERR_RETRY unreachable for retry_for; -ERR_CONFIG wrong credentials, not CouchDB. */

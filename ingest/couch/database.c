@@ -135,6 +135,10 @@ static int create(struct couch *c, const char *name, bool *created, struct err *
         int rc = call_database(c, "PUT", name, query, &status, NULL, e);
         if (rc < 0 && status == 412) /* somebody was faster, or a deletion is still under way */
                 return appear(c, name, e);
+        if (rc < 0 && status == 401) /* the credentials are right, or GET would have said so */
+                return err_set_code(e, ERR_CONFIG, status,
+                        "PUT: 401: CouchDB lets only a server admin make it: use the credentials "
+                        "of one in couchdb.auth, or have it made");
         if (rc == 0 && status == 404)
                 return err_set_code(e, ERR_CONFIG, 404,
                         "PUT: 404: the server does not make databases; check couchdb.url");

@@ -270,7 +270,9 @@ static int check_url(const struct option_context *cx, const struct ynode *n, CUR
         if (!https && (!scheme || strcmp(scheme, "http") != 0))
                 return bad_url(cx, n, e, "it must begin with http:// or https://");
         if (query || fragment)
-                return bad_url(cx, n, e, "it must end before ? and #");
+                return bad_url(cx, n, e,
+                        "it must end before ? and #, such as "
+                        "http://127.0.0.1:5984; in a password they are %3F and %23");
         if (d->has_tls && !https)
                 return bad_url(cx, n, e, "'tls' needs https://");
         return 0;
@@ -281,8 +283,14 @@ static int split_url(const struct option_context *cx, const struct ynode *n, CUR
 {
         const char *clean;
 
+        if (!strstr(d->options.url, "://"))
+                return bad_url(cx, n, e,
+                        "it must begin with http:// or https://, such as http://127.0.0.1:5984");
         if (curl_url_set(url, CURLUPART_URL, d->options.url, 0) != CURLUE_OK)
-                return bad_url(cx, n, e, "it is not a URL such as http://127.0.0.1:5984");
+                return bad_url(cx, n, e,
+                        "it is not a URL such as http://127.0.0.1:5984; the characters @ : / ? # % "
+                        "of a user or password are percent-encoded (@ is %40), or stand in "
+                        "couchdb.auth as they are");
         int rc = check_url(cx, n, url, d, e);
         if (rc == 0)
                 rc = take_credentials(cx, n, url, d, e);

@@ -29,24 +29,48 @@ static int read_welcome(const cJSON *json, struct couch_server *out, struct err 
         return 0;
 }
 
-/* Credentials that CouchDB does not look at at all are as wrong as refused ones. */
-static int check_user(const struct couch *c, const cJSON *json, struct err *e)
+/* On a server without users everybody is one. */
+static bool is_admin(const cJSON *context)
 {
-        const cJSON *context = cJSON_GetObjectItemCaseSensitive(json, "userCtx");
         const cJSON *roles = cJSON_GetObjectItemCaseSensitive(context, "roles");
         const cJSON *role;
 
-        if (c->options->auth == COUCH_AUTH_NONE || *couch_json_text(context, "name"))
-                return 0;
         cJSON_ArrayForEach(role, roles)
         {
                 if (cJSON_IsString(role) && strcmp(role->valuestring, "_admin") == 0)
-                        return 0; /* a server without users: everybody is an administrator */
+                        return true;
         }
+        return false;
+}
+
+/* Credentials that CouchDB does not look at at all are as wrong as refused ones. */
+static int check_user(
+        const struct couch *c, const cJSON *json, struct couch_server *out, struct err *e)
+{
+        const cJSON *context = cJSON_GetObjectItemCaseSensitive(json, "userCtx");
+        bool admin = is_admin(context);
+
+        copy_text(out->user, sizeof(out->user), couch_json_text(context, "name"));
+        /* Apache CouchDB asks for an admin; what others ask for is not known. */
+        out->makes_databases = admin || !out->predicts;
+        if (c->options->auth == COUCH_AUTH_NONE || out->user[0] || admin)
+                return 0;
         return err_set_code(e, ERR_CONFIG, 401,
                 "GET /_session: CouchDB ignores the credentials; check couchdb.auth, and "
                 "CouchDB's [chttpd] authentication_handlers (a token needs jwt_authentication_"
                 "handler)");
+}
+
+/* Nothing has answered yet, so the address is the first thing to look at. */
+static int unreachable(const struct couch *c, int rc, struct err *e)
+{
+        bool https = strncmp(c->base, "https:", 6) == 0;
+
+        rc = err_wrap(e, rc, "CouchDB at %s", c->base);
+        if (rc != -ERR_RETRY || c->speaks_json)
+                return rc;
+        return err_hint(e, rc, "check couchdb.url%s, and that CouchDB runs there",
+                https ? " (does that port speak https? CouchDB's own speaks http)" : "");
 }
 
 int couch_server(struct couch *c, struct couch_server *out, struct err *e)
@@ -65,10 +89,10 @@ int couch_server(struct couch *c, struct couch_server *out, struct err *e)
         if (rc == 0)
                 rc = couch_call(c, &session, &status, &json, e);
         if (rc == 0)
-                rc = check_user(c, json, e);
+                rc = check_user(c, json, &server, e);
         cJSON_Delete(json);
         if (rc < 0)
-                return err_wrap(e, rc, "CouchDB at %s", c->base);
+                return unreachable(c, rc, e);
         *out = server;
         return 0;
 }

@@ -19,7 +19,7 @@ static int reject_claim(
         buf_printf(&reason, "document id %.*s is also claimed by the record with key ",
                 (int)(id.len > 512 ? 512 : id.len), id.ptr);
         key_text(other, &reason);
-        buf_puts(&reason, "; target.id must differ between records");
+        buf_puts(&reason, "; target.id must differ between records: put the key into it");
         note.reason = buf_cstr(&reason);
         if (!note.reason)
                 note.reason = "another record claims the same document id";

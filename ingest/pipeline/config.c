@@ -1,6 +1,9 @@
 /* erp2couch.yaml: one table; blocks of other modules are handed to their own decoders. */
 #include "ingest/pipeline/config_internal.h"
 
+#include <errno.h>
+#include <sys/stat.h>
+
 #define ARENA_MAX ((size_t)16 << 20) /* of what is decoded from erp2couch.yaml */
 
 struct config_draft {
@@ -18,6 +21,8 @@ static int decode_version(
         char shown[YNODE_SHOW_MAX];
 
         (void)field;
+        if (n->kind == YNODE_STRING && str_is(n->text, "1"))
+                return ynode_error(cx->doc, n, e, "'version' must be 1 without quotes");
         if (n->kind != YNODE_INT || !str_is(n->text, "1"))
                 return ynode_error(cx->doc, n, e,
                         "'version' must be 1, the only version of this file there is, not %s",
@@ -137,7 +142,9 @@ static int decode_sources(
         const struct option_context *cx, const struct ynode *n, struct config *c, struct err *e)
 {
         if (n->kind != YNODE_MAP || n->count == 0)
-                return ynode_error(cx->doc, n, e, "'sources' must be a map of sources, not %s",
+                return ynode_error(cx->doc, n, e,
+                        "'sources' must be a map of sources, not %s; write NAME: {type: ..., "
+                        "dsn: ...}",
                         n->kind == YNODE_MAP ? "an empty one" : ynode_kind_name(n->kind));
         c->sources = arena_array(cx->arena, n->count, sizeof(*c->sources));
         if (!c->sources)
@@ -155,12 +162,38 @@ static int decode_sources(
         return 0;
 }
 
+/* A shell would have made it the home folder; here it would be a folder named ~. */
+static int refuse_tilde(
+        const struct option_context *cx, const char *key, const char *path, struct err *e)
+{
+        if (!path || path[0] != '~')
+                return 0;
+        return ynode_error(cx->doc, ynode_get(cx->doc->root, key), e,
+                "'%s': ~ is not expanded: write the whole path", key);
+}
+
+static int check_state_dir(const struct option_context *cx, const char *path, struct err *e)
+{
+        struct stat st;
+
+        if (stat(path, &st) != 0 || S_ISDIR(st.st_mode))
+                return 0;
+        return ynode_error(cx->doc, ynode_get(cx->doc->root, "state_dir"), e,
+                "'state_dir': %s is no folder: remove it, or name another", path);
+}
+
 static int resolve_folders(const struct option_context *cx, struct config *c, struct err *e)
 {
+        int rc = refuse_tilde(cx, "state_dir", c->state_dir, e);
+
+        if (rc == 0)
+                rc = refuse_tilde(cx, "schemas", c->schemas, e);
+        if (rc)
+                return rc;
         c->state_dir = ydoc_path(cx->doc, cx->arena, c->state_dir);
         if (c->schemas)
                 c->schemas = ydoc_path(cx->doc, cx->arena, c->schemas);
-        return c->state_dir ? 0 : options_nomem(cx, e);
+        return c->state_dir ? check_state_dir(cx, c->state_dir, e) : options_nomem(cx, e);
 }
 
 /* @c->doc and @c->arena are there; the rest comes. */
@@ -179,14 +212,52 @@ static int decode(struct config *c, struct err *e)
         rc = couch_options_decode(c->doc, d.couchdb, c->arena, &c->couch, e);
         if (rc == 0)
                 rc = decode_sources(&cx, d.sources, c, e);
-        if (rc == 0)
-                rc = resolve_folders(&cx, c, e);
-        if (rc == 0)
-                rc = config_mappers_load(c, ynode_get(c->doc->root, "mappers"), e);
-        return rc ? rc : config_check(c, e);
+        return rc ? rc : resolve_folders(&cx, c, e);
 }
 
-int config_load(const char *path, struct config **out, struct err *e)
+static int load_mappers(struct config *c, struct config_problems *problems, struct err *e)
+{
+        int rc = config_mappers_load(c, ynode_get(c->doc->root, "mappers"), problems, e);
+
+        if (rc == 0)
+                rc = config_check(c, problems, e);
+        if (rc || !problems || problems->count == 0)
+                return rc;
+        *e = problems->first;
+        return -ERR_CONFIG;
+}
+
+static int refuse_mapper(const char *path, struct err *e)
+{
+        return err_set(e, ERR_CONFIG,
+                "%s is a mapper: name the configuration, erp2couch.yaml, with -c FILE", path);
+}
+
+static bool is_mapper(const struct ydoc *doc)
+{
+        return ynode_get(doc->root, "mapper") && ynode_get(doc->root, "extract");
+}
+
+/* With its ${...} a mapper may not even load as a configuration. */
+static int not_loaded(const char *path, int rc, struct err *e)
+{
+        cleanup_(ydoc_freep) struct ydoc *doc = NULL;
+        struct stat st;
+
+        if (rc != -ERR_CONFIG)
+                return rc;
+        if (stat(path, &st) != 0 && errno == ENOENT)
+                return err_hint(e, rc,
+                        "name the configuration with -c FILE, or make one with erp2couch init DIR");
+        if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+                return err_hint(e, rc, "name the file in it with -c %s/erp2couch.yaml", path);
+        if (ydoc_load(path, YDOC_EXPAND_NONE, &doc, NULL) == 0 && is_mapper(doc))
+                return refuse_mapper(path, e);
+        return rc;
+}
+
+static int load(const char *path, bool with_mappers, struct config_problems *problems,
+        struct config **out, struct err *e)
 {
         cleanup_(config_freep) struct config *c = calloc(1, sizeof(*c));
 
@@ -196,11 +267,42 @@ int config_load(const char *path, struct config **out, struct err *e)
         if (!c->arena)
                 return err_nomem(e, "the configuration");
         int rc = ydoc_load(path, YDOC_EXPAND_CONFIG, &c->doc, e);
-        if (rc == 0)
-                rc = decode(c, e);
+        if (rc)
+                return not_loaded(path, rc, e);
+        rc = is_mapper(c->doc) ? refuse_mapper(path, e) : decode(c, e);
+        if (rc == 0 && with_mappers)
+                rc = load_mappers(c, problems, e);
         if (rc == 0)
                 *out = TAKE(c);
         return rc;
+}
+
+int config_load(const char *path, struct config **out, struct err *e)
+{
+        return load(path, true, NULL, out, e);
+}
+
+int config_load_sources(const char *path, struct config **out, struct err *e)
+{
+        return load(path, false, NULL, out, e);
+}
+
+int config_load_all(
+        const char *path, config_problem_fn fn, void *ctx, struct config **out, struct err *e)
+{
+        struct config_problems problems = {.fn = fn, .ctx = ctx};
+
+        return load(path, true, &problems, out, e);
+}
+
+int config_problem(struct config_problems *p, const char *file, int rc, const struct err *e)
+{
+        if (!p || rc != -ERR_CONFIG)
+                return rc;
+        if (p->count++ == 0)
+                p->first = *e;
+        p->fn(p->ctx, file, e);
+        return 0;
 }
 
 struct config *config_free(struct config *c)
@@ -215,6 +317,30 @@ struct config *config_free(struct config *c)
         return NULL;
 }
 
+/* Names in a message: those that fit a line. */
+#define NAMES_SHOWN 12
+
+static int unknown_mapper(
+        const struct config *c, const char *name, const char *const *names, struct err *e)
+{
+        cleanup_buf_ struct buf list = BUF_INIT(ERR_TEXT_MAX);
+        const char *near = str_nearest(str_of(name), names, c->mapper_count);
+
+        for (size_t i = 0; i < c->mapper_count; i++)
+                if (strcmp(c->mappers[i].spec->path, name) == 0)
+                        near = names[i]; /* its file was named */
+        if (near)
+                return err_set(
+                        e, ERR_USAGE, "there is no mapper '%s', did you mean '%s'?", name, near);
+        for (size_t i = 0; i < c->mapper_count && i < NAMES_SHOWN; i++)
+                buf_printf(&list, "%s%s", i ? ", " : "", names[i]);
+        int rc = err_set(e, ERR_USAGE, "there is no mapper '%s' in %s", name, c->path);
+        const char *text = buf_cstr(&list);
+        if (!text || !*text)
+                return rc;
+        return err_hint(e, rc, "there is %s%s", text, c->mapper_count > NAMES_SHOWN ? " ..." : "");
+}
+
 int config_mapper(
         const struct config *c, const char *name, const struct config_mapper **out, struct err *e)
 {
@@ -227,11 +353,7 @@ int config_mapper(
                         return 0;
                 }
         }
-        const char *near = str_nearest(str_of(name), names, c->mapper_count);
-        if (near)
-                return err_set(
-                        e, ERR_USAGE, "there is no mapper '%s', did you mean '%s'?", name, near);
-        return err_set(e, ERR_USAGE, "there is no mapper '%s' in %s", name, c->path);
+        return unknown_mapper(c, name, names, e);
 }
 
 const struct source_config *config_source(const struct config *c, const char *name)

@@ -50,6 +50,17 @@ struct config {
  * Return: 0; -ERR_CONFIG "FILE:LINE:COLUMN: ..."; -ERR_NOMEM. */
 int config_load(const char *path, struct config **out, struct err *e)
         __attribute__((warn_unused_result));
+
+/** config_load_sources() - the same without mapper files: none need be there, or be right */
+int config_load_sources(const char *path, struct config **out, struct err *e)
+        __attribute__((warn_unused_result));
+typedef void (*config_problem_fn)(void *ctx, const char *file, const struct err *e);
+
+/** config_load_all() - config_load() that looks at every mapper before it fails
+ * @fn: called for the first mistake of each bad mapper file, in the order of their names
+ * Return: as config_load(); @e is then the first that @fn was called with, if it was. */
+int config_load_all(const char *path, config_problem_fn fn, void *ctx, struct config **out,
+        struct err *e) __attribute__((warn_unused_result));
 struct config *config_free(struct config *c);
 DEFINE_CLEANUP(struct config *, config_free);
 

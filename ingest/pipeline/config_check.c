@@ -104,7 +104,8 @@ static int check_pair(const struct mapper_spec *before, const struct mapper_spec
 
         if (strcmp(before->name, m->name) == 0)
                 return mapper_spec_error(m, ynode_get(m->doc->root, "mapper"), e,
-                        "there is another mapper '%s', in %s", m->name, before->path);
+                        "there is another mapper '%s', in %s: give one of them another name",
+                        m->name, before->path);
         if (!may_be_equal(&before->database, &m->database))
                 return 0;
         if (!str_starts(before->id_prefix, m->id_prefix) &&
@@ -112,22 +113,31 @@ static int check_pair(const struct mapper_spec *before, const struct mapper_spec
                 return 0;
         return mapper_spec_error(m, target_node(m, "id"), e,
                 "id %s overlaps with id %s of mapper %s (%s): in one database no id may begin "
-                "with the literal prefix of another mapper's",
+                "with the literal prefix of another mapper's; give each a prefix of its own",
                 ynode_show(target_node(m, "id"), mine),
                 ynode_show(target_node(before, "id"), theirs), before->name, before->path);
 }
 
-int config_check(const struct config *c, struct err *e)
+static int check_mapper(const struct config *c, size_t i, struct err *e)
+{
+        const struct config_mapper *m = &c->mappers[i];
+        int rc = check_database(m->spec, e);
+
+        if (rc == 0)
+                rc = check_full(m, e);
+        if (rc == 0)
+                rc = check_kept(m, e);
+        for (size_t k = 0; k < i && rc == 0; k++)
+                rc = check_pair(c->mappers[k].spec, m->spec, e);
+        return rc;
+}
+
+int config_check(const struct config *c, struct config_problems *problems, struct err *e)
 {
         for (size_t i = 0; i < c->mapper_count; i++) {
-                const struct config_mapper *m = &c->mappers[i];
-                int rc = check_database(m->spec, e);
-                if (rc == 0)
-                        rc = check_full(m, e);
-                if (rc == 0)
-                        rc = check_kept(m, e);
-                for (size_t k = 0; k < i && rc == 0; k++)
-                        rc = check_pair(c->mappers[k].spec, m->spec, e);
+                int rc = check_mapper(c, i, e);
+                if (rc)
+                        rc = config_problem(problems, c->mappers[i].spec->path, rc, e);
                 if (rc)
                         return rc;
         }

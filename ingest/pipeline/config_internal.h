@@ -8,10 +8,24 @@
 
 #include "ingest/pipeline/config.h"
 
-/** config_mappers_load() - the files that the globs @globs (the value of `mappers:`) name
- * Fills @c->mappers; sources are decoded before. */
-int config_mappers_load(struct config *c, const struct ynode *globs, struct err *e)
+/* Where mistakes in mapper files go while the others are looked at. */
+struct config_problems {
+        config_problem_fn fn;
+        void *ctx;
+        size_t count;
+        struct err first;
+};
+
+/** config_problem() - hands the failure @rc, @e of the mapper @file over, if @p (may be NULL)
+ * takes it. Return: 0 it did, go on with the next mapper; else @rc. */
+int config_problem(struct config_problems *p, const char *file, int rc, const struct err *e)
         __attribute__((warn_unused_result));
 
+/** config_mappers_load() - the files that the globs @globs (the value of `mappers:`) name
+ * Fills @c->mappers; sources are decoded before. */
+int config_mappers_load(struct config *c, const struct ynode *globs,
+        struct config_problems *problems, struct err *e) __attribute__((warn_unused_result));
+
 /** config_check() - the rules between mappers, and between a mapper's target and its extract */
-int config_check(const struct config *c, struct err *e) __attribute__((warn_unused_result));
+int config_check(const struct config *c, struct config_problems *problems, struct err *e)
+        __attribute__((warn_unused_result));

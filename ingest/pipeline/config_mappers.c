@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <glob.h>
+#include <sys/stat.h>
 
 struct file_list {
         struct buf paths; /* const char *, in the configuration's arena */
@@ -55,10 +56,12 @@ static int glob_failed(const struct config *c, const struct ynode *n, int why, s
         if (why == GLOB_NOSPACE)
                 return err_nomem(e, "the list of mapper files");
         if (why == GLOB_NOMATCH)
-                return ynode_error(
-                        c->doc, n, e, "'mappers': no file matches %s", ynode_show(n, shown));
-        return ynode_error(
-                c->doc, n, e, "'mappers': a folder of %s cannot be read", ynode_show(n, shown));
+                return ynode_error(c->doc, n, e,
+                        "'mappers': no file matches %s; names are relative to the folder of %s",
+                        ynode_show(n, shown), c->path);
+        return ynode_error(c->doc, n, e,
+                "'mappers': a folder of %s cannot be read: give this user the right to",
+                ynode_show(n, shown));
 }
 
 /* A folder that is not there matches nothing; one that cannot be read may hide a mapper. */
@@ -66,6 +69,27 @@ static int is_serious(const char *path, int errnum)
 {
         (void)path;
         return errnum != ENOENT && errnum != ENOTDIR;
+}
+
+/* What a glob may match that is no mapper, and never will be. */
+static int check_file(
+        const struct config *c, const struct ynode *n, const char *path, struct err *e)
+{
+        struct stat st, own;
+        size_t len = strlen(path);
+
+        if (stat(path, &st) != 0)
+                return 0; /* reading it will say more */
+        if (S_ISDIR(st.st_mode))
+                return ynode_error(c->doc, n, e,
+                        "'mappers': %s is a folder: name its files with %s%s*.yaml", path, path,
+                        len > 0 && path[len - 1] == '/' ? "" : "/");
+        if (stat(c->path, &own) == 0 && st.st_dev == own.st_dev && st.st_ino == own.st_ino)
+                return ynode_error(c->doc, n, e,
+                        "'mappers': %s is this file itself: put mappers into a folder of their "
+                        "own, mappers/*.yaml",
+                        path);
+        return 0;
 }
 
 static int add_matches(
@@ -82,8 +106,11 @@ static int add_matches(
         int why = glob(pattern.data, GLOB_NOSORT, is_serious, &found);
         if (why)
                 rc = glob_failed(c, n, why, e);
-        for (size_t i = 0; i < found.gl_pathc && rc == 0; i++)
-                rc = add_file(c, files, found.gl_pathv[i], e);
+        for (size_t i = 0; i < found.gl_pathc && rc == 0; i++) {
+                rc = check_file(c, n, found.gl_pathv[i], e);
+                if (rc == 0)
+                        rc = add_file(c, files, found.gl_pathv[i], e);
+        }
         globfree(&found);
         return rc;
 }
@@ -107,26 +134,32 @@ static int unknown_source(const struct config *c, const struct mapper_spec *m, s
         if (near)
                 return mapper_spec_error(m, at, e, "unknown source %s, did you mean '%s'?",
                         ynode_show(at, shown), near);
-        return mapper_spec_error(m, at, e, "unknown source %s: it is not in 'sources' of %s",
+        int rc = mapper_spec_error(m, at, e, "unknown source %s: it is not in 'sources' of %s",
                 ynode_show(at, shown), c->path);
+        return err_hint(e, rc, "there is %s%s", names[0], c->source_count > 1 ? " ..." : "");
 }
 
 static int load_mapper(struct config *c, const char *path, struct err *e)
 {
         struct config_mapper *m = &c->mappers[c->mapper_count];
+        cleanup_(mapper_spec_freep) struct mapper_spec *spec = NULL;
 
-        int rc = mapper_spec_load(path, &m->spec, e);
+        int rc = mapper_spec_load(path, &spec, e);
         if (rc)
                 return rc;
-        c->mapper_count++; /* config_free() frees the spec from here on */
-        m->source = config_source(c, m->spec->source);
+        m->source = config_source(c, spec->source);
         if (!m->source)
-                return unknown_source(c, m->spec, e);
-        return extract_decode(
-                m->source, m->spec->doc, m->spec->extract, m->spec->arena, &m->extract, e);
+                return unknown_source(c, spec, e);
+        rc = extract_decode(m->source, spec->doc, spec->extract, spec->arena, &m->extract, e);
+        if (rc)
+                return rc;
+        m->spec = TAKE(spec);
+        c->mapper_count++;
+        return 0;
 }
 
-static int load_files(struct config *c, struct file_list *files, struct err *e)
+static int load_files(
+        struct config *c, struct file_list *files, struct config_problems *problems, struct err *e)
 {
         struct option_context cx = {c->doc, c->arena, NULL};
         size_t count;
@@ -141,12 +174,15 @@ static int load_files(struct config *c, struct file_list *files, struct err *e)
                         continue;
                 int rc = load_mapper(c, paths[i], e);
                 if (rc)
+                        rc = config_problem(problems, paths[i], rc, e);
+                if (rc)
                         return rc;
         }
         return 0;
 }
 
-int config_mappers_load(struct config *c, const struct ynode *globs, struct err *e)
+int config_mappers_load(struct config *c, const struct ynode *globs,
+        struct config_problems *problems, struct err *e)
 {
         const struct ynode *const *items = globs->kind == YNODE_LIST ? globs->items : &globs;
         size_t count = globs->kind == YNODE_LIST ? globs->count : 1;
@@ -157,7 +193,7 @@ int config_mappers_load(struct config *c, const struct ynode *globs, struct err 
         for (size_t i = 0; i < count && rc == 0; i++)
                 rc = add_matches(c, &files, items[i], e);
         if (rc == 0)
-                rc = load_files(c, &files, e);
+                rc = load_files(c, &files, problems, e);
         buf_deinit(&files.paths);
         return rc;
 }

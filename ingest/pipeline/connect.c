@@ -3,6 +3,8 @@
 #include "ingest/source/source.h"
 #include "mappers/compile.h"
 
+#define RETRY_FOR_MS 3000 /* a server that starts just now is met; nobody waits for minutes */
+
 static int check_mapper(struct source *source, const struct config_mapper *m,
         struct connect_report *report, struct err *e)
 {
@@ -34,6 +36,7 @@ static int check_source(const struct config *config, const struct source_config 
                 if (config->mappers[i].source != source)
                         continue;
                 reports[i].err = (struct err){0};
+                reports[i].repeated = rc && first;
                 int mapper_rc = rc;
                 if (rc)
                         reports[i].err = failure;
@@ -47,23 +50,55 @@ static int check_source(const struct config *config, const struct source_config 
         return first;
 }
 
+/* Whether @name is there for us, or a run could make it. */
+static int check_database(struct couch *couch, const struct couch_server *server, const char *what,
+        const char *name, struct err *e)
+{
+        struct couch_database db = {0};
+        int rc = couch_database(couch, name, &db, e);
+
+        couch_database_deinit(&db);
+        if (rc == COUCH_ABSENT && !couch_options(couch)->create)
+                return err_set(e, ERR_CONFIG,
+                        "%s database %s is missing and couchdb.create is false: make it", what,
+                        name);
+        if (rc == COUCH_ABSENT && !server->makes_databases)
+                return err_set(e, ERR_CONFIG,
+                        "%s database %s is missing, and CouchDB lets only a server admin make it, "
+                        "not %s: use the credentials of one in couchdb.auth, or have it made",
+                        what, name, server->user[0] ? server->user : "us without credentials");
+        return rc < 0 ? rc : 0;
+}
+
+/* The control database, and the targets whose names are no templates. */
+static int check_databases(const struct config *config, struct couch *couch,
+        const struct couch_server *server, struct err *e)
+{
+        int rc = check_database(couch, server, "control", config->couch.control_database, e);
+
+        for (size_t i = 0; i < config->mapper_count && !rc; i++) {
+                const struct field_template *t = &config->mappers[i].spec->database;
+                if (t->count != 1 || t->parts[0].scope != TEMPLATE_LITERAL)
+                        continue;
+                rc = check_database(couch, server, "target", t->parts[0].text.ptr, e);
+                if (rc)
+                        rc = err_wrap(e, rc, "mapper %s", config->mappers[i].spec->name);
+        }
+        return rc;
+}
+
 static int check_couch(const struct config *config, struct loop *loop, const struct log *log,
         struct couch_server *server, struct err *e)
 {
         cleanup_(couch_closep) struct couch *couch = NULL;
-        struct couch_database db = {0};
-        int rc = couch_open(&config->couch, loop, log, &couch, e);
+        struct couch_options options = config->couch;
 
+        if (options.retry_for_ms > RETRY_FOR_MS)
+                options.retry_for_ms = RETRY_FOR_MS;
+        int rc = couch_open(&options, loop, log, &couch, e);
         if (!rc)
                 rc = couch_server(couch, server, e);
-        if (!rc)
-                rc = couch_database(couch, config->couch.control_database, &db, e);
-        couch_database_deinit(&db);
-        if (rc == COUCH_ABSENT && !config->couch.create)
-                return err_set(e, ERR_CONFIG,
-                        "control database %s is missing and couchdb.create is false: make it",
-                        config->couch.control_database);
-        return rc < 0 ? rc : 0;
+        return rc ? rc : check_databases(config, couch, server, e);
 }
 
 int connect_check(const struct config *config, struct loop *loop, const struct log *log,

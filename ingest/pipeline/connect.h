@@ -1,5 +1,7 @@
 /*
  * connect.h: `check --connect`: are the servers what the configuration says they are?
+ *
+ * Somebody waits for the answer: an unavailable CouchDB is not tried for all of retry_for.
  */
 #pragma once
 
@@ -10,6 +12,7 @@
 struct connect_report {
         size_t columns; /* of the mapper's source, children not counted */
         struct err err; /* class ERR_NONE where all is well */
+        bool repeated;  /* err is the source's, and that of an earlier mapper already */
 };
 
 /** connect_check() - opens every source once, compiles every mapper, proves CouchDB; writes nothing

@@ -47,7 +47,10 @@ static int make_folders(const char *path, struct err *e)
                         int errnum = errno;
                         int rc = err_set_errno(e, class_of_errno(errnum), errnum,
                                 "state folder %s: mkdir %s", path, copy);
-                        return err_hint(e, rc, "make it writable, or set state_dir");
+                        return err_hint(e, rc,
+                                errnum == ENOTDIR
+                                        ? "a file stands where a folder should: set state_dir"
+                                        : "make it writable for this user, or set state_dir");
                 }
                 *p = end;
                 if (end == '\0')

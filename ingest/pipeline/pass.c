@@ -181,7 +181,8 @@ static int compare_record(struct run *r, const struct record *record, const stru
         if (rc == STATE_ABSENT) {
                 if (pending_by_key(r->pending, key))
                         return reject_record(r, record, "read", "",
-                                "another row has the same source key; extract.key must be unique",
+                                "another row has the same source key; extract.key must be unique: "
+                                "name more columns",
                                 e);
                 entry.ordinal = r->next_ordinal++;
         } else if (entry.doc_count > 0) {
@@ -192,7 +193,9 @@ static int compare_record(struct run *r, const struct record *record, const stru
                 return rc;
         if (rc == BITMAP_ALREADY)
                 return reject_record(r, record, "read", "",
-                        "another row has the same source key; extract.key must be unique", e);
+                        "another row has the same source key; extract.key must be unique: name "
+                        "more columns",
+                        e);
         if (now && now->database == t->number && !now->deleted &&
                 digest_eq(&now->digest, &m->digest) && str_eq(now->id, m->id)) {
                 if (r->restarts == 0 || !bitmap_test(&r->written, entry.ordinal))

@@ -186,11 +186,12 @@ static int read_all(struct preview *p, struct source *s, const struct extract *x
                 (void)!loop_run_until_done(loop, &p->ended, &ignored);
                 return rc;
         }
-        if (p->rc && !p->full) {
-                *e = p->err;
-                return p->rc;
-        }
-        return 0;
+        if (!p->rc || p->full)
+                return 0;
+        *e = p->err;
+        if (p->options->key && strncmp(e->sqlstate, "22", 2) == 0)
+                return err_hint(e, p->rc, "--key takes a value of the source key");
+        return p->rc;
 }
 
 static int preview_read(struct preview *p, const char *name, struct source *s,
@@ -208,9 +209,11 @@ static int preview_read(struct preview *p, const char *name, struct source *s,
                 buf_put_str(&p->out, buf_str(&p->rejects));
                 buf_puts(&p->out, "]");
                 if (rc) {
-                        buf_puts(&p->out, ",\"error\":");
+                        buf_printf(&p->out, ",\"error\":{\"class\":\"%s\",\"message\":",
+                                err_class_name(e->class));
                         if (!json_put_string(&p->out, str_of(e->text)))
                                 buf_puts(&p->out, "null");
+                        buf_putc(&p->out, '}');
                 }
                 buf_puts(&p->out, "}\n");
         }

@@ -54,7 +54,8 @@ int key_encode(const struct shape *shape, const struct value *row, struct buf *o
                 if (!v->ptr)
                         return err_set(e, ERR_REJECT,
                                 "key column \"%s\" is null: a record without its source key "
-                                "cannot be told from others",
+                                "cannot be told from others; name another key, or leave such rows "
+                                "out in the query",
                                 column->name);
                 struct str text = {v->ptr, v->len};
                 if (column->kind == COL_INT && str_to_int64(text, &number))

@@ -182,13 +182,30 @@ static int error_at_key(const struct option_context *cx, const struct ynode *n, 
         return ydoc_error_at(cx->doc, p->line, p->column, e, "%s", text);
 }
 
+/* A key that is indented like the lines of the query above it has become a part of the query. */
+static int needs_one_of(const struct option_context *cx, const struct ynode *n, const char *what,
+        const char *a, const char *b, struct err *e)
+{
+        const struct ynode *query = ynode_get(n, "query");
+        char line[32];
+        int rc = ynode_error(cx->doc, n, e, "%s needs one of '%s' and '%s'", what, a, b);
+
+        snprintf(line, sizeof(line), "\n%s:", a);
+        if (query && ynode_is_scalar(query) && strstr(query->text.ptr, line))
+                return err_hint(
+                        e, rc, "the line '%s:' is indented so far that it belongs to the query", a);
+        return err_hint(e, rc, "%s",
+                strcmp(a, "key") == 0 ? "the columns that tell one record from another"
+                                      : "SQL, or the name of a table");
+}
+
 static int check_one_of(const struct option_context *cx, const struct ynode *n, const char *what,
         const char *a, const char *b, struct err *e)
 {
         const struct ynode_pair *first = ynode_key(n, a), *second = ynode_key(n, b);
 
         if (!first && !second)
-                return ynode_error(cx->doc, n, e, "%s needs one of '%s' and '%s'", what, a, b);
+                return needs_one_of(cx, n, what, a, b, e);
         if (!first || !second)
                 return 0;
         const struct ynode_pair *later = first > second ? first : second;
@@ -241,7 +258,8 @@ static int decode_children(
         const struct option_context *cx, const struct ynode *n, struct extract *x, struct err *e)
 {
         if (n->kind != YNODE_MAP)
-                return ynode_error(cx->doc, n, e, "'children' must be a map, not %s",
+                return ynode_error(cx->doc, n, e,
+                        "'children' must be a map, not %s; write NAME: {query: ..., parent: ...}",
                         ynode_kind_name(n->kind));
         if (x->group.count)
                 return error_at_key(

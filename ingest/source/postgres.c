@@ -5,9 +5,11 @@
 #include "ingest/source/postgres.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 
 #include "ingest/source/postgres_describe.h"
 #include "ingest/source/postgres_dsn.h"
+#include "ingest/source/postgres_near.h"
 #include "ingest/source/postgres_since.h"
 #include "ingest/source/postgres_sql.h"
 
@@ -47,12 +49,24 @@ static const struct option pg_option_items[] = {
 
 static OPTION_TABLE(pg_option_table, "postgres source", pg_option_items);
 
+/* Whether it says nothing, and neither do the variables that libpq takes what is missing from. */
+static bool is_empty(const char *dsn)
+{
+        return !dsn[strspn(dsn, " \t\r\n")] && !getenv("PGHOST") && !getenv("PGSERVICE") &&
+               !getenv("PGDATABASE");
+}
+
 static int pg_check(const struct source_config *config, struct err *e)
 {
         const struct pg_options *o = config->own;
         struct err cause;
 
-        if (pg_dsn_check(o->dsn, &cause) == 0)
+        if (is_empty(o->dsn))
+                err_set(&cause, ERR_CONFIG,
+                        "dsn is not a connection string, it is empty: set the variable that it "
+                        "comes "
+                        "from, or write it here");
+        else if (pg_dsn_check(o->dsn, &cause) == 0)
                 return 0;
         const struct ynode *node = ynode_get(config->node, "dsn");
         return ynode_error(config->doc, node ? node : config->node, e, "%s", cause.text);
@@ -197,8 +211,7 @@ static int connect_again(struct pg_source *s, struct err *e)
         return rc ? rc : pg_conn_connect_wait(s->conn, e);
 }
 
-/* A transaction on the source's own connection; on another one where that is gone. */
-static int begin(struct pg_source *s, struct err *e)
+int pg_source_begin(struct pg_source *s, struct err *e)
 {
         cleanup_buf_ struct buf sql = BUF_INIT(PG_SQL_MAX_BYTES);
         bool reused = s->conn && pg_conn_is_idle(s->conn);
@@ -218,10 +231,13 @@ static int begin(struct pg_source *s, struct err *e)
 
 static int describe_all(struct pg_source *s, struct pg_target *targets, size_t count, struct err *e)
 {
-        int rc = begin(s, e);
+        int rc = pg_source_begin(s, e);
 
-        for (size_t i = 0; !rc && i < count; i++)
+        for (size_t i = 0; !rc && i < count; i++) {
                 rc = describe_target(s, &targets[i], e);
+                if (rc && e && s->conn && strcmp(e->sqlstate, "42P01") == 0)
+                        pg_near_table(s, &targets[i], targets[i].arena, e);
+        }
         if (!rc)
                 rc = pg_conn_exec_wait(s->conn, "ROLLBACK", e);
         return rc;
@@ -340,6 +356,7 @@ const struct source_ops source_postgres = {
         .open = pg_open,
         .close = pg_close,
         .describe = pg_describe_extract,
+        .discover = pg_discover,
         .read_all = pg_read_all,
         .read_by_keys = pg_read_by_keys,
         .observe = pg_observe_source,

@@ -7,6 +7,7 @@
  *                        decides, postgres_position_text.c prints and parses
  *   postgres_describe.c  a table or query and its columns
  *   postgres_shape.c     shapes; postgres_select.c: the statements that read them
+ *   postgres_catalog.c   tables, columns, keys and children; postgres_key.c: keys nobody declared
  *   postgres_conn.c      one connection on the loop; postgres_connect.c: how it comes about
  *   postgres_types.c postgres_copy.c postgres_sql.c postgres_dsn.c postgres_error.c
  */
@@ -45,6 +46,21 @@ struct pg_request {
  * mix them up. */
 void pg_sql_begin(
         const struct pg_source *s, const struct pg_conn *c, const char *snapshot, struct buf *sql);
+
+/** pg_source_begin() - a transaction on the source's own connection, which is opened again where
+ * it is gone; runs the loop */
+int pg_source_begin(struct pg_source *s, struct err *e) __attribute__((warn_unused_result));
+
+/** pg_discover() - see source_discover() */
+int pg_discover(struct source *source, const struct catalog_query *q, struct arena *arena,
+        struct catalog *out, struct err *e) __attribute__((warn_unused_result));
+
+/** pg_key_seen() - looks for a key in the first rows of @t, which has none; runs the loop
+ * In a transaction that is ended after it: it may be left failed, and its time-out is short.
+ * Sets @t->key, key_from and key_rows; without a candidate they stay as they are.
+ * Return: 0, also where the rows could not be read in time; -class: cancelled, out of memory. */
+int pg_key_seen(struct pg_source *s, struct catalog_table *t, struct arena *arena, struct err *e)
+        __attribute__((warn_unused_result));
 
 /** pg_targets_new() - the targets of @x in @arena: the parent, then its children */
 int pg_targets_new(const struct extract *x, struct arena *arena, struct pg_target **out,

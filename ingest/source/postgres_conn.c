@@ -371,17 +371,20 @@ struct wait {
         bool done;
         int rc;
         struct err err;
+        int (*take)(void *ctx, const PGresult *result, struct err *e);
+        void *take_ctx;
 };
 
 static void on_waited(void *ctx, int rc, const PGresult *result, const struct err *e)
 {
         struct wait *w = ctx;
 
-        (void)result;
         w->done = true;
         w->rc = rc;
         if (rc)
                 w->err = *e;
+        else if (w->take)
+                w->rc = w->take(w->take_ctx, result, &w->err);
 }
 
 static int wait_for(struct pg_conn *c, struct wait *w, struct err *e)
@@ -411,5 +414,14 @@ int pg_conn_exec_wait(struct pg_conn *c, const char *sql, struct err *e)
         struct wait w = {0};
 
         pg_conn_exec(c, sql, on_waited, &w);
+        return wait_for(c, &w, e);
+}
+
+int pg_conn_query_wait(struct pg_conn *c, const char *sql,
+        int (*take)(void *ctx, const PGresult *result, struct err *e), void *ctx, struct err *e)
+{
+        struct wait w = {.take = take, .take_ctx = ctx};
+
+        pg_conn_query(c, sql, on_waited, &w);
         return wait_for(c, &w, e);
 }

@@ -89,3 +89,10 @@ const char *pg_conn_parameter(const struct pg_conn *c, const char *name);
 int pg_conn_connect_wait(struct pg_conn *c, struct err *e) __attribute__((warn_unused_result));
 int pg_conn_exec_wait(struct pg_conn *c, const char *sql, struct err *e)
         __attribute__((warn_unused_result));
+
+/** pg_conn_query_wait() - pg_conn_query() of a statement with rows, running the loop
+ * @take: given the result, which it may not keep; its failure is the query's
+ * Return: as completed; that of @take; -ERR_CANCEL as above. */
+int pg_conn_query_wait(struct pg_conn *c, const char *sql,
+        int (*take)(void *ctx, const PGresult *result, struct err *e), void *ctx, struct err *e)
+        __attribute__((warn_unused_result));

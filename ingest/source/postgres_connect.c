@@ -294,9 +294,14 @@ static bool skip_host(struct pg_conn *c)
 
 void pg_connect_timed_out(struct pg_conn *c)
 {
+        ConnStatusType status = PQstatus(c->pg);
+        bool there = status != CONNECTION_STARTED && status != CONNECTION_NEEDED &&
+                     status != CONNECTION_BAD;
         struct err e;
-        int rc = err_set(&e, ERR_RETRY, "no answer within %lld ms (connect_timeout)",
-                (long long)connect_timeout_ms(c));
+        int rc = err_set(&e, ERR_RETRY, "no answer within %lld ms (connect_timeout); %s",
+                (long long)connect_timeout_ms(c),
+                there ? "something listens there: is it PostgreSQL?"
+                      : "check host and port in the dsn, and firewalls on the way");
 
         if (!skip_host(c)) {
                 fail_connecting(c, rc, &e);

@@ -22,7 +22,7 @@ static const char *extract_place(const struct pg_target *t)
         return t->x->table ? "table" : "query";
 }
 
-static const char *target_table(const struct pg_target *t)
+const char *pg_target_table(const struct pg_target *t)
 {
         if (t->deletes)
                 return NULL;
@@ -38,7 +38,7 @@ static const char *target_query(const struct pg_target *t)
 
 const char *pg_target_name(const struct pg_target *t, char *out, size_t size)
 {
-        const char *table = target_table(t);
+        const char *table = pg_target_table(t);
 
         snprintf(out, size, "%s%s%s%s%s",
                 t->child     ? "child "
@@ -69,25 +69,70 @@ int pg_target_error(const struct pg_target *t, const char *key, struct err *e, c
                 t->child->name, key, text);
 }
 
-/* "line 3, column 9 of the query" for a place in characters of a statement. */
-static void describe_position(
-        const struct pg_target *t, size_t position, size_t prefix, char *out, size_t size)
+/* The place in the query for a place in characters of a statement; NULL: not in the query. */
+static const char *find_position(
+        const struct pg_target *t, size_t position, size_t prefix, int *line, int *column)
 {
         const char *query = target_query(t);
         size_t skip = prefix + 2; /* "(\n" in front of the query */
-        int line = 1, column = 1;
 
-        out[0] = '\0';
+        *line = *column = 1;
         if (!query || position <= skip)
-                return;
+                return NULL;
         for (size_t n = position - skip - 1; n > 0 && *query; query++) {
                 if (((unsigned char)*query & 0xC0) == 0x80)
                         continue;
                 n--;
-                column = *query == '\n' ? 1 : column + 1;
-                line += *query == '\n';
+                *column = *query == '\n' ? 1 : *column + 1;
+                *line += *query == '\n';
         }
-        snprintf(out, size, " at line %d, column %d of the query", line, column);
+        return query;
+}
+
+#define WORD_SHOWN 30 /* bytes of a query in a message */
+
+/* What most often stands behind a syntax error at @at. */
+static int hint_syntax(const struct pg_target *t, const char *at, int rc, struct err *e)
+{
+        const char *query = target_query(t);
+        struct str first;
+
+        if (!at)
+                return rc;
+        if (!pg_sql_reads(str_of(query), &first))
+                return err_hint(e, rc,
+                        "a query only reads: it begins with SELECT or WITH, not with %.*s",
+                        (int)(first.len > WORD_SHOWN ? WORD_SHOWN : first.len), first.ptr);
+        if (strchr(query, '`'))
+                return err_hint(e, rc, "names stand in double quotes, not in backticks");
+        if (*at == ':' || *at == '%' || strchr(query, '?'))
+                return err_hint(e, rc,
+                        "a query has no parameters (:name, %%s, ?): write the value in their "
+                        "place");
+        if (!at[strspn(at, " \t\r\n;")])
+                return err_hint(e, rc, "the query ends too early");
+        return err_hint(e, rc, "psql can try it out");
+}
+
+/* The table's name at @position of our statement, its quotes taken off. */
+static void note_missing(struct pg_target *t, size_t position)
+{
+        const char *p = t->describe_sql;
+        size_t n = 0;
+
+        while (position > 1 && *p) {
+                p++;
+                position -= ((unsigned char)*p & 0xC0) != 0x80;
+        }
+        for (bool quoted = false; *p && n + 1 < sizeof(t->missing); p++) {
+                if (*p == '"')
+                        quoted = !quoted;
+                else if (!quoted && strchr(" \t\r\n,;()", *p))
+                        break;
+                else
+                        t->missing[n++] = *p;
+        }
+        t->missing[n] = '\0';
 }
 
 int pg_target_sql_error(const struct pg_target *t, const PGresult *result, size_t prefix,
@@ -95,21 +140,31 @@ int pg_target_sql_error(const struct pg_target *t, const PGresult *result, size_
 {
         char where[64] = "", name[256];
         struct err copy = *cause; /* @e may be the same */
+        size_t position = result ? pg_error_position(result) : 0;
+        int line, column;
 
         if (copy.class != ERR_CONFIG) {
                 *e = copy;
                 return err_wrap(e, -(int)copy.class, "%s", pg_target_name(t, name, sizeof(name)));
         }
-        if (result)
-                describe_position(t, pg_error_position(result), prefix, where, sizeof(where));
-        int rc = pg_target_error(t, extract_place(t), e, "%s%s", copy.text, where);
+        const char *at = find_position(t, position, prefix, &line, &column);
+        if (at)
+                snprintf(
+                        where, sizeof(where), "at line %d, column %d of the query: ", line, column);
+        int rc = pg_target_error(t, extract_place(t), e, "%s%s", where, copy.text);
         memcpy(e->sqlstate, copy.sqlstate, sizeof(e->sqlstate));
+        if (strcmp(copy.sqlstate, "42601") == 0)
+                return hint_syntax(t, at, rc, e);
+        if (strncmp(copy.sqlstate, "22", 2) == 0) /* data exception */
+                return err_hint(e, rc,
+                        "a value of the ERP does not fit what the query does with it: mend one of "
+                        "them");
         return rc;
 }
 
 static int init_from(struct pg_target *t, struct buf *from, struct err *e)
 {
-        const char *table = target_table(t);
+        const char *table = pg_target_table(t);
         struct str query;
         int rc;
 
@@ -189,8 +244,8 @@ static int check_duplicates(const struct pg_target *t, struct err *e)
                         if (strcmp(t->columns[i].column.name, t->columns[k].column.name) != 0)
                                 continue;
                         return pg_target_error(t, extract_place(t), e,
-                                "two columns of the query are named \"%s\" (the %zuth and the "
-                                "%zuth): give one another name with AS",
+                                "two columns of the query are named \"%s\" (number %zu and "
+                                "number %zu): give one another name with AS",
                                 t->columns[i].column.name, k + 1, i + 1);
                 }
         }
@@ -290,6 +345,27 @@ static int take_types(struct pg_target *t, const PGresult *result, struct err *e
 
 /* ---- keys ---- */
 
+#define NAMES_SHOWN 12 /* columns in a message */
+
+/* @e: there is no column @name */
+static int hint_column(
+        const struct pg_target *t, struct str name, const char *const *names, struct err *e)
+{
+        cleanup_buf_ struct buf list = BUF_INIT(ERR_TEXT_MAX);
+        const char *nearest = str_nearest(name, names, t->count);
+
+        if (name.len > 0 && memchr(name.ptr, ',', name.len))
+                return err_hint(
+                        e, -ERR_CONFIG, "write several columns as a list: [%.*s]", STR_ARG(name));
+        if (nearest)
+                return err_hint(e, -ERR_CONFIG, "did you mean \"%s\"?", nearest);
+        for (size_t i = 0; i < t->count && i < NAMES_SHOWN; i++)
+                buf_printf(&list, "%s%s", i ? ", " : "", names[i]);
+        const char *text = buf_cstr(&list);
+        return err_hint(e, -ERR_CONFIG, "there is %s%s", text ? text : "",
+                t->count > NAMES_SHOWN ? " ..." : "");
+}
+
 static int find_column(
         const struct pg_target *t, const char *key, const char *name, size_t *out, struct err *e)
 {
@@ -302,9 +378,8 @@ static int find_column(
                         return 0;
                 }
         }
-        const char *nearest = str_nearest(str_of(name), names, t->count);
-        return pg_target_error(t, key, e, "there is no column \"%s\"%s%s%s", name,
-                nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
+        pg_target_error(t, key, e, "there is no column \"%s\"", name);
+        return hint_column(t, str_of(name), names, e);
 }
 
 static int find_columns(struct pg_target *t, const char *key, const struct string_list *names,
@@ -449,6 +524,8 @@ static void on_columns(void *ctx, int rc, const PGresult *result, const struct e
         struct pg_target *t = ctx;
         struct err e;
 
+        if (rc && result && strcmp(cause->sqlstate, "42P01") == 0)
+                note_missing(t, pg_error_position(result));
         if (rc)
                 rc = pg_target_sql_error(t, result, strlen(DESCRIBE_PREFIX), cause, &e);
         else

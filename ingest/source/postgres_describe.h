@@ -13,6 +13,8 @@
 #include "ingest/source/postgres_position.h"
 #include "ingest/source/postgres_types.h"
 
+#define PG_NAME_MAX 256 /* of a table with its schema: PostgreSQL's names end at 63 bytes */
+
 struct pg_target {
         const struct extract *x;
         const struct extract_child *child; /* NULL: the parent */
@@ -28,6 +30,8 @@ struct pg_target {
         size_t tie_count;
         size_t cursor;          /* its column; count: an expression, described behind them */
         struct pg_cursor order; /* how it is ordered; kind NONE: the target has no cursor */
+
+        char missing[PG_NAME_MAX]; /* the table that is not there, after SQLSTATE 42P01 */
 
         /* Of a description that is under way. */
         struct pg_conn *conn;
@@ -47,6 +51,9 @@ void pg_describe(struct pg_target *t, struct pg_conn *conn,
 
 /** pg_target_name() - "table sale-line" or "query", behind "child lines: " for a child */
 const char *pg_target_name(const struct pg_target *t, char *out, size_t size);
+
+/** pg_target_table() - the name after `table:`; NULL where there is a query */
+const char *pg_target_table(const struct pg_target *t);
 
 /** pg_target_error() - a configuration error at @key of the target's part of the mapper
  * Return: -ERR_CONFIG. */

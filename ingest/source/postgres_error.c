@@ -46,21 +46,46 @@ static void set_sqlstate(struct err *e, const char *sqlstate)
                 memcpy(e->sqlstate, sqlstate, sizeof(e->sqlstate));
 }
 
+struct sqlstate_hint {
+        const char *prefix; /* of the SQLSTATE; the first that fits is taken */
+        const char *hint;
+};
+
+static int hint_of(const struct sqlstate_hint *hints, size_t count, int rc, const char *sqlstate,
+        struct err *e)
+{
+        for (size_t i = 0; i < count; i++)
+                if (strncmp(sqlstate, hints[i].prefix, strlen(hints[i].prefix)) == 0)
+                        return err_hint(e, rc, "%s", hints[i].hint);
+        return rc;
+}
+
 /* The hint that goes with a failure which an operator mends in erp2couch.yaml or on the server. */
 static int add_hint(int rc, const char *sqlstate, struct err *e)
 {
-        if (strcmp(sqlstate, "57014") == 0)
-                return err_hint(e, rc,
-                        "the limit is statement_timeout, of the source in erp2couch.yaml or of "
-                        "the server");
-        if (strcmp(sqlstate, "08P01") == 0)
-                return err_hint(e, rc, "a query has no parameters: remove $1 and the like");
-        if (strcmp(sqlstate, "42501") == 0)
-                return err_hint(e, rc, "GRANT SELECT to the source's user");
-        if (strcmp(sqlstate, "25006") == 0)
-                return err_hint(
-                        e, rc, "a query must not write: it runs in a read only transaction");
-        return rc;
+        static const struct sqlstate_hint hints[] = {
+                {"57014", "the limit is statement_timeout, of the source in erp2couch.yaml or of "
+                          "the server"},
+                {"08P01", "a query has no parameters: remove $1 and the like"},
+                {"42501", "GRANT SELECT to the source's user, and USAGE on a schema"},
+                {"25006", "a query must not write: it runs in a read only transaction"},
+                {"42703", "names with capitals stand in double quotes, texts in single ones"},
+                {"0A000", "a query is read as SELECT * FROM (query): it can only read"},
+        };
+
+        return hint_of(hints, sizeof(hints) / sizeof(hints[0]), rc, sqlstate, e);
+}
+
+/* The same for a connection that was not made. */
+static int add_connection_hint(int rc, const char *sqlstate, struct err *e)
+{
+        static const struct sqlstate_hint hints[] = {
+                {"28", "check user and password in the dsn, and pg_hba.conf of the server"},
+                {"3D000", "check dbname in the dsn: psql -l lists what there is"},
+                {"42501", "GRANT CONNECT ON DATABASE to the source's user"},
+        };
+
+        return hint_of(hints, sizeof(hints) / sizeof(hints[0]), rc, sqlstate, e);
 }
 
 int pg_error_result(const PGresult *result, struct err *e)
@@ -118,6 +143,7 @@ static size_t copy_line(struct str line, char *out, size_t room, char state[6])
 static void flatten(const char *text, char *out, size_t size, char state[6])
 {
         static const struct str location = {"LOCATION:", 9};
+        static const struct str question = {"Is the server running", 21}; /* our hint says it */
         size_t n = 0;
 
         while (*text) {
@@ -125,7 +151,7 @@ static void flatten(const char *text, char *out, size_t size, char state[6])
                 struct str line = str_trim((struct str){text, len});
 
                 text += len + (text[len] == '\n');
-                if (line.len == 0 || str_starts(line, location))
+                if (line.len == 0 || str_starts(line, location) || str_starts(line, question))
                         continue;
                 if (n > 0 && n + 2 < size) {
                         memcpy(out + n, "; ", 2);
@@ -136,12 +162,38 @@ static void flatten(const char *text, char *out, size_t size, char state[6])
         out[n] = '\0';
 }
 
+/* libpq repeats the address, which stands in front of its words in our message already; with
+ * several hosts each has its own. */
+static const char *without_address(const char *text)
+{
+        static const char start[] = "connection to server ", end[] = " failed: ";
+        const char *cause = strstr(text, end);
+
+        if (strncmp(text, start, strlen(start)) != 0 || !cause || strstr(text + 1, start))
+                return text;
+        cause += strlen(end);
+        return strncmp(cause, "FATAL:  ", 8) == 0 ? cause + 8 : cause;
+}
+
+static int hint_connection(
+        const PGconn *pg, const char *state, bool answered, int rc, struct err *e)
+{
+        if (PQconnectionNeedsPassword(pg))
+                return err_hint(e, rc, "the server asks for a password: put one into the dsn");
+        if (state[0])
+                return add_connection_hint(rc, state, e);
+        return err_hint(e, rc, "%s",
+                answered ? "check sslmode and the other settings in the dsn"
+                         : "check host and port in the dsn, and that PostgreSQL listens there");
+}
+
 int pg_error_connection(const PGconn *pg, bool answered, bool closed, struct err *e)
 {
-        char text[ERR_TEXT_MAX / 2], state[6] = "";
+        char flat[ERR_TEXT_MAX / 2], state[6] = "";
         enum err_class class;
 
-        flatten(PQerrorMessage(pg), text, sizeof(text), state);
+        flatten(PQerrorMessage(pg), flat, sizeof(flat), state);
+        const char *text = without_address(flat);
         if (state[0])
                 class = pg_error_class(state);
         else if (PQconnectionNeedsPassword(pg))
@@ -151,9 +203,7 @@ int pg_error_connection(const PGconn *pg, bool answered, bool closed, struct err
         int rc = err_set(e, class, "%s%s%s%s", text[0] ? text : "the connection failed",
                 state[0] ? " (SQLSTATE " : "", state, state[0] ? ")" : "");
         set_sqlstate(e, state);
-        if (PQconnectionNeedsPassword(pg))
-                return err_hint(e, rc, "the server asks for a password: put one into the dsn");
-        return rc;
+        return hint_connection(pg, state, answered && !closed, rc, e);
 }
 
 int pg_error_lost(const PGconn *pg, struct err *e)

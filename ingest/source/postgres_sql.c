@@ -6,6 +6,7 @@
 #include "ingest/source/postgres_sql.h"
 
 #include <string.h>
+#include <strings.h>
 
 static void put_quoted(struct buf *sql, struct str s, char quote)
 {
@@ -270,8 +271,25 @@ int pg_sql_single(struct str query, struct str *out, struct err *e)
         if (s.at < query.len)
                 return err_set(e, ERR_CONFIG,
                         "the query is more than one statement: the second one begins in line %d of "
-                        "it",
+                        "it; keep one",
                         line_of(query, s.at));
         *out = statement;
         return 0;
+}
+
+bool pg_sql_reads(struct str query, struct str *first)
+{
+        static const char *const words[] = {"select", "with", "values", "table"};
+        struct scan s = {.text = query};
+        size_t n = 0;
+
+        for (skip_blank(&s); peek(&s, 0) == '('; skip_blank(&s))
+                s.at++;
+        while (is_name_byte(peek(&s, n)))
+                n++;
+        *first = (struct str){query.ptr + s.at, n};
+        for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+                if (n == strlen(words[i]) && strncasecmp(first->ptr, words[i], n) == 0)
+                        return true;
+        return false;
 }

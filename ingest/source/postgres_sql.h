@@ -28,3 +28,7 @@ int pg_sql_table(struct buf *sql, const char *name, struct err *e)
  * does not end: with its line. */
 int pg_sql_single(struct str query, struct str *out, struct err *e)
         __attribute__((warn_unused_result));
+
+/** pg_sql_reads() - whether @query begins like a statement that gives rows in FROM (...)
+ * @first: the word it begins with, in @query; empty where there is none */
+bool pg_sql_reads(struct str query, struct str *first);

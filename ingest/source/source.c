@@ -7,6 +7,8 @@
 
 static const struct source_ops *const types[] = {&source_postgres, NULL};
 
+#define TYPES (sizeof(types) / sizeof(types[0]))
+
 const struct source_ops *const *source_types(void)
 {
         return types;
@@ -17,26 +19,36 @@ const struct source_ops *const *source_types(void)
 static int unknown_type(const struct ydoc *doc, const struct ynode *type, struct err *e)
 {
         char listed[LISTED_MAX] = "", shown[YNODE_SHOW_MAX];
-        size_t at = 0;
+        const char *names[TYPES];
+        size_t at = 0, count = 0;
 
-        for (size_t i = 0; types[i] && at < sizeof(listed); i++)
+        for (; types[count] && at < sizeof(listed); count++) {
+                names[count] = types[count]->type;
                 at += (size_t)snprintf(
-                        listed + at, sizeof(listed) - at, "%s%s", i ? ", " : "", types[i]->type);
+                        listed + at, sizeof(listed) - at, "%s%s", count ? ", " : "", names[count]);
+        }
+        const char *near = str_nearest(type->text, names, count);
+        if (near)
+                return ynode_error(doc, type, e, "unknown source type %s, did you mean '%s'?",
+                        ynode_show(type, shown), near);
         return ynode_error(doc, type, e,
                 "source type %s is not in this version; this version has: %s",
                 ynode_show(type, shown), listed);
 }
 
-static int find_type(const struct ydoc *doc, const struct ynode *node,
+static int find_type(const struct ydoc *doc, const char *name, const struct ynode *node,
         const struct source_ops **out, struct err *e)
 {
         const struct ynode *type = ynode_get(node, "type");
 
         if (node->kind != YNODE_MAP)
-                return ynode_error(doc, node, e, "a source must be a map, not %s",
-                        ynode_kind_name(node->kind));
+                return ynode_error(doc, node, e,
+                        "source '%s' must be a map, not %s: {type: %s, ...}", name,
+                        ynode_kind_name(node->kind), types[0]->type);
         if (!type)
-                return ynode_error(doc, node, e, "key 'type' is missing in a source");
+                return ynode_error(doc, node, e,
+                        "key 'type' is missing in source '%s'; add it: type: %s", name,
+                        types[0]->type);
         for (size_t i = 0; types[i]; i++) {
                 if (!str_is(type->text, types[i]->type))
                         continue;
@@ -69,7 +81,7 @@ int source_config_decode(const struct ydoc *doc, const char *name, const struct 
         struct option_context cx = {doc, arena, NULL};
         struct source_config config = {.name = name, .doc = doc, .node = node};
 
-        int rc = find_type(doc, node, &config.ops, e);
+        int rc = find_type(doc, name, node, &config.ops, e);
         if (rc)
                 return rc;
         const struct ynode *own = without_type(node, arena);
@@ -94,7 +106,9 @@ static const struct source_ops *ops_of(const void *embeds_base)
 int source_open(const struct source_config *config, struct loop *loop, const struct log *log,
         struct source **out, struct err *e)
 {
-        return config->ops->open(config, loop, log, out, e);
+        int rc = config->ops->open(config, loop, log, out, e);
+
+        return rc ? err_wrap(e, rc, "source %s", config->name) : 0;
 }
 
 struct source *source_close(struct source *s)
@@ -106,6 +120,15 @@ int source_describe(struct source *s, const struct extract *x, struct arena *are
         struct shape *out, struct err *e)
 {
         return ops_of(s)->describe(s, x, arena, out, e);
+}
+
+int source_discover(struct source *s, const struct catalog_query *q, struct arena *arena,
+        struct catalog *out, struct err *e)
+{
+        if (!ops_of(s)->discover)
+                return err_set(e, ERR_CONFIG,
+                        "a source of type %s has no tables that could be listed", ops_of(s)->type);
+        return ops_of(s)->discover(s, q, arena, out, e);
 }
 
 int source_read_all(struct source *s, const struct extract *x, const struct shape *shape,

@@ -19,6 +19,7 @@
 #include "ingest/base/tz.h"
 #include "ingest/loop/loop.h"
 #include "ingest/record/record.h"
+#include "ingest/source/catalog.h"
 #include "ingest/source/extract.h"
 
 struct source;
@@ -52,6 +53,14 @@ DEFINE_CLEANUP(struct source *, source_close);
  * place in the mapper and the server's words); -ERR_RETRY. */
 int source_describe(struct source *s, const struct extract *x, struct arena *arena,
         struct shape *out, struct err *e) __attribute__((warn_unused_result));
+
+/** source_discover() - the tables that @q asks for, with all that is known of them; runs the loop
+ * @arena: where the catalog lives
+ * With q->table the catalog holds that one, and its rows may be looked at for a key.
+ * Return: 0; -ERR_CONFIG no such table or schema, more than one, too many to list, or a connector
+ * that cannot discover; -ERR_RETRY. */
+int source_discover(struct source *s, const struct catalog_query *q, struct arena *arena,
+        struct catalog *out, struct err *e) __attribute__((warn_unused_result));
 
 #define SOURCE_PAUSE 1 /* the record was taken; no more until source_resume() */
 #define SOURCE_HOLD  2 /* the record was not taken; it comes again after source_resume() */
@@ -151,6 +160,8 @@ struct source_ops {
         struct source *(*close)(struct source *s);
         int (*describe)(struct source *s, const struct extract *x, struct arena *arena,
                 struct shape *out, struct err *e);
+        int (*discover)(struct source *s, const struct catalog_query *q, struct arena *arena,
+                struct catalog *out, struct err *e);
         int (*read_all)(struct source *s, const struct extract *x, const struct shape *shape,
                 const struct source_sink *sink, struct source_read **out, struct err *e);
         int (*read_by_keys)(struct source *s, const struct extract *x, const struct shape *shape,

@@ -27,6 +27,15 @@ def binary():
 
 
 @pytest.fixture(scope="session")
+def option_tables(binary):
+    """The tool that prints our option tables, and YAML files as JSON."""
+    program = binary.parents[1] / "tests/tools/option-tables"
+    if not program.exists():
+        pytest.skip("option-tables is built beside the program only (-Dtests=true)")
+    return program
+
+
+@pytest.fixture(scope="session")
 def cluster():
     """The PostgreSQL server of the session."""
     server = postgres.Cluster()

@@ -24,14 +24,6 @@ def schema_of(kind):
 
 
 @pytest.fixture(scope="module")
-def option_tables(binary):
-    program = binary.parents[1] / "tests/tools/option-tables"
-    if not program.exists():
-        pytest.skip("option-tables is built beside the program only (-Dtests=true)")
-    return program
-
-
-@pytest.fixture(scope="module")
 def tables(option_tables):
     done = subprocess.run([option_tables], stdout=subprocess.PIPE, check=True)
     return json.loads(done.stdout)

@@ -1,8 +1,6 @@
 """The CouchDB of the tests, and what tests ask of it.
 
-Order of choice: $COUCHDB_URL (with an administrator's name and password in it), an installed
-Apache CouchDB started privately, Apache CouchDB in a docker container where an engine runs,
-pouchdb-server from npm. Only the first three are Apache CouchDB for sure; tests that need what
+Which one it is, and how it is started, is in deploy/scratch/couchdb.py. Tests that need what
 pouchdb-server lacks use the fixture apache_couch.
 """
 
@@ -12,55 +10,29 @@ import hmac
 import json
 import os
 import shutil
-import subprocess
 import time
-import uuid
-from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import requests
+from scratch import couchdb as scratch
+from scratch.couchdb import (choice, install_pouchdb, installed_usable,  # noqa: F401
+                             pouchdb_program)
 
-from .process import ServerError, free_port, start_server, temporary_folder, wait_until
+from .process import ServerError, temporary_folder, wait_until
 
-INSTALLED = Path("/opt/couchdb")
-IMAGE = "couchdb:3.4"
-POUCHDB_VERSION = "4.2.0"
 ADMIN, PASSWORD = "adm", "pa:ss/w@rd %"
 JWT_SECRET = b"test-key-of-the-unit-tests"  # the one that tests/support/couch_server.sh sets
 
-INI = """
-[couchdb]
-single_node = true
-database_dir = {folder}/data
-view_index_dir = {folder}/data
-uri_file = {folder}/uri
-uuid = {uuid}
-[chttpd]
-bind_address = 127.0.0.1
-port = {port}
-authentication_handlers = {handlers}
-[smoosh]
-state_dir = {folder}/data
-[log]
-writer = file
-file = {folder}/couch.log
-level = warning
-; 10 iterations: tests log in often, and the default takes 0.2 s each time
-[chttpd_auth]
-iterations = 10
-[jwt_keys]
-hmac:_default = {jwt_key}
-[jwt_auth]
-required_claims = exp
-[admins]
-{admin} = {password}
-"""
 HANDLERS = ", ".join(f"{{chttpd_auth, {name}_authentication_handler}}"
                      for name in ("cookie", "jwt", "default"))
-JWT_KEY = base64.b64encode(JWT_SECRET).decode()
-# Without epmd and distribution nothing is shared with another CouchDB of this machine.
-VM_ARGS = ["-start_epmd false", "-dist_listen false", "+sbwt none", "+sbwtdcpu none",
-           "+sbwtdio none"]
+INI = f"""
+[chttpd]
+authentication_handlers = {HANDLERS}
+[jwt_keys]
+hmac:_default = {base64.b64encode(JWT_SECRET).decode()}
+[jwt_auth]
+required_claims = exp
+"""
 
 
 def token(user, seconds):
@@ -73,50 +45,6 @@ def token(user, seconds):
                               "_couchdb.roles": ["_admin"]}).encode())
     signature = hmac.new(JWT_SECRET, head + b"." + claims, hashlib.sha256).digest()
     return (head + b"." + claims + b"." + part(signature)).decode()
-
-
-def cache_folder():
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(base) / "erp2couch-tests"
-
-
-def pouchdb_program():
-    """Where pouchdb-server is, or would be, once installed."""
-    return cache_folder() / f"pouchdb-server-{POUCHDB_VERSION}" / "node_modules/.bin/pouchdb-server"
-
-
-def installed_usable():
-    """Whether the installed Apache CouchDB can be started by this user."""
-    return all(os.access(INSTALLED / name, mode) for name, mode in (
-        ("bin/couchdb", os.X_OK), ("etc/default.ini", os.R_OK), ("etc/vm.args", os.R_OK)))
-
-
-def docker_usable():
-    """Whether a docker engine answers and has, or can fetch, the image."""
-    def works(*words):
-        try:
-            return subprocess.run(["docker", *words], stdin=subprocess.DEVNULL,
-                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                  timeout=300).returncode == 0
-        except (OSError, subprocess.TimeoutExpired):
-            return False
-
-    return works("info") and (works("image", "inspect", IMAGE) or works("pull", "-q", IMAGE))
-
-
-def choice():
-    """Which CouchDB the tests will get: url, installed, docker or pouchdb.
-
-    $ERP2COUCH_TEST_COUCHDB names one of the last three and asks no further.
-    """
-    forced = os.environ.get("ERP2COUCH_TEST_COUCHDB")
-    if forced:
-        return forced
-    if os.environ.get("COUCHDB_URL"):
-        return "url"
-    if installed_usable():
-        return "installed"
-    return "docker" if docker_usable() else "pouchdb"
 
 
 class Couch:
@@ -140,10 +68,7 @@ class Couch:
 
     @staticmethod
     def url_for(base, user=None, password=None):
-        if not user:
-            return base
-        scheme, rest = base.split("://", 1)
-        return f"{scheme}://{quote(user, safe='')}:{quote(password, safe='')}@{rest}"
+        return scratch.join_url(base, user, password)
 
     @property
     def port(self):
@@ -178,6 +103,10 @@ class Couch:
         self.call("PUT", f"/_users/org.couchdb.user:{name}", json={
             "name": name, "password": password, "roles": list(roles), "type": "user"})
 
+    def remove_user(self, name):
+        path = f"/_users/org.couchdb.user:{name}"
+        self.call("DELETE", path, params={"rev": self.call("GET", path).json()["_rev"]})
+
     def configure(self, section, key, value):
         """Sets an option of Apache CouchDB. Returns what it was ("" where unset)."""
         return self.call("PUT", f"/_node/_local/_config/{section}/{key}", json=value).json()
@@ -196,9 +125,8 @@ class PrivateCouch(Couch):
 
     def __init__(self, user=ADMIN, password=PASSWORD):
         self.folder = temporary_folder("e2c-couch-")
-        self.server = None
         super().__init__("http://127.0.0.1:0", user, password)
-        (self.folder / "data").mkdir()
+        self.private = scratch.Installed(self.folder, user, password, more=INI)
         try:
             self.start()
         except BaseException:
@@ -206,49 +134,21 @@ class PrivateCouch(Couch):
             raise
 
     def start(self):
-        uri = self.folder / "uri"
-        uri.unlink(missing_ok=True)
-        ini, arguments = self.folder / "local.ini", self.folder / "vm.args"
-        if not ini.exists():
-            ini.write_text(INI.format(folder=self.folder, uuid=uuid.uuid4().hex, port=0,
-                                      handlers=HANDLERS, jwt_key=JWT_KEY,
-                                      admin=self.user, password=self.password))
-        stock = (INSTALLED / "etc/vm.args").read_text()
-        arguments.write_text(stock + "\n" + "\n".join(VM_ARGS) + "\n")
-        self.server = start_server("CouchDB", [INSTALLED / "bin/couchdb"], self.folder, env={
-            "COUCHDB_ARGS_FILE": str(arguments),
-            "COUCHDB_INI_FILES": f"{INSTALLED}/etc/default.ini {ini}",
-            "HOME": str(self.folder)})
-        wait_until("CouchDB answers", 120, self._answers, 0.1)
-
-    def _answers(self):
-        self.server.check()
-        uri = self.folder / "uri"
-        if not uri.exists() or not uri.read_text().strip():
-            return False
-        self.base = uri.read_text().split()[0].rstrip("/")
-        try:
-            return all(self.call("GET", path, ok=False).status_code == 200
-                       for path in ("/_up", "/_users", "/_replicator"))
-        except requests.ConnectionError:
-            return False
+        self.private.start()
+        self.base = self.private.base
 
     def stop(self, number=None):
-        self.server.stop(number)
+        self.private.stop(number)
         self.http.close()
 
     def restart_on_same_port(self):
         """Stopped and started again where clients expect it."""
-        port = self.port
+        self.private.use_port(self.port)
         self.stop()
-        ini = self.folder / "local.ini"
-        ini.write_text(ini.read_text().replace("\nport = 0\n", f"\nport = {port}\n"))
         self.start()
 
     def remove(self):
-        super().remove()
-        if self.server:
-            self.server.stop()
+        self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -258,38 +158,13 @@ class DockerCouch(Couch):
     kind = "docker"
 
     def __init__(self):
-        self.container = "e2c-couch-" + uuid.uuid4().hex[:8]
-        self._docker("run", "-d", "--rm", "--name", self.container, "-p", "127.0.0.1::5984",
-                     "-e", f"COUCHDB_USER={ADMIN}", "-e", f"COUCHDB_PASSWORD={PASSWORD}", IMAGE)
-        try:
-            address = self._docker("port", self.container, "5984/tcp").splitlines()[0]
-            super().__init__("http://" + address.strip())
-            wait_until("CouchDB in docker answers", 120, self._answers, 0.2)
-        except BaseException:
-            self._docker("rm", "-f", self.container)
-            raise
-
-    @staticmethod
-    def _docker(*words):
-        done = subprocess.run(["docker", *words], stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, timeout=300)
-        if done.returncode != 0:
-            raise ServerError(f"docker {words[0]}: {done.stderr}")
-        return done.stdout
-
-    def _answers(self):
-        try:
-            if self.call("GET", "/_up", ok=False).status_code != 200:
-                return False
-            for name in ("_users", "_replicator"):
-                self.call("PUT", f"/{name}", ok=False)
-            return True
-        except requests.ConnectionError:
-            return False
+        self.private = scratch.Docker(ADMIN, PASSWORD)
+        self.private.start()
+        super().__init__(self.private.base)
 
     def remove(self):
         super().remove()
-        self._docker("rm", "-f", self.container)
+        self.private.remove()
 
 
 class PouchCouch(Couch):
@@ -298,36 +173,22 @@ class PouchCouch(Couch):
     kind = "pouchdb"
 
     def __init__(self):
-        program = pouchdb_program()
-        if not program.exists():
+        if not pouchdb_program().exists():
             raise ServerError(
-                f"no CouchDB: $COUCHDB_URL is not set, {INSTALLED} is not there or not readable, no"
-                f" docker engine answers, and pouchdb-server is not installed ({program});"
-                " tests/run installs it")
-        self.folder = temporary_folder("e2c-pouch-")
-        port = free_port()
-        (self.folder / "config.json").write_text(json.dumps({"admins": {ADMIN: PASSWORD}}))
-        self.server = start_server(
-            "pouchdb-server",
-            [program, "--in-memory", "--host", "127.0.0.1", "--port", port, "--no-stdout-logs",
-             "--config", self.folder / "config.json"], self.folder)
-        super().__init__(f"http://127.0.0.1:{port}")
+                f"no CouchDB: $COUCHDB_URL is not set, {scratch.INSTALLED} is not there or not"
+                " readable, no docker engine answers, and pouchdb-server is not installed"
+                f" ({pouchdb_program()}); tests/run installs it")
+        self.private = scratch.Pouch(temporary_folder("e2c-pouch-"), ADMIN, PASSWORD)
         try:
-            wait_until("pouchdb-server answers", 60, self._answers, 0.1)
+            self.private.start()
         except BaseException:
-            self.remove()
+            self.private.stop()
             raise
-
-    def _answers(self):
-        self.server.check()
-        try:
-            return self.call("GET", "/_session", ok=False).status_code == 200
-        except requests.ConnectionError:
-            return False
+        super().__init__(self.private.base)
 
     def remove(self):
         super().remove()
-        self.server.remove()
+        self.private.server.remove()
 
 
 def start():
@@ -339,11 +200,7 @@ def start():
         return DockerCouch()
     if kind == "pouchdb":
         return PouchCouch()
-    parts = urlsplit(os.environ["COUCHDB_URL"])
-    host = parts.hostname + (f":{parts.port}" if parts.port else "")
-    couch = Couch(f"{parts.scheme}://{host}{parts.path}",
-                  requests.utils.unquote(parts.username or ""),
-                  requests.utils.unquote(parts.password or ""))
+    couch = Couch(*scratch.split_url(os.environ["COUCHDB_URL"]))
     try:
         couch.call("GET", "/_session")
     except (requests.ConnectionError, AssertionError) as problem:

@@ -4,25 +4,17 @@ The program under test connects as `reader`, which may read everything and write
 that a run that needs more rights than it should fails here.
 """
 
-import glob
-import re
 import shutil
-import signal
 import subprocess
 import uuid
-from pathlib import Path
 
 import psycopg2
 import psycopg2.extensions
+from scratch.postgres import Postgres, find_bindir
 
-from .process import (ServerError, child_setup, free_port, start_server, temporary_folder,
-                      unprivileged_user, wait_until)
+from .process import ServerError, temporary_folder, unprivileged_user
 
 SETTINGS = """
-listen_addresses = '127.0.0.1'
-fsync = off
-synchronous_commit = off
-full_page_writes = off
 wal_level = logical
 max_wal_size = 4GB
 shared_buffers = 256MB
@@ -30,107 +22,43 @@ maintenance_work_mem = 256MB
 max_connections = 60
 max_prepared_transactions = 5
 max_locks_per_transaction = 256
-timezone = 'UTC'
-lc_messages = 'C'
 log_line_prefix = '%m [%p] %d '
+unix_socket_directories = '{folder}'
 """
 READER_PASSWORD = "reader's secret%20+/"
 
 
-def find_bindir():
-    """The folder of the newest PostgreSQL here (14 or later), or None."""
-    versions = []
-    for path in glob.glob("/usr/lib/postgresql/*/bin/postgres"):
-        number = re.search(r"/(\d+)/bin/postgres$", path)
-        if number and int(number.group(1)) >= 14:
-            versions.append((int(number.group(1)), Path(path).parent))
-    if versions:
-        return max(versions)[1]
-    found = shutil.which("postgres")
-    return Path(found).resolve().parent if found else None
-
-
-class Cluster:
+class Cluster(Postgres):
     """A running server; `stop()` and `start()` keep its data, `remove()` does not."""
 
     def __init__(self):
-        self.bindir = find_bindir()
-        if self.bindir is None:
+        if find_bindir() is None:
             raise ServerError("no PostgreSQL server here: run deploy/install-deps --test")
-        self.user = unprivileged_user()
-        self.folder = temporary_folder("e2c-pg-", self.user)
-        self.password = uuid.uuid4().hex
-        self.port = None
-        self.server = None
+        user = unprivileged_user()
+        folder = temporary_folder("e2c-pg-", user)
         self._connections = {}
         try:
-            self._initialise()
+            super().__init__(folder, user, settings=SETTINGS.format(folder=folder))
             self.start()
             self.sql("postgres", "CREATE ROLE reader LOGIN PASSWORD %s", [READER_PASSWORD])
             self.sql("postgres", "GRANT pg_read_all_data TO reader")
         except BaseException:
-            self.remove()
+            self.remove(folder)
             raise
-
-    def _run(self, *command, **options):
-        """A PostgreSQL tool as the server's user. Returns its output."""
-        done = subprocess.run(
-            [str(self.bindir / command[0]), *map(str, command[1:])],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            cwd=str(self.folder), preexec_fn=child_setup(self.user), **options)
-        if done.returncode != 0:
-            raise ServerError(f"{command[0]}: {done.stdout.decode(errors='replace')}")
-        return done.stdout.decode(errors="replace")
-
-    def _initialise(self):
-        secret = self.folder / "password"
-        secret.write_text(self.password + "\n")
-        secret.chmod(0o644)
-        self._run("initdb", "--no-sync", "-D", self.folder / "data", "-U", "postgres",
-                  "-E", "UTF8", "--locale=C.UTF-8", "-A", "scram-sha-256", f"--pwfile={secret}")
-        with open(self.folder / "data" / "postgresql.conf", "a") as conf:
-            conf.write(SETTINGS + f"unix_socket_directories = '{self.folder}'\n")
-
-    def start(self):
-        for attempt in range(3):
-            if attempt or self.port is None:
-                self.port = free_port()
-            self.server = start_server(
-                "PostgreSQL",
-                [self.bindir / "postgres", "-D", self.folder / "data", "-p", self.port],
-                self.folder, self.user, stop_signal=signal.SIGINT)
-            try:
-                wait_until("PostgreSQL answers", 60, self._answers)
-                return
-            except ServerError:
-                if "could not bind" not in self.server.log_tail():
-                    raise
-        raise ServerError(f"PostgreSQL found no free port:\n{self.server.log_tail()}")
-
-    def _answers(self):
-        self.server.check()
-        try:
-            psycopg2.connect(self.dsn("postgres", "postgres", self.password)).close()
-            return True
-        except psycopg2.OperationalError:
-            return False
 
     def stop(self):
         for connection in self._connections.values():
             connection.close()
         self._connections.clear()
-        if self.server:
-            self.server.stop()
+        super().stop()
 
-    def remove(self):
-        self.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
+    def remove(self, folder=None):
+        if folder is None or hasattr(self, "server"):
+            self.stop()
+        shutil.rmtree(folder or self.folder, ignore_errors=True)
 
     def dsn(self, database, user="reader", password=READER_PASSWORD, port=None, **more):
-        parameters = {"host": "127.0.0.1", "port": port or self.port, "dbname": database,
-                      "user": user, "password": password, **more}
-        return " ".join("{}='{}'".format(name, str(value).replace("\\", "\\\\").replace("'", "\\'"))
-                        for name, value in parameters.items())
+        return super().dsn(database, user, password, port, **more)
 
     def connect(self, database, **more):
         """A connection of the superuser's own, for tests that hold transactions open."""

@@ -9,7 +9,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
 from collections import namedtuple
@@ -159,36 +158,16 @@ def tally_unless_left_out(tally, outcome, only):
         tally.outcomes.append(outcome)
 
 
-def npm_environment():
-    """npm trusts its own list of authorities; this machine's owner may have added some."""
-    system = "/etc/ssl/certs/ca-certificates.crt"
-    if "NODE_EXTRA_CA_CERTS" in os.environ or not os.path.exists(system):
-        return {}
-    return {"NODE_EXTRA_CA_CERTS": system}
-
-
 def prepare_couchdb(tally):
     """Installs pouchdb-server where there is no CouchDB. Returns whether there is one now."""
     from support import couchdb
     kind = couchdb.choice()
     say(f"   CouchDB: {kind}")
-    program_path = couchdb.pouchdb_program()
-    if kind != "pouchdb" or program_path.exists():
+    if kind != "pouchdb" or couchdb.pouchdb_program().exists():
         return True
     code, output = command([ROOT / "deploy/install-deps", "--pouchdb"])
     if code == 0:
-        folder = couchdb.cache_folder()
-        folder.mkdir(parents=True, exist_ok=True)
-        fresh = tempfile.mkdtemp(dir=folder)
-        # No scripts: they compile its LevelDB binding, and we keep everything in memory.
-        code, output = command([
-            "npm", "install", "--prefix", fresh, "--ignore-scripts", "--omit=optional",
-            "--no-audit", "--no-fund", "--loglevel=error",
-            f"pouchdb-server@{couchdb.POUCHDB_VERSION}"], seconds=600, env=npm_environment())
-        if code == 0:
-            target = program_path.parents[2]
-            shutil.rmtree(target, ignore_errors=True)
-            os.rename(fresh, target)
+        code, output = couchdb.install_pouchdb(lambda words, env: command(words, 600, env=env))
     if code:
         tally.add("set-up", "pouchdb-server from npm", "failed", output)
     return code == 0

@@ -61,9 +61,18 @@ static void mistakes_name_the_nearest_option(void **state)
                 {{"erp2couch", "run", "--dry-rum"},
                         "unknown option --dry-rum, did you mean --dry-run?"},
                 {{"erp2couch", "run", "--frobnicate"},
-                        "unknown option --frobnicate, or its value is missing; see --help"},
+                        "unknown option --frobnicate of run; see erp2couch run --help"},
                 {{"erp2couch", "run", "-c"},
-                        "unknown option -c, or its value is missing; see --help"},
+                        "--config needs a value: --config FILE; see erp2couch run --help"},
+                {{"erp2couch", "run", "-full"}, "unknown option -full, did you mean --full?"},
+                {{"erp2couch", "run", "-x"}, "unknown option -x of run; see erp2couch run --help"},
+                {{"erp2couch", "run", "--full=yes"}, "--full takes no value: write --full alone"},
+                {{"erp2couch", "run",
+                         "\xE2\x80\x94"
+                         "full"},
+                        "\"\xE2\x80\x94"
+                        "full\" begins with a typographic dash: type it as two "
+                        "hyphens, --full"},
         };
         struct cli_values v;
         struct err e;
@@ -77,7 +86,10 @@ static void mistakes_name_the_nearest_option(void **state)
         }
         assert_int_equal(
                 parse(&command_preview, WORDS("preview", "--limit", "x"), &v, &e), -ERR_USAGE);
-        assert_string_equal(e.text, "--limit takes a whole number, not \"x\"");
+        assert_string_equal(e.text, "--limit takes a whole number from 0, not \"x\"");
+        char **twice = WORDS("init", "d", "--pack", "a", "--pack=b");
+        assert_int_equal(parse(&command_init, twice, &v, &e), -ERR_USAGE);
+        assert_string_equal(e.text, "--pack is given twice: \"a\" and \"b\"");
 }
 
 static void the_worst_exit_code_wins(void **state)

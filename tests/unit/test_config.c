@@ -38,7 +38,7 @@ static int make_folder(void **state)
 
 static void remove_mappers(void)
 {
-        static const char *const names[] = {"a", "b", "c", "product", "order"};
+        static const char *const names[] = {"a", "b", "c", "d", "e", "product", "order"};
 
         for (size_t i = 0; i < COUNT(names); i++) {
                 char path[64];
@@ -188,28 +188,31 @@ static void every_key_is_decoded_and_paths_are_relative_to_the_file(void **state
 static void wrong_configurations_are_refused(void **state)
 {
         static const struct bad cases[] = {
-                {"", "erp2couch.yaml:1:1: the configuration must be a map, not null"},
+                {"", "erp2couch.yaml:1:1: the configuration is empty: write its keys, indented "
+                     "below it"},
                 {"version: 2\n",
                         "erp2couch.yaml:1:10: 'version' must be 1, the only version of this file "
                         "there is, not '2'"},
-                {"version: '1'\n",
-                        "erp2couch.yaml:1:10: 'version' must be 1, the only version of this file "
-                        "there is, not '1'"},
-                {"couchdb: {}\n",
-                        "erp2couch.yaml:1:1: key 'version' is missing in the configuration"},
+                {"version: '1'\n", "erp2couch.yaml:1:10: 'version' must be 1 without quotes"},
+                {"couchdb: {}\n", "erp2couch.yaml:1:1: key 'version' is missing in the "
+                                  "configuration; add it: version of this file's form: 1"},
                 {"version: 1\ncouchdb: {url: x}\nmappers: x\nstate_dir: x\n",
-                        "erp2couch.yaml:1:1: key 'sources' is missing in the configuration"},
+                        "erp2couch.yaml:1:1: key 'sources' is missing in the configuration; add "
+                        "it: the ERPs to read, by name"},
                 {"version: 1\ncouchdb: {url: 'http://x'}\nsources: {}\nmappers: x\nstate_dir: x\n",
                         "erp2couch.yaml:3:10: 'sources' must be a map of sources, not an empty "
-                        "one"},
+                        "one; write NAME: {type: ..., dsn: ...}"},
                 {"version: 1\ncouchdb: {url: 'http://x'}\nsources: [a]\nmappers: x\nstate_dir: x\n",
-                        "erp2couch.yaml:3:10: 'sources' must be a map of sources, not a list"},
+                        "erp2couch.yaml:3:10: 'sources' must be a map of sources, not a list; "
+                        "write NAME: {type: ..., dsn: ...}"},
                 {"version: 1\ncouchdb: {url: 'http://x'}\nsources: {shop: {type: rest}}\n"
                  "mappers: x\nstate_dir: x\n",
                         "erp2couch.yaml:3:24: source type 'rest' is not in this version; this "
                         "version has: postgres"},
                 {"mapper: [x]\n",
                         "erp2couch.yaml:1:1: unknown key 'mapper', did you mean 'mappers'?"},
+                {"mapper: x\nextract: {}\n", "erp2couch.yaml is a mapper: name the configuration, "
+                                             "erp2couch.yaml, with -c FILE"},
                 {"mappers: []\n", "erp2couch.yaml:1:10: 'mappers' must not be empty"},
                 {"state_dir: ''\n", "erp2couch.yaml:1:12: 'state_dir' must not be empty"},
                 {"log: {level: warning}\n",
@@ -311,19 +314,26 @@ static void wrong_couchdb_blocks_are_refused(void **state)
 {
         static const struct bad cases[] = {
                 {"[]", "c.yaml:1:1: couchdb must be a map, not a list"},
-                {"auth: {}", "c.yaml:1:1: key 'url' is missing in couchdb"},
+                {"auth: {}", "c.yaml:1:1: key 'url' is missing in couchdb; add it: URL of the "
+                             "server; user and password in it are basic auth"},
                 {"urll: x", "c.yaml:1:1: unknown key 'urll', did you mean 'url'?"},
                 {"url: ''", "c.yaml:1:6: 'url' must not be empty"},
-                {"url: 127.0.0.1:5984", "c.yaml:1:6: 'url' of couchdb: it is not a URL such as "
-                                        "http://127.0.0.1:5984"},
-                {"url: localhost", "c.yaml:1:6: 'url' of couchdb: it is not a URL such as "
-                                   "http://127.0.0.1:5984"},
-                {"url: 'http://'", "c.yaml:1:6: 'url' of couchdb: it is not a URL such as "
-                                   "http://127.0.0.1:5984"},
+                {"url: 127.0.0.1:5984", "c.yaml:1:6: 'url' of couchdb: it must begin with http:// "
+                                        "or https://, such as http://127.0.0.1:5984"},
+                {"url: localhost", "c.yaml:1:6: 'url' of couchdb: it must begin with http:// or "
+                                   "https://, such as http://127.0.0.1:5984"},
+                {"url: 'http://'",
+                        "c.yaml:1:6: 'url' of couchdb: it is not a URL such as "
+                        "http://127.0.0.1:5984; the characters @ : / ? # % of a user or password "
+                        "are percent-encoded (@ is %40), or stand in couchdb.auth as they are"},
                 {"url: ftp://h", "c.yaml:1:6: 'url' of couchdb: it must begin with http:// or "
                                  "https://"},
-                {"url: http://h/?a=b", "c.yaml:1:6: 'url' of couchdb: it must end before ? and #"},
-                {"url: 'http://h/#x'", "c.yaml:1:6: 'url' of couchdb: it must end before ? and #"},
+                {"url: http://h/?a=b",
+                        "c.yaml:1:6: 'url' of couchdb: it must end before ? and #, such as "
+                        "http://127.0.0.1:5984; in a password they are %3F and %23"},
+                {"url: 'http://h/#x'",
+                        "c.yaml:1:6: 'url' of couchdb: it must end before ? and #, such as "
+                        "http://127.0.0.1:5984; in a password they are %3F and %23"},
                 {"url: http://:p@h",
                         "c.yaml:1:6: 'url' of couchdb: its user or password is empty or holds "
                         "control codes"},
@@ -343,7 +353,8 @@ static void wrong_couchdb_blocks_are_refused(void **state)
                 {"url: http://h\nauth: {user: 'u:v', password: p}",
                         "c.yaml:2:14: basic authentication takes no ':' in 'user'; use session"},
                 {"url: http://h\nauth: {session: {user: u}}",
-                        "c.yaml:2:17: key 'password' is missing in session"},
+                        "c.yaml:2:17: key 'password' is missing in session; add it: password of "
+                        "the user"},
                 {"url: http://h\nauth: {tokn: u}",
                         "c.yaml:2:8: unknown key 'tokn'; auth takes user, password, session, "
                         "jwt_file or bearer"},
@@ -441,21 +452,26 @@ static void mappers_are_sorted_and_loaded_once(void **state)
         assert_int_equal(config_mapper(c, "frist", &m, &e), -ERR_USAGE);
         assert_string_equal(e.text, "there is no mapper 'frist', did you mean 'first'?");
         assert_int_equal(config_mapper(c, "product", &m, &e), -ERR_USAGE);
-        assert_string_equal(e.text, "there is no mapper 'product' in erp2couch.yaml");
+        assert_string_equal(e.text,
+                "there is no mapper 'product' in erp2couch.yaml; there is third, second, first");
         remove_mappers();
 }
 
 static void globs_must_match(void **state)
 {
         static const struct bad cases[] = {
-                {"[mappers/*.yml]", "erp2couch.yaml:5:11: 'mappers': no file matches "
-                                    "'mappers/*.yml'"},
+                {"[mappers/*.yml]",
+                        "erp2couch.yaml:5:11: 'mappers': no file matches 'mappers/*.yml'; names "
+                        "are relative to the folder of erp2couch.yaml"},
                 {"[mappers/*.yaml, mappers/x.yaml]",
-                        "erp2couch.yaml:5:27: 'mappers': no file matches 'mappers/x.yaml'"},
-                {"nowhere/*.yaml", "erp2couch.yaml:5:10: 'mappers': no file matches "
-                                   "'nowhere/*.yaml'"},
+                        "erp2couch.yaml:5:27: 'mappers': no file matches 'mappers/x.yaml'; names "
+                        "are relative to the folder of erp2couch.yaml"},
+                {"nowhere/*.yaml",
+                        "erp2couch.yaml:5:10: 'mappers': no file matches 'nowhere/*.yaml'; names "
+                        "are relative to the folder of erp2couch.yaml"},
                 {"[mappers/*.yaml, '']", "erp2couch.yaml:5:27: 'mappers': a file name is empty"},
-                {"[mappers/*.yaml, mappers]", "cannot read mappers: Is a directory"},
+                {"[mappers/*.yaml, mappers]", "erp2couch.yaml:5:27: 'mappers': mappers is a "
+                                              "folder: name its files with mappers/*.yaml"},
         };
         (void)state;
         write_file("mappers/a.yaml", MAPPER("a", "d", "a:${x}"));
@@ -499,29 +515,30 @@ static void two_mappers_never_claim_one_document(void **state)
 {
         static const struct pair cases[] = {
                 {MAPPER("a", "d", "a:${x}"), MAPPER("a", "e", "b:${x}"),
-                        "mappers/b.yaml:1:9: there is another mapper 'a', in mappers/a.yaml"},
+                        "mappers/b.yaml:1:9: there is another mapper 'a', in mappers/a.yaml: give "
+                        "one of them another name"},
                 {MAPPER("a", "d", "p:${x}"), MAPPER("b", "d", "p:${x}"),
                         "mappers/b.yaml:4:29: id 'p:${x}' overlaps with id 'p:${x}' of mapper a "
                         "(mappers/a.yaml): in one database no id may begin with the literal prefix "
-                        "of another mapper's"},
+                        "of another mapper's; give each a prefix of its own"},
                 {MAPPER("a", "d", "p:v:${x}"), MAPPER("b", "d", "p:${x}"),
                         "mappers/b.yaml:4:29: id 'p:${x}' overlaps with id 'p:v:${x}' of mapper a "
                         "(mappers/a.yaml): in one database no id may begin with the literal prefix "
-                        "of another mapper's"},
+                        "of another mapper's; give each a prefix of its own"},
                 {MAPPER("a", "d", "p${x}"), MAPPER("b", "d", "product:${x}"),
                         "mappers/b.yaml:4:29: id 'product:${x}' overlaps with id 'p${x}' of mapper "
                         "a (mappers/a.yaml): in one database no id may begin with the literal "
-                        "prefix of another mapper's"},
+                        "prefix of another mapper's; give each a prefix of its own"},
                 {MAPPER("a", "d", "p:${x}"), MAPPER("b", "e", "p:${x}"), NULL},
                 {MAPPER("a", "d", "p:${x}"), MAPPER("b", "d", "q:${x}"), NULL},
                 {MAPPER("a", "rep-${r}", "p:${x}"), MAPPER("b", "rep-1", "p:${x}"),
                         "mappers/b.yaml:4:33: id 'p:${x}' overlaps with id 'p:${x}' of mapper a "
                         "(mappers/a.yaml): in one database no id may begin with the literal prefix "
-                        "of another mapper's"},
+                        "of another mapper's; give each a prefix of its own"},
                 {MAPPER("a", "${r}", "p:${x}"), MAPPER("b", "rep-${r}", "p:${x}"),
                         "mappers/b.yaml:4:36: id 'p:${x}' overlaps with id 'p:${x}' of mapper a "
                         "(mappers/a.yaml): in one database no id may begin with the literal prefix "
-                        "of another mapper's"},
+                        "of another mapper's; give each a prefix of its own"},
                 {MAPPER("a", "rep-${r}", "p:${x}"), MAPPER("b", "catalog", "p:${x}"), NULL},
                 {MAPPER("a", "rep-${r}", "p:${x}"), MAPPER("b", "shop-${r}", "p:${x}"), NULL},
         };
@@ -553,8 +570,8 @@ static void a_mapper_fits_the_configuration(void **state)
                 {"mapper: a\nsource: epr\nextract: {table: t, key: id}" TAIL,
                         "mappers/a.yaml:2:9: unknown source 'epr', did you mean 'erp'?"},
                 {"mapper: a\nsource: warehouse\nextract: {table: t, key: id}" TAIL,
-                        "mappers/a.yaml:2:9: unknown source 'warehouse': it is not in 'sources' "
-                        "of erp2couch.yaml"},
+                        "mappers/a.yaml:2:9: unknown source 'warehouse': it is not in 'sources' of "
+                        "erp2couch.yaml; there is erp"},
                 {"mapper: a\nsource: erp\nextract: {tabel: t, key: id}" TAIL,
                         "mappers/a.yaml:3:11: unknown key 'tabel', did you mean 'table'?"},
                 {"mapper: a\nsource: erp\nextract: {table: t, key: id, cursor: w, children: {l: "
@@ -569,7 +586,8 @@ static void a_mapper_fits_the_configuration(void **state)
                         "mappers/a.yaml:3:46: 'keep': there is no field 'typ'; did you mean "
                         "'type'?"},
                 {"mapper: a\nfields: {expr: x}\n",
-                        "mappers/a.yaml:1:1: key 'source' is missing in the mapper"},
+                        "mappers/a.yaml:1:1: key 'source' is missing in the mapper; add it: name "
+                        "of a source in erp2couch.yaml"},
         };
         (void)state;
         for (size_t i = 0; i < COUNT(cases); i++) {
@@ -590,6 +608,58 @@ static void a_cursor_with_children_is_fine_with_full_reads(void **state)
                 "w, children: {l: {table: u, parent: t}}, deletes: {keep: [type]}}" TAIL);
         if (load(MINIMAL, &c, &e))
                 fail_msg("%s", e.text);
+        remove_mappers();
+}
+
+struct seen {
+        char text[2 * ERR_TEXT_MAX];
+        size_t count;
+};
+
+static void note(void *ctx, const char *file, const struct err *e)
+{
+        struct seen *s = ctx;
+        size_t n = strlen(s->text);
+
+        s->count++;
+        assert_int_equal(e->class, ERR_CONFIG);
+        snprintf(s->text + n, sizeof(s->text) - n, "%s|%s\n", file, e->text);
+}
+
+/* One mistake of each file, of whatever kind; the good ones are looked at, too. */
+static void every_bad_mapper_is_named(void **state)
+{
+        cleanup_(config_freep) struct config *c = NULL;
+        struct seen seen = {.count = 0};
+        struct err e = {0};
+
+        (void)state;
+        write_file("erp2couch.yaml", MINIMAL);
+        write_file("mappers/a.yaml", "mapper: [");
+        write_file("mappers/b.yaml", MAPPER("b", "d", "b:${x}"));
+        write_file("mappers/c.yaml", "mapper: c\nsource: epr\nextract: {table: t, key: id}" TAIL);
+        write_file("mappers/d.yaml", "mapper: d\nsource: erp\nextract: {table: t}" TAIL);
+        write_file("mappers/e.yaml", MAPPER("b", "d", "e:${x}"));
+        assert_int_equal(config_load_all("erp2couch.yaml", note, &seen, &c, &e), -ERR_CONFIG);
+        assert_null(c);
+        assert_int_equal(seen.count, 4);
+        assert_non_null(strstr(seen.text, "mappers/a.yaml|mappers/a.yaml:2:1: a value is missing"));
+        assert_non_null(strstr(seen.text, "mappers/c.yaml|mappers/c.yaml:2:9: unknown source"));
+        assert_non_null(strstr(seen.text, "mappers/d.yaml|mappers/d.yaml:3:10: extract needs"));
+        assert_non_null(strstr(seen.text, "mappers/e.yaml|mappers/e.yaml:1:9: there is another"));
+        assert_int_equal(strncmp(e.text, "mappers/a.yaml:2:1: ", 20), 0);
+
+        /* What is wrong in erp2couch.yaml is nobody's mapper. */
+        seen.count = 0;
+        write_file("erp2couch.yaml", "version: 2\n");
+        assert_int_equal(config_load_all("erp2couch.yaml", note, &seen, &c, &e), -ERR_CONFIG);
+        assert_int_equal(seen.count, 0);
+        remove_mappers();
+        write_file("erp2couch.yaml", MINIMAL);
+        write_file("mappers/b.yaml", MAPPER("b", "d", "b:${x}"));
+        assert_int_equal(config_load_all("erp2couch.yaml", note, &seen, &c, &e), 0);
+        assert_int_equal(seen.count, 0);
+        assert_int_equal(c->mapper_count, 1);
         remove_mappers();
 }
 
@@ -656,6 +726,7 @@ int main(void)
                 cmocka_unit_test(two_mappers_never_claim_one_document),
                 cmocka_unit_test(a_mapper_fits_the_configuration),
                 cmocka_unit_test(a_cursor_with_children_is_fine_with_full_reads),
+                cmocka_unit_test(every_bad_mapper_is_named),
                 cmocka_unit_test(a_hundred_mappers_load),
                 cmocka_unit_test(running_out_of_memory_is_an_error),
         };

@@ -124,9 +124,11 @@ static void a_group_stands_in_place_of_a_key(void **state)
 static void wrong_blocks_are_refused(void **state)
 {
         static const struct bad cases[] = {
-                {"", "m.yaml:1:1: extract must be a map, not null"},
-                {"key: id", "m.yaml:1:1: extract needs one of 'query' and 'table'"},
-                {"table: t", "m.yaml:1:1: extract needs one of 'key' and 'group'"},
+                {"", "m.yaml:1:1: extract is empty: write its keys, indented below it"},
+                {"key: id", "m.yaml:1:1: extract needs one of 'query' and 'table'; SQL, or the "
+                            "name of a table"},
+                {"table: t", "m.yaml:1:1: extract needs one of 'key' and 'group'; the columns that "
+                             "tell one record from another"},
                 {"query: q\ntable: t\nkey: id",
                         "m.yaml:2:1: extract has one of 'query' and 'table', not both"},
                 {"table: t\nkey: id\ngroup: a",
@@ -158,15 +160,17 @@ static void wrong_blocks_are_refused(void **state)
 static void wrong_children_are_refused(void **state)
 {
         static const struct bad cases[] = {
-                {HEAD "children: []", "m.yaml:3:11: 'children' must be a map, not a list"},
+                {HEAD "children: []", "m.yaml:3:11: 'children' must be a map, not a list; write "
+                                      "NAME: {query: ..., parent: ...}"},
                 {"table: t\ngroup: a\nchildren: {l: {table: u, parent: a}}",
                         "m.yaml:3:1: 'children' and 'group' cannot stand together"},
                 {HEAD "children: {l: x}", "m.yaml:3:15: a child must be a map, not a string"},
                 {HEAD "children: {'': {table: u, parent: t}}", "m.yaml:3:12: a child needs a name"},
                 {HEAD "children: {l: {table: u}}",
-                        "m.yaml:3:15: key 'parent' is missing in a child"},
-                {HEAD "children: {l: {parent: t}}",
-                        "m.yaml:3:15: a child needs one of 'query' and 'table'"},
+                        "m.yaml:3:15: key 'parent' is missing in a child; add it: columns that "
+                        "hold the parent's key, in its order"},
+                {HEAD "children: {l: {parent: t}}", "m.yaml:3:15: a child needs one of 'query' and "
+                                                    "'table'; SQL, or the name of a table"},
                 {HEAD "children: {l: {table: u, query: q, parent: t}}",
                         "m.yaml:3:26: a child has one of 'query' and 'table', not both"},
                 {HEAD "children: {l: {table: u, parent: []}}",
@@ -262,8 +266,9 @@ static void a_source_is_decoded_by_its_connector(void **state)
 static void wrong_sources_are_refused(void **state)
 {
         static const struct bad cases[] = {
-                {"[]", "c.yaml:1:1: a source must be a map, not a list"},
-                {"dsn: x", "c.yaml:1:1: key 'type' is missing in a source"},
+                {"[]", "c.yaml:1:1: source 'erp' must be a map, not a list: {type: postgres, ...}"},
+                {"dsn: x", "c.yaml:1:1: key 'type' is missing in source 'erp'; add it: type: "
+                           "postgres"},
                 {"type: rest\nurl: x",
                         "c.yaml:1:7: source type 'rest' is not in this version; this version has: "
                         "postgres"},
@@ -272,7 +277,10 @@ static void wrong_sources_are_refused(void **state)
                         "postgres"},
                 {"type:", "c.yaml:1:6: source type null is not in this version; this version has: "
                           "postgres"},
-                {"type: postgres", "c.yaml:1:1: key 'dsn' is missing in postgres source"},
+                {"type: postgres",
+                        "c.yaml:1:1: key 'dsn' is missing in postgres source; add it: how to "
+                        "connect: postgresql://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=... or "
+                        "keywords and values, as libpq takes them"},
                 {"type: postgres\ndns: x", "c.yaml:2:1: unknown key 'dns', did you mean 'dsn'?"},
         };
         (void)state;

@@ -193,7 +193,7 @@ static void what_is_wrong_is_named_with_its_place(void **state)
         static const struct {
                 const char *text, *message;
         } cases[] = {
-                {"", "f.yaml:1:1: outer must be a map, not null"},
+                {"", "f.yaml:1:1: outer is empty: write its keys, indented below it"},
                 {"[a]", "f.yaml:1:1: outer must be a map, not a list"},
                 {"flag: true\n", "f.yaml:1:1: key 'name' is missing in outer"},
                 {"nmae: x\n", "f.yaml:1:1: unknown key 'nmae', did you mean 'name'?"},
@@ -209,7 +209,8 @@ static void what_is_wrong_is_named_with_its_place(void **state)
                 {"name: x\nexpt: 1\n",
                         "f.yaml:2:1: unknown key 'expt'; outer takes name, secret, flag, count, "
                         "size, wait, colour, list, filled, inner, node or even"},
-                {"name:\n", "f.yaml:1:6: 'name' must be a string, not null"},
+                {"name:\n", "f.yaml:1:6: 'name' must be a string, not null; nothing stands there: "
+                            "a value that begins with # or is ~ or null needs quotes"},
                 {"name: []\n", "f.yaml:1:7: 'name' must be a string, not a list"},
                 {"name: ''\n", "f.yaml:1:7: 'name' must not be empty"},
                 {"name: x\nsecret: abc\n", "f.yaml:2:9: 'secret' must have at least 8 characters"},

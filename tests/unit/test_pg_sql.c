@@ -211,6 +211,16 @@ static const struct {
         {"postgresql://u:p@q/r@host/db", false},
         {"postgresql://u:p/q", false},
         {"host=localhost port=x", false},
+        {"host=localhost port=0", false},
+        {"host=localhost port=543200", false},
+        {"host=a,b port=5432,", true},
+        {"host=localhost;dbname=x;user=u;password=p", false},
+        {"host=localhost, dbname=x, user=u, password=p", false},
+        {"dbname=x user=u;password=p", false},
+        {"host=localhost sslmode=on", false},
+        {"host=localhost sslmode=verify-full", true},
+        {"mysql://u:p@host/db", false},
+        {"jdbc:postgresql://host/db", false},
         {"nonsense", false},
         {"sslmod=require", false},
 };
@@ -226,6 +236,60 @@ static void connection_strings_are_checked(void **state)
         }
 }
 
+static void a_query_begins_with_a_word_that_reads(void **state)
+{
+        static const struct {
+                const char *query, *first;
+                bool reads;
+        } cases[] = {
+                {"SELECT 1", "SELECT", true},
+                {"-- all\n ((select 1) UNION (select 2))", "select", true},
+                {"/* a */ With x AS (VALUES (1)) TABLE x", "With", true},
+                {"values (1)", "values", true},
+                {"TABLE x", "TABLE", true},
+                {"SELECTED", "SELECTED", false},
+                {"delete from x", "delete", false},
+                {"", "", false},
+                {"((", "", false},
+                {"'select'", "", false},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                struct str first;
+
+                assert_int_equal(pg_sql_reads(str_of(cases[i].query), &first), cases[i].reads);
+                assert_true(str_is(first, cases[i].first));
+        }
+}
+
+static const struct {
+        const char *dsn, *words;
+} habit_cases[] = {
+        {"jdbc:postgresql://h/d?user=u&password=hunter2", "JDBC"},
+        {"mysql://u:hunter2@h/d", "MySQL"},
+        {"$ERP_DSN", "${NAME}"},
+        {"%ERP_DSN%", "${NAME}"},
+        {"host=h database=d password=hunter2", "'database' is written dbname"},
+        {"Server=h;Pwd=hunter2", "'server' is written host"},
+        {"host=h user=u pwd = hunter2", "'pwd' is written password"},
+        {"host=h;dbname=d;password=hunter2", "separated by blanks"},
+        {"host=h port=70000 password=hunter2", "from 1 to 65535"},
+        {"host=h sslmode=hunter2", "sslmode is disable"},
+};
+
+static void what_a_string_was_meant_to_be_is_said_without_its_secrets(void **state)
+{
+        (void)state;
+        for (size_t i = 0; i < sizeof(habit_cases) / sizeof(habit_cases[0]); i++) {
+                struct err e = {0};
+
+                assert_int_equal(pg_dsn_check(habit_cases[i].dsn, &e), -ERR_CONFIG);
+                if (!strstr(e.text, habit_cases[i].words) || strstr(e.text, "hunter2"))
+                        fail_msg("%s: %s", habit_cases[i].dsn, e.text);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -235,6 +299,8 @@ int main(void)
                 cmocka_unit_test(only_what_sorts_alike_is_merged),
                 cmocka_unit_test(sqlstates_decide_what_happens),
                 cmocka_unit_test(connection_strings_are_checked),
+                cmocka_unit_test(a_query_begins_with_a_word_that_reads),
+                cmocka_unit_test(what_a_string_was_meant_to_be_is_said_without_its_secrets),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

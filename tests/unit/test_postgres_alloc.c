@@ -94,6 +94,66 @@ static void each_allocation_may_fail(void **state)
         check_each("{table: c, group: p}", 3);
 }
 
+static int discover_once(struct fixture *f, const char *table, struct arena *arena,
+        struct catalog *out, struct err *e)
+{
+        cleanup_(source_closep) struct source *source = NULL;
+        struct catalog_query q = {.table = table};
+        int rc = source_open(&f->config, f->loop, NULL, &source, e);
+
+        return rc ? rc : source_discover(source, &q, arena, out, e);
+}
+
+static void check_catalog(const struct catalog *c)
+{
+        const struct catalog_table *t = &c->tables[0];
+
+        assert_int_equal(c->count, 1);
+        assert_string_equal(t->sql, "U&\"a\\000Ab\"");
+        assert_int_equal(t->column_count, 2);
+        assert_int_equal(t->key_count, 1);
+        assert_int_equal(t->child_count, 1);
+        assert_string_equal(t->children[0].table->name, "kid");
+        assert_true(t->children[0].nests);
+        assert_string_equal(t->comment, "noted");
+}
+
+/* A catalog is whole or an error, with each allocation failing once. */
+static void each_allocation_of_discover_may_fail(void **state)
+{
+        static const char *const tables[] = {"a\nb", "seen"};
+        long failures = 0;
+
+        (void)state;
+        pg_cluster_or_skip();
+        pg_sql(NULL, "CREATE TABLE \"a\nb\" (id int PRIMARY KEY, v text);"
+                     "COMMENT ON TABLE \"a\nb\" IS 'noted';"
+                     "CREATE TABLE kid (id int REFERENCES \"a\nb\", w int);"
+                     "CREATE VIEW seen AS SELECT g AS id, 1 AS v FROM generate_series(1, 3) g");
+        struct fixture *f = fixture_new(fixture_dsn("postgres", NULL));
+        for (int k = 0; k < 2; k++) {
+                ALLOC_FAIL_EACH(i)
+                {
+                        struct arena *arena = arena_new(16 << 20);
+                        struct catalog catalog = {0};
+                        struct err e = {0};
+
+                        alloc_fail_at(i);
+                        int rc = discover_once(f, tables[k], arena, &catalog, &e);
+                        if (rc && rc != -ERR_NOMEM)
+                                fail_msg("allocation %ld: %d: %s", i, rc, e.text);
+                        if (rc == 0 && k == 0)
+                                check_catalog(&catalog);
+                        if (rc == 0 && k == 1)
+                                assert_int_equal(catalog.tables[0].key_count, 1);
+                        failures += rc != 0;
+                        arena_free(arena);
+                }
+        }
+        assert_true(failures > 20);
+        fixture_free(f);
+}
+
 static int stop_cluster(void **state)
 {
         (void)state;
@@ -103,7 +163,10 @@ static int stop_cluster(void **state)
 
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(each_allocation_may_fail)};
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(each_allocation_may_fail),
+                cmocka_unit_test(each_allocation_of_discover_may_fail),
+        };
 
         return cmocka_run_group_tests(tests, NULL, stop_cluster);
 }

@@ -139,8 +139,10 @@ static void aliases_share_nodes(void **state)
 static void what_is_not_read_is_refused_with_its_place(void **state)
 {
         static const struct bad cases[] = {
-                {"a: 1\nb: 2\na: 3\n", "f.yaml:3:1: duplicate key 'a', first on line 1"},
-                {"x: {b: 1, c: 1, b: 2, c: 2}", "f.yaml:1:17: duplicate key 'b', first on line 1"},
+                {"a: 1\nb: 2\na: 3\n",
+                        "f.yaml:3:1: duplicate key 'a', first on line 1: keep one of them"},
+                {"x: {b: 1, c: 1, b: 2, c: 2}",
+                        "f.yaml:1:17: duplicate key 'b', first on line 1: keep one of them"},
                 {"a: !!str 1\n",
                         "f.yaml:1:4: tags (!...) are not supported; put a value in quotes to make "
                         "it text"},
@@ -160,11 +162,14 @@ static void what_is_not_read_is_refused_with_its_place(void **state)
                 {"- &x a\n- *x : 1\n", "f.yaml:2:3: a key must be a word or a string in quotes"},
                 {"&x a: 1\n", "f.yaml:1:1: an anchor (&x) on a key is not supported"},
                 {"? \n: 1\n", "f.yaml:1:2: a key is missing before ':'"},
-                {"a: *nope\n", "f.yaml:1:4: alias *nope has no anchor &nope before it"},
-                {"a: &x [1, *x]\n", "f.yaml:1:11: alias *x has no anchor &x before it"},
+                {"a: *nope\n", "f.yaml:1:4: alias *nope has no anchor &nope before it; a value "
+                               "that begins with * needs quotes"},
+                {"a: &x [1, *x]\n", "f.yaml:1:11: alias *x has no anchor &x before it; a value "
+                                    "that begins with * needs quotes"},
                 {"a: 1\n---\nb: 2\n",
-                        "f.yaml:2:1: a second document begins here; a file holds one"},
-                {"---\n---\n", "f.yaml:2:1: a second document begins here; a file holds one"},
+                        "f.yaml:2:1: a second document begins here; a file holds one: remove ---"},
+                {"---\n---\n",
+                        "f.yaml:2:1: a second document begins here; a file holds one: remove ---"},
                 {"%YAML 1.1\n---\na: 1\n", "f.yaml:1:1: %YAML 1.1: only YAML 1.2 is read"},
                 {"%TAG ! tag:x,2000:\n---\na: 1\n", "f.yaml:1:1: tags (%TAG) are not supported"},
                 {"a: \"x\\0y\"\n", "f.yaml:1:4: a NUL character (\\0) is not allowed"},
@@ -178,41 +183,54 @@ static void what_is_not_read_is_refused_with_its_place(void **state)
 static void broken_syntax_names_place_and_cause(void **state)
 {
         static const struct bad cases[] = {
-                {"a: b: c\n", "f.yaml:1:5: mapping values are not allowed in this context"},
-                {"a: [1, 2\n", "f.yaml:2:1: did not find expected ',' or ']' (while parsing a flow "
-                               "sequence from line 1)"},
+                {"a: b: c\n", "f.yaml:1:5: a second ': ' on this line: put a value with a colon in "
+                              "quotes"},
+                {"a: [1, 2\n", "f.yaml:1:4: the [ that begins here does not end: a ] or a comma is "
+                               "missing before line 2, column 1"},
                 {"a:\n  b: 1\n c: 2\n",
-                        "f.yaml:3:2: did not find expected key (while parsing a block mapping from "
-                        "line 1)"},
-                {"a:\n\tb: 1\n",
-                        "f.yaml:2:1: found character that cannot start any token (while scanning "
-                        "for the next token from line 2); indent with spaces, not tabs"},
-                {"a: @b\n",
-                        "f.yaml:1:4: found character that cannot start any token (while scanning "
-                        "for the next token from line 1); put a value that begins with this "
-                        "character in quotes"},
-                {"a: [*.yaml]\n",
-                        "f.yaml:1:6: did not find expected alphabetic or numeric character (while "
-                        "scanning an alias from line 1); put a value that begins with * or & in "
-                        "quotes"},
-                {"a: {b: ${C}}\n", "f.yaml:1:9: did not find expected ',' or '}' (while parsing a "
-                                   "flow mapping "
-                                   "from line 1); inside {} or [] put ${...} in quotes"},
-                {"a: {b: c[0].d}\n",
-                        "f.yaml:1:9: did not find expected ',' or '}' (while parsing a flow "
-                        "mapping "
-                        "from line 1); inside {} or [] put a value with [n] in quotes"},
-                {"a: \"b\n", "f.yaml:2:1: found unexpected end of stream (while scanning a quoted "
-                             "scalar "
-                             "from line 1)"},
-                {"a: 1\nb\n",
-                        "f.yaml:3:1: could not find expected ':' (while scanning a simple key from "
-                        "line 2)"},
+                        "f.yaml:3:2: this line is indented like no line above that it could belong "
+                        "to (since line 1): indent it like its neighbours"},
+                {"a:\n\tb: 1\n", "f.yaml:2:1: a tab stands here: indent with spaces, not tabs"},
+                {"a: @b\n", "f.yaml:1:4: a value cannot begin with @: put it in quotes"},
+                {"a: [*.yaml]\n", "f.yaml:1:6: a value that begins with * is an alias in YAML: put "
+                                  "it in quotes"},
+                {"a: {b: ${C}}\n", "f.yaml:1:9: inside {} or [] put a value with ${...} in quotes"},
+                {"a: {b: c[0].d}\n", "f.yaml:1:9: inside {} or [] put a value with [n] in quotes"},
+                {"a: \"b\n", "f.yaml:1:4: the quote that begins here does not end: close it"},
+                {"a: 1\nb\n", "f.yaml:2:1: this is no KEY: VALUE: a colon is missing, or the blank "
+                              "behind the colon"},
+                {"a: [\n",
+                        "f.yaml:2:1: a value is missing here: close the { or [ before it, or put "
+                        "a value that begins with , ] or } in quotes"},
+                {"a: b\n   c: d\n",
+                        "f.yaml:2:5: this line is indented deeper than the line above, which has "
+                        "its value already: indent both the same"},
+                {"a:\n  b: c\n  - d\n",
+                        "f.yaml:3:3: a list element (-) stands among the keys that begin on line "
+                        "2: write KEY: VALUE without -"},
+                {"a:\n- b\nc: [d]\n- e\n",
+                        "f.yaml:4:1: a list element (-) stands among the keys that begin on line "
+                        "1: write KEY: VALUE without -"},
+                {"- a\nb: c\n",
+                        "f.yaml:2:1: no list element (-) stands here, in the list that begins on "
+                        "line 1: begin it with -, or indent it otherwise"},
+                {"a: \"b\" c\n",
+                        "f.yaml:1:8: the value ended before this: put the whole value in quotes"},
+                {"a: {b: c\nd: e\n", "f.yaml:1:4: the { that begins here does not end: a } or a "
+                                     "comma is missing before line 2, column 2"},
+                {"a: &\n", "f.yaml:1:5: a value that begins with & is an anchor in YAML: put it in "
+                           "quotes"},
+                {"a:\n  b: c\n\xC2\xA0 d: e\n  f: g\n",
+                        "f.yaml:3:1: a no-break space (U+00A0) stands here, which is no blank to "
+                        "YAML: type the blanks of this line again"},
+                {"a: \xE2\x80\x9C"
+                 "b\xE2\x80\x9D\n",
+                        "f.yaml:1:4: typographic quotes are text to YAML: write \" or ' in their "
+                        "place"},
                 {"ok: 1\n\303\274: \xff\n", "f.yaml:2:4: the file is not plain UTF-8 text: invalid "
-                                            "leading UTF-8 octet"},
-                {"a: \x01\n",
-                        "f.yaml:1:4: the file is not plain UTF-8 text: control characters are not "
-                        "allowed"},
+                                            "leading UTF-8 octet; save it as UTF-8"},
+                {"a: \x01\n", "f.yaml:1:4: the file is not plain UTF-8 text: control characters "
+                              "are not allowed; save it as UTF-8"},
         };
         (void)state;
         for (size_t i = 0; i < COUNT(cases); i++)
@@ -299,10 +317,13 @@ static void bad_references_are_refused(void **state)
                 {"'${Y_UNSET:-${Y_NAME}}'", "f.yaml:1:1: a ${...} cannot stand inside another one"},
                 {"${file:}", "f.yaml:1:1: '${file:}' names no file"},
                 {"k: ${file:/nonexistent/x}",
-                        "f.yaml:1:4: cannot read /nonexistent/x: No such file or directory"},
-                {"k: ${file:/tmp}", "f.yaml:1:4: cannot read /tmp: Is a directory"},
+                        "f.yaml:1:4: cannot read /nonexistent/x: No such file or directory; check "
+                        "the path in ${file:...}, and who may read it"},
+                {"k: ${file:/tmp}", "f.yaml:1:4: cannot read /tmp: Is a directory; check the path "
+                                    "in ${file:...}, and who may read it"},
                 {"k: ${file:/dev/zero}",
-                        "f.yaml:1:4: cannot read /dev/zero: larger than 1048576 bytes"},
+                        "f.yaml:1:4: cannot read /dev/zero: larger than 1048576 bytes; check the "
+                        "path in ${file:...}, and who may read it"},
         };
         static const struct bad mapper[] = {
                 {"${env:Y_UNSET}",
@@ -463,7 +484,7 @@ static void large_maps_and_lists_are_read(void **state)
         assert_int_equal(d->root->count, 100000);
         buf_puts(&b, "k5: again\n");
         expect_error(buf_cstr(&b), YDOC_EXPAND_NONE,
-                "f.yaml:100001:1: duplicate key 'k5', first on line 88396");
+                "f.yaml:100001:1: duplicate key 'k5', first on line 88396: keep one of them");
 }
 
 static void expanded_text_is_never_shown(void **state)

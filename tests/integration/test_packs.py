@@ -1,0 +1,63 @@
+"""What every mapper pack keeps, whatever its ERP. Needs no ERP's data and no server."""
+
+import json
+import re
+import subprocess
+
+import jsonschema
+import pytest
+
+from support import packs
+from support.project import ROOT
+
+PACKS = sorted({path.parent.name for path in packs.FOLDER.glob("*/*.yaml")})
+MAPPERS = [(pack, name) for pack in PACKS for name in packs.mappers(pack)]
+TYPES = {"product", "category", "price_list", "customer", "rep", "stock", "order", "tax", "unit",
+         "currency"}
+SCHEMA = json.loads((ROOT / "schemas/mapper.schema.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def parsed(option_tables):
+    """{(pack, mapper): the file as the program's own YAML parser reads it}"""
+    files = [packs.mappers(pack)[name] for pack, name in MAPPERS]
+    done = subprocess.run([option_tables, "json", *files], stdout=subprocess.PIPE, check=True)
+    return dict(zip(MAPPERS, map(json.loads, done.stdout.decode().splitlines()), strict=True))
+
+
+def test_there_are_packs():
+    assert "odoo" in PACKS
+
+
+@pytest.mark.parametrize("pack", PACKS)
+def test_pack_is_whole(pack):
+    """All documents that packs have in common; invoices where the ERP has them; a README."""
+    assert TYPES <= set(packs.mappers(pack)) <= TYPES | {"invoice"}
+    readme = (packs.FOLDER / pack / "README.md").read_text()
+    for name in packs.mappers(pack):
+        assert f"`{name}:" in readme, f"the README does not tell of {name}"
+    assert "GRANT SELECT" in readme
+
+
+@pytest.mark.parametrize("pack, name", MAPPERS)
+def test_mapper_has_the_form_of_a_pack(parsed, pack, name):
+    mapper = parsed[pack, name]
+    jsonschema.Draft202012Validator(SCHEMA).validate(mapper)
+    assert (mapper["mapper"], mapper["source"]) == (name, "erp")
+    assert mapper["target"]["database"] == "erp"
+    assert re.fullmatch(re.escape(name) + r":\$\{[\w.]+\}", mapper["target"]["id"])
+    assert mapper["fields"]["type"] == {"value": name}
+    assert list(mapper["fields"])[0] == "type"
+    assert mapper["fields"]["updated"]["significant"] is False
+    text = packs.mappers(pack)[name].read_text()
+    assert re.match(r"# \S.*\n(#.*\n)+mapper: ", text), "a comment at its top tells what it is"
+
+
+@pytest.mark.parametrize("pack", PACKS)
+def test_pack_is_checked(make_project, pack):
+    """As an operator uses it: the files where they are, a source `erp`."""
+    project = make_project()
+    project.configure(mappers=[str(packs.FOLDER / pack / "*.yaml")])
+    answer = project.erp2couch("check", "--json").expect(0).json
+    assert {mapper["mapper"] for mapper in answer["mappers"] if mapper["ok"]} == set(
+        packs.mappers(pack))
