@@ -178,7 +178,9 @@ def shared_couch(couch):
 
 def test_somebodys_couchdb_is_left_as_it_was(quickstart, shared_couch):
     before = shared_couch.databases()
-    quickstart("--no-install", COUCHDB_URL=shared_couch.url).expect(Exit.OK).says(*CHANGED)
+    result = quickstart("--no-install", COUCHDB_URL=shared_couch.url).expect(Exit.OK)
+    result.says(*CHANGED, "PostgreSQL is stopped")
+    assert "Both servers are" not in result.out
     assert shared_couch.databases() == before
 
 
@@ -276,6 +278,16 @@ def test_help(quickstart):
     result = quickstart("--help").expect(Exit.OK)
     for option in ("--keep", "--stop", "--couchdb-port", "--postgres-port", "--no-install"):
         assert option in result.out
+
+
+def test_a_temporary_folder_that_postgresql_may_not_enter(quickstart):
+    if os.geteuid() != 0:
+        pytest.skip("only root runs PostgreSQL as another user")
+    quickstart.folder.chmod(0o700)
+    result = quickstart("--no-install").expect(Exit.REFUSED)
+    result.says(f"may not enter {quickstart.folder}: set TMPDIR")
+    assert result.out == ""
+    quickstart.assert_clean()
 
 
 @pytest.mark.parametrize("option", ["--couchdb-port", "--postgres-port"])
