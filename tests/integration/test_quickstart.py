@@ -309,6 +309,19 @@ def test_a_couchdb_url_that_is_none(quickstart, url, code, said):
     quickstart.assert_clean()
 
 
+def test_a_server_that_speaks_another_protocol(quickstart):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        process = quickstart.start(
+            "--no-install", COUCHDB_URL=f"http://127.0.0.1:{listening.getsockname()[1]}")
+        listening.settimeout(60)
+        connection = listening.accept()[0]
+        with connection:
+            connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+            result = quickstart.finish(process).expect(Exit.UNAVAILABLE)
+    assert "Traceback" not in result.says("COUCHDB_URL.*does not speak HTTP").err, result
+    quickstart.assert_clean()
+
+
 def test_a_couchdb_that_wants_another_password(quickstart, couch):
     wrong = couch.url_for(couch.base, couch.user, "wrong-one")
     result = quickstart("--no-install", COUCHDB_URL=wrong).expect(Exit.CONFIG)
