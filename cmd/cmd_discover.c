@@ -82,6 +82,26 @@ static int print_mapper(const struct discover *d)
         return write_out(d->cli, buf_str(&text));
 }
 
+static void log_summary(const struct discover *d)
+{
+        const char *like = d->query.like, *name = d->source->name;
+        size_t count = d->catalog.count;
+
+        if (count == 0 && like)
+                log_info(d->cli->log,
+                        "source %s: no table's name matches %s; without --like, discover lists "
+                        "them all",
+                        name, like);
+        else if (count == 0)
+                log_info(d->cli->log,
+                        "source %s: the database has no tables: check dbname in the dsn", name);
+        else
+                log_info(d->cli->log,
+                        "source %s: %zu table%s; a first mapper of one: erp2couch discover %s "
+                        "TABLE > mappers/NAME.yaml",
+                        name, count, count == 1 ? "" : "s", name);
+}
+
 static int print_tables(const struct discover *d)
 {
         cleanup_buf_ struct buf text = BUF_INIT(BLOCK_MAX);
@@ -96,11 +116,7 @@ static int print_tables(const struct discover *d)
                 code = write_out(d->cli, buf_str(&text));
         }
         if (code == EXIT_OK)
-                log_info(d->cli->log,
-                        "source %s: %zu table%s; a first mapper of one: erp2couch discover %s "
-                        "TABLE > mappers/NAME.yaml",
-                        d->source->name, d->catalog.count, d->catalog.count == 1 ? "" : "s",
-                        d->source->name);
+                log_summary(d);
         return code;
 }
 

@@ -85,6 +85,10 @@ static int init(struct cli *cli)
         const struct template_set *set = NULL;
         struct err e;
 
+        if (!*dir) { /* "$DIR" of a shell where DIR is not set */
+                err_set(&e, ERR_USAGE, "init: the name of the folder is empty");
+                return cli_fail(cli, NULL, &e);
+        }
         if (find_set(cli->values.pack, &set, &e) || scaffold_write(dir, set, &e))
                 return cli_fail(cli, NULL, &e);
         if (cli->values.json)

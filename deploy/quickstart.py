@@ -5,7 +5,6 @@ import errno
 import fcntl
 import json
 import os
-import pwd
 import re
 import secrets
 import shlex
@@ -13,11 +12,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from scratch import couchdb
 from scratch.postgres import Postgres, find_bindir
-from scratch.process import ServerError, die_with_parent, port_problem, unprivileged_user
+from scratch.process import (ServerError, child_setup, die_with_parent, port_problem,
+                             unprivileged_user)
 from scratch.terminal import Step, complain, print_document, print_figures, say
 from scratch.workplace import Workplace
 
@@ -263,6 +264,10 @@ class Demo:
     def version(self):
         return (self.couch.call("GET", "/")[1] or {}).get("version", "")
 
+    def servers(self):
+        """Those that are ours, as the beginning of a sentence: somebody's CouchDB is not."""
+        return "PostgreSQL is" if self.couch.kind == "url" else "Both servers are"
+
     # ---- the program at work ----
 
     def environment(self):
@@ -434,7 +439,7 @@ def print_next(demo):
     """How to go on."""
     if demo.options.keep:
         demo.write_env()
-        say(f"\nBoth servers are left running. In a shell:\n"
+        say(f"\n{demo.servers()} left running. In a shell:\n"
             f"  cd {demo.place.folder}/erp && . ../env\n"
             f"  ls mappers                           # change one, then run again\n"
             f"  erp2couch preview customer --limit 2\n"
@@ -473,8 +478,17 @@ def parse(arguments):
     return parser.parse_args(arguments)
 
 
+def check_temporary():
+    """Run as root, we start PostgreSQL as another user, who has to come to its folder."""
+    user, folder = unprivileged_user(), tempfile.gettempdir()
+    if user and subprocess.run(["test", "-x", folder], preexec_fn=child_setup(user)).returncode:
+        raise Failure(NO_RIGHTS, f"user {user.pw_name}, as whom PostgreSQL runs, may not enter"
+                                 f" {folder}: set TMPDIR to a folder that all may enter")
+
+
 def check_before(options):
     """What can be told before anything is built or started."""
+    check_temporary()
     if options.couchdb_port and options.couchdb_port == options.postgres_port:
         raise Failure(USAGE, f"PostgreSQL and CouchDB cannot both have port {options.couchdb_port}")
     for option in ("postgres_port", "couchdb_port"):
@@ -497,7 +511,7 @@ def main(options):
     finally:
         place.close()
     if not options.keep:
-        say("\nAll as it should be. Both servers are stopped, nothing of the demo is left.")
+        say(f"\nAll as it should be. {demo.servers()} stopped, nothing of the demo is left.")
 
 
 def guarded(arguments):

@@ -7,6 +7,7 @@ CouchDB protocol, not the product.
 
 import base64
 import contextlib
+import http.client
 import json
 import os
 import re
@@ -181,6 +182,8 @@ class Endpoint:
                 status, body = reply.status, reply.read()
         except urllib.error.HTTPError as refusal:
             status, body = refusal.code, refusal.read()
+        except http.client.HTTPException as problem:  # another protocol, or half an answer
+            raise OSError(f"it does not speak HTTP: {problem!r}") from problem
         try:
             return status, json.loads(body)
         except ValueError:
@@ -276,10 +279,13 @@ class Docker(Endpoint):
             raise
 
     def _docker(self, *words):
-        done = subprocess.run(["docker", *words], stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, timeout=300, env={
-                                  **os.environ, "COUCHDB_USER": self.user,
-                                  "COUCHDB_PASSWORD": self.password})
+        try:
+            done = subprocess.run(["docker", *words], stdin=subprocess.DEVNULL, capture_output=True,
+                                  text=True, timeout=300, env={
+                                      **os.environ, "COUCHDB_USER": self.user,
+                                      "COUCHDB_PASSWORD": self.password})
+        except subprocess.TimeoutExpired as late:
+            raise ServerError(f"docker {words[0]}: not done in {late.timeout} s") from late
         if done.returncode != 0:
             raise ServerError(f"docker {words[0]}: {done.stderr}")
         return done.stdout

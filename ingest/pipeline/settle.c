@@ -249,8 +249,11 @@ void settle_outcome(void *ctx, const struct bulk_outcome *o)
 
         if (!rc)
                 rc = keep_acked(r, p, &e);
-        if (!rc && (state_batch_count(r->batch) >= RUN_APPLY_CHANGES ||
-                           state_batch_bytes(r->batch) >= RUN_APPLY_BYTES))
+        /* After a failure what still comes in is applied once, at the end: a full disk stays full.
+         */
+        if (!rc && !r->failed &&
+                (state_batch_count(r->batch) >= RUN_APPLY_CHANGES ||
+                        state_batch_bytes(r->batch) >= RUN_APPLY_BYTES))
                 rc = settle_apply(r, &e);
         if (rc)
                 run_fail(r, rc, &e);

@@ -56,7 +56,9 @@ static int open_targets(struct run *r, bool *lost, struct err *e)
                 if (rc < 0)
                         return rc;
                 if (rc == COUCH_ABSENT) {
-                        log_info(r->log, "database %s is not there any more", t->name);
+                        log_info(r->log, "database %s is not there%s", t->name,
+                                is_literal_target(r, t->name) ? ": a run without --dry-run makes it"
+                                                              : " any more");
                         drop_target(r, i);
                         *lost = true;
                         continue;

@@ -119,8 +119,8 @@ static void log_skipped(const struct pg_read *r)
                 size_t n = merge_skipped(r->assembler, i - 1);
                 if (n > 0)
                         log_info(r->source->log,
-                                "child %s: %zu rows belong to no record that was read, skipped",
-                                r->targets[i].child->name, n);
+                                "child %s: skipped %zu row%s of no record that was read",
+                                r->targets[i].child->name, n, n == 1 ? "" : "s");
         }
 }
 

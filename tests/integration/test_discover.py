@@ -315,6 +315,7 @@ def test_finding_a_table(named, database):
     assert tables("--schema", "crm") == [("crm", "customer"), ("crm", "lead")]
     assert tables("--like", "*CUST*") == [("crm", "customer"), ("public", "customer")]
     assert tables("--like", "nothing*") == []
+    discover("--like", "nothing*").says("no table's name matches nothing[*]")
     project.erp2couch("discover", "epr").expect(Exit.USAGE).says("no source 'epr'", source)
     project.erp2couch("discover").expect(Exit.USAGE)
     project.mapper("m", discover("crm.customer").out)

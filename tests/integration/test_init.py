@@ -110,6 +110,10 @@ def test_the_folder_above_is_missing(offline, tmp_path):
     result.says("a/b/c", "folder above")
 
 
+def test_a_name_that_is_empty(offline):
+    offline.erp2couch("init", "").expect(Exit.USAGE).says("name of the folder is empty")
+
+
 def test_a_file_in_place_of_the_folder(offline, tmp_path):
     (tmp_path / "file").write_text("mine")
     offline.erp2couch("init", tmp_path / "file").expect(Exit.CONFIG).says("file")

@@ -223,7 +223,7 @@ def test_a_changed_mapper_rewrites_what_differs(project, database, items):
 
 
 def test_dry_run_counts_and_writes_nothing(project, database, items):
-    project.run("--dry-run").counts(created=500)
+    project.run("--dry-run").counts(created=500).says("catalog is not there: a run without")
     assert not [name for name in project.couch.databases() if name.startswith(project.prefix)]
     project.run()
     database.sql("UPDATE item SET price = 0 WHERE id <= 3;"

@@ -6,10 +6,10 @@ words that tell where the mistake is, what it is, and what to do.
 
 import pytest
 
-from support.mistakes import (AUTH, DOCUMENTS, ERP, SECRET, Bench, Mistake, apache,
-                              check_json, check_message, check_secrets, config, couch_user, delete,
-                              dsn, env, folder, log_lines, product, query, recode, role, sale, sql,
-                              the_message, unreadable, web_server, write)
+from support.mistakes import (AUTH, DOCUMENTS, ERP, SECRET, Bench, Mistake, apache, check_json,
+                              check_message, check_secrets, config, couch_user, dsn, env, folder,
+                              log_lines, product, query, recode, role, sale, sql, the_message,
+                              unreadable, web_server, write)
 from support.project import Exit
 
 CONNECT = "check --connect"

@@ -178,7 +178,9 @@ def shared_couch(couch):
 
 def test_somebodys_couchdb_is_left_as_it_was(quickstart, shared_couch):
     before = shared_couch.databases()
-    quickstart("--no-install", COUCHDB_URL=shared_couch.url).expect(Exit.OK).says(*CHANGED)
+    result = quickstart("--no-install", COUCHDB_URL=shared_couch.url).expect(Exit.OK)
+    result.says(*CHANGED, "PostgreSQL is stopped")
+    assert "Both servers are" not in result.out
     assert shared_couch.databases() == before
 
 
@@ -278,6 +280,16 @@ def test_help(quickstart):
         assert option in result.out
 
 
+def test_a_temporary_folder_that_postgresql_may_not_enter(quickstart):
+    if os.geteuid() != 0:
+        pytest.skip("only root runs PostgreSQL as another user")
+    quickstart.folder.chmod(0o700)
+    result = quickstart("--no-install").expect(Exit.REFUSED)
+    result.says(f"may not enter {quickstart.folder}: set TMPDIR")
+    assert result.out == ""
+    quickstart.assert_clean()
+
+
 @pytest.mark.parametrize("option", ["--couchdb-port", "--postgres-port"])
 def test_a_taken_port_is_named(quickstart, taken_port, option):
     quickstart("--no-install", option, taken_port).expect(Exit.UNAVAILABLE).says(
@@ -294,6 +306,19 @@ def test_a_taken_port_is_named(quickstart, taken_port, option):
 def test_a_couchdb_url_that_is_none(quickstart, url, code, said):
     result = quickstart("--no-install", COUCHDB_URL=url).expect(code).says(said)
     assert "pass" not in result.err.replace("password", ""), result
+    quickstart.assert_clean()
+
+
+def test_a_server_that_speaks_another_protocol(quickstart):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        process = quickstart.start(
+            "--no-install", COUCHDB_URL=f"http://127.0.0.1:{listening.getsockname()[1]}")
+        listening.settimeout(60)
+        connection = listening.accept()[0]
+        with connection:
+            connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+            result = quickstart.finish(process).expect(Exit.UNAVAILABLE)
+    assert "Traceback" not in result.says("COUCHDB_URL.*does not speak HTTP").err, result
     quickstart.assert_clean()
 
 

@@ -175,10 +175,6 @@ def recode(name, encode):
     return lambda bench: bench.write(name, encode((bench.folder / name).read_text()))
 
 
-def delete(name):
-    return lambda bench: (bench.folder / name).unlink()
-
-
 def folder(name):
     return lambda bench: (bench.folder / name).mkdir()
 
