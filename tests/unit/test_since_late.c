@@ -494,6 +494,28 @@ static void an_observation_is_of_one_server(void **state)
         bench_close(&b);
 }
 
+/* A standby that has replayed less than what this read saw is behind. */
+static void the_log_is_read_in_the_snapshot(void **state)
+{
+        struct bench b;
+        struct err e;
+
+        (void)state;
+        pg_cluster_or_skip();
+        bench_open(&b);
+        assert_int_equal(mapper_observe(b.hidden_times, &e), 0);
+        int64_t inserted = strtoll(pg_sql(NULL, "INSERT INTO t DEFAULT VALUES;"
+                                                "SELECT pg_current_wal_insert_lsn() - '0/0'"),
+                NULL, 10);
+        assert_int_equal(mapper_read(b.hidden_times, MAPPER_ALL, &e), 0);
+        assert_string_equal(buf_cstr(&b.hidden_times->text), "1;");
+        assert_int_equal(source_position(b.reader->source, &b.hidden_times->position, &e), 0);
+        const char *wal = strstr(buf_cstr(&b.hidden_times->position), "\"wal\":\"");
+        assert_non_null(wal);
+        assert_true(strtoll(wal + strlen("\"wal\":\""), NULL, 10) >= inserted);
+        bench_close(&b);
+}
+
 /* ---- many at once ---- */
 
 #define WRITERS 4
@@ -614,6 +636,7 @@ int main(void)
                 cmocka_unit_test(a_server_that_does_not_say_which_it_is),
                 cmocka_unit_test(a_restart_ends_everybody),
                 cmocka_unit_test(an_observation_is_of_one_server),
+                cmocka_unit_test(the_log_is_read_in_the_snapshot),
                 cmocka_unit_test(nothing_is_lost_while_many_write),
         };
         return cmocka_run_group_tests(tests, NULL, stop_cluster);
