@@ -15,18 +15,19 @@
 
 #include "ingest/base/tz_file.h"
 
-#define ZONES         "/usr/share/zoneinfo"
-#define MAX_BYTES     (256 << 10) /* of a file; real ones have less than 4 KiB */
-#define NAME_MAX_LEN  255
-#define FIRST_YEAR    1800 /* before it there was no zone time: of rules without a table */
-#define LAST_YEAR     2100
-#define YEAR_S        (366 * INT64_C(86400))
-#define FLOOR_AHEAD_S 86400           /* clocks never went back further than a day */
-#define FURTHEST_S    (INT64_MAX / 4) /* beyond any year that can be written */
+#define ZONES        "/usr/share/zoneinfo"
+#define MAX_BYTES    (256 << 10) /* of a file; real ones have less than 4 KiB */
+#define NAME_MAX_LEN 255
+#define FIRST_YEAR   1800 /* before it there was no zone time: of rules without a table */
+#define LAST_YEAR    2100
+#define YEAR_S       (366 * INT64_C(86400))
+#define REACH_S      86400           /* clocks never went back further than a day */
+#define FURTHEST_S   (INT64_MAX / 4) /* beyond any year that can be written */
 
 struct tz {
         struct tz_table table;
         int64_t rule_before, rule_from; /* local times outside are computed from the rule */
+        char name[NAME_MAX_LEN + 1];
 };
 
 /* One stretch of constant offset. */
@@ -117,12 +118,30 @@ int64_t tz_local_floor(const struct tz *z, int64_t utc_s)
 {
         int64_t least = INT64_MAX, until;
 
-        for (int64_t u = utc_s; u <= utc_s + FLOOR_AHEAD_S; u = until) {
+        for (int64_t u = utc_s; u <= utc_s + REACH_S; u = until) {
                 int64_t shown = u + tz_offset(z, u, &until);
                 if (shown < least)
                         least = shown;
         }
         return least;
+}
+
+int64_t tz_local_ceiling(const struct tz *z, int64_t utc_s)
+{
+        int64_t most = INT64_MIN, until;
+
+        for (int64_t u = utc_s - REACH_S; u <= utc_s; u = until) {
+                int32_t offset = tz_offset(z, u, &until);
+                int64_t shown = (until <= utc_s ? until - 1 : utc_s) + offset;
+                if (shown > most)
+                        most = shown;
+        }
+        return most;
+}
+
+const char *tz_name(const struct tz *z)
+{
+        return z->name;
 }
 
 /* --- writing the rule out ------------------------------------------------------------------- */
@@ -305,6 +324,7 @@ int tz_load(const char *name, struct tz **out, struct err *e)
                         "time zone \"%s\": not a name of a zone; write it as Europe/Dublin or "
                         "America/New_York",
                         name);
+        memcpy(z->name, name, strlen(name));
         int rc = is_utc(name) ? make_utc(&z->table, e) : load_table(name, &z->table, e);
         if (rc == 0)
                 rc = extend_table(z, e);

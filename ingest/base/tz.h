@@ -36,3 +36,10 @@ int64_t tz_local_floor(const struct tz *z, int64_t utc_s);
 /** tz_offset() - how far clocks in @z are ahead of UTC at @utc_s, in seconds
  * @until: set to the next instant at which that may change; INT64_MAX: never */
 int32_t tz_offset(const struct tz *z, int64_t utc_s, int64_t *until);
+
+/** tz_local_ceiling() - the greatest local time that clocks in @z showed at @utc_s or in the day
+ * before it: what is stamped with a greater one is in the future */
+int64_t tz_local_ceiling(const struct tz *z, int64_t utc_s);
+
+/** tz_name() - as given to tz_load() */
+const char *tz_name(const struct tz *z);

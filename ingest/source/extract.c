@@ -291,10 +291,11 @@ static int check_deletes(const struct option_context *cx, const struct extract *
         if (!d->query != !d->key.count)
                 return ynode_error(cx->doc, n, e,
                         "'query' and 'key' stand together: deleted records and their key");
-        if (d->query && x->key.count && d->key.count != x->key.count)
+        size_t key_count = x->group.count ? x->group.count : x->key.count;
+        if (d->query && d->key.count != key_count)
                 return ynode_error(cx->doc, ynode_get(n, "key"), e,
                         "'key' names %zu columns, but the key of the record has %zu", d->key.count,
-                        x->key.count);
+                        key_count);
         return check_columns(cx, n, "key", &d->key, e);
 }
 

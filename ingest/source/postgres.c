@@ -76,11 +76,14 @@ static int pg_check(const struct source_config *config, struct err *e)
 static int pg_decode_extract(
         const struct option_context *cx, const struct ynode *node, struct extract *x, struct err *e)
 {
-        struct pg_target *targets;
+        struct pg_target *targets, deletes;
         size_t count;
 
         (void)node;
-        return pg_targets_new(x, cx->arena, &targets, &count, e);
+        int rc = pg_targets_new(x, cx->arena, &targets, &count, e);
+        if (!rc && x->deletes.query)
+                rc = pg_target_init(&deletes, x, NULL, true, cx->arena, e);
+        return rc;
 }
 
 static struct source *pg_close(struct source *source)
@@ -229,7 +232,8 @@ int pg_source_begin(struct pg_source *s, struct err *e)
         return rc ? rc : pg_conn_exec_wait(s->conn, sql.data, e);
 }
 
-static int describe_all(struct pg_source *s, struct pg_target *targets, size_t count, struct err *e)
+static int describe_all(struct pg_source *s, struct pg_target *targets, size_t count,
+        struct pg_target *deletes, struct err *e)
 {
         int rc = pg_source_begin(s, e);
 
@@ -238,24 +242,37 @@ static int describe_all(struct pg_source *s, struct pg_target *targets, size_t c
                 if (rc && e && s->conn && strcmp(e->sqlstate, "42P01") == 0)
                         pg_near_table(s, &targets[i], targets[i].arena, e);
         }
+        if (!rc && deletes)
+                rc = describe_target(s, deletes, e);
         if (!rc)
                 rc = pg_conn_exec_wait(s->conn, "ROLLBACK", e);
         return rc;
 }
 
+/* The query of deleted records too: that it is wrong should be known before it is needed. */
 static int pg_describe_extract(struct source *source, const struct extract *x, struct arena *arena,
         struct shape *out, struct err *e)
 {
         struct pg_source *s = (struct pg_source *)source;
-        struct pg_target *targets;
+        struct pg_target *targets, deletes;
+        bool has_deletes = x->deletes.query;
+        struct shape shape;
         size_t count;
 
         pg_reads_reap(s, false);
         int rc = pg_targets_new(x, arena, &targets, &count, e);
+        if (!rc && has_deletes)
+                rc = pg_target_init(&deletes, x, NULL, true, arena, e);
         if (!rc)
-                rc = describe_all(s, targets, count, e);
-        if (!rc)
-                return pg_shape(targets, count, arena, out, e);
+                rc = describe_all(s, targets, count, has_deletes ? &deletes : NULL, e);
+        if (!rc) {
+                rc = pg_shape(targets, count, arena, &shape, e);
+                if (!rc && has_deletes)
+                        rc = pg_shape_check_keys(&deletes, &shape, e);
+                if (!rc)
+                        *out = shape;
+                return rc;
+        }
         /* Whatever state it is in: the next user opens another. */
         s->conn = pg_conn_free(s->conn);
         return rc;
@@ -307,7 +324,41 @@ static int pg_read_by_keys(struct source *source, const struct extract *x,
 
 /* ---- positions ---- */
 
-/* Described anew: the types of cursors, as they are now. */
+struct latest_wait {
+        struct describe_wait base;
+        struct pg_since *since;
+        size_t stream;
+};
+
+static void on_latest(void *ctx, int rc, const PGresult *result, const struct err *e)
+{
+        struct latest_wait *w = ctx;
+
+        if (!rc && PQntuples(result) == 1 && !PQgetisnull(result, 0, 0)) {
+                struct str value = {PQgetvalue(result, 0, 0), (size_t)PQgetlength(result, 0, 0)};
+                rc = pg_since_latest(w->since, w->stream, value, &w->base.err);
+                e = &w->base.err;
+        }
+        on_described(&w->base, rc, e);
+}
+
+static int ask_latest(struct pg_source *s, const struct pg_target *t, size_t i, struct err *e)
+{
+        struct latest_wait w = {.since = s->since, .stream = i};
+        cleanup_buf_ struct buf sql = BUF_INIT(PG_SQL_MAX_BYTES);
+        int rc = pg_sql_latest(t, &sql, e);
+
+        if (rc)
+                return rc;
+        pg_conn_query(s->conn, sql.data, on_latest, &w);
+        rc = loop_run_until(s->loop, &w.base.done, e);
+        if (!rc && w.base.rc)
+                rc = pg_target_sql_error(t, NULL, 0, &w.base.err, e);
+        return rc;
+}
+
+/* Described anew: the types of cursors, as they are now. In the same transaction: the snapshot of
+ * the largest values must be older than the observation. */
 static int observe(struct pg_source *s, const struct extract *x, const struct source_watch *watch,
         struct arena *arena, struct source_observation *out, struct err *e)
 {
@@ -315,12 +366,24 @@ static int observe(struct pg_source *s, const struct extract *x, const struct so
         size_t count;
         int rc = pg_targets_new(x, arena, &targets, &count, e);
 
-        if (!rc)
-                rc = describe_all(s, targets, count, e);
         if (!rc && !s->since && !(s->since = pg_since_new()))
                 rc = err_nomem(e, "a position");
-        return rc ? rc
-                  : pg_since_observe(s->since, s->conn, s->loop, targets, count, watch, out, e);
+        if (!rc)
+                rc = begin(s, e);
+        for (size_t i = 0; !rc && i < count; i++)
+                rc = describe_target(s, &targets[i], e);
+        if (!rc)
+                rc = pg_since_prepare(s->since, targets, count, watch, e);
+        for (size_t i = 0; !rc && i < count; i++)
+                if (pg_since_needs_latest(s->since, i))
+                        rc = ask_latest(s, &targets[i], i, e);
+        if (!rc)
+                rc = pg_conn_exec_wait(s->conn, "ROLLBACK", e);
+        if (!rc)
+                rc = pg_since_observe(s->since, s->conn, s->loop, out, e);
+        if (!rc)
+                s->since->x = x;
+        return rc;
 }
 
 static int pg_observe_source(struct source *source, const struct extract *x,
@@ -346,6 +409,13 @@ static int pg_position_of(struct source *source, struct buf *out, struct err *e)
         return pg_since_position(s->since, out, e);
 }
 
+static const char *pg_ahead(struct source *source)
+{
+        struct pg_source *s = (struct pg_source *)source;
+
+        return s->since ? s->since->ahead : "";
+}
+
 const struct source_ops source_postgres = {
         .type = "postgres",
         .help = "PostgreSQL 10 or later, read with COPY in one snapshot",
@@ -362,6 +432,7 @@ const struct source_ops source_postgres = {
         .observe = pg_observe_source,
         .read_since = pg_read_since,
         .position = pg_position_of,
+        .ahead = pg_ahead,
         .read_keys = pg_read_keys,
         .read_deleted = pg_read_deleted,
         .resume = pg_read_resume,

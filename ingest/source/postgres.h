@@ -4,7 +4,8 @@
  *   postgres.c           options, open, describe, close
  *   postgres_read.c      a read: connections, snapshot, COPY, records
  *   postgres_since.c     the position of a mapper; postgres_observe.c asks, postgres_position.c
- *                        decides, postgres_position_text.c prints and parses
+ *                        decides, postgres_position_text.c prints and parses, postgres_cursor.c
+ *                        compares
  *   postgres_describe.c  a table or query and its columns
  *   postgres_shape.c     shapes; postgres_select.c: the statements that read them
  *   postgres_catalog.c   tables, columns, keys and children; postgres_key.c: keys nobody declared

@@ -435,7 +435,8 @@ static int take_cursor(struct pg_target *t, struct err *e)
                         "%s is %s; a cursor is a timestamp, date, integer, numeric or text that "
                         "grows with every change",
                         pg_target_cursor(t), c->column.source_type);
-        t->order = (struct pg_cursor){.kind = kind, .type = c->base_name};
+        t->order =
+                (struct pg_cursor){.kind = kind, .text = pg_target_cursor(t), .type = c->base_name};
         return 0;
 }
 
@@ -481,7 +482,8 @@ static void ask_types(struct pg_target *t, const PGresult *result)
                 pg_conn_query(t->conn, sql.data, on_types, t);
 }
 
-/* The columns again, and the cursor behind them. */
+/* The columns again, and the cursor behind them. It will stand in WHERE, where no function may give
+ * several rows or look at other ones. */
 static void on_cursor(void *ctx, int rc, const PGresult *result, const struct err *cause)
 {
         struct pg_target *t = ctx;
@@ -511,8 +513,8 @@ static void ask_cursor(struct pg_target *t)
                 finish(t, rc, &e);
                 return;
         }
-        buf_printf(&sql, "SELECT q.*, (%.*s) FROM %.*s%s", STR_ARG(cursor), STR_ARG(t->from),
-                DESCRIBE_SUFFIX);
+        buf_printf(&sql, "SELECT q.*, (%.*s) FROM %.*s AS q WHERE (%.*s) IS NULL LIMIT 0",
+                STR_ARG(cursor), STR_ARG(t->from), STR_ARG(cursor));
         if (buf_cstr(&sql))
                 pg_conn_query(t->conn, sql.data, on_cursor, t);
         else

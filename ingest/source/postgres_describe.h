@@ -89,6 +89,10 @@ int pg_merge_orders(const struct pg_target *targets, size_t count, enum row_orde
 /** pg_target_cursor() - the text of its cursor; NULL: it has none */
 const char *pg_target_cursor(const struct pg_target *t);
 
+/** pg_sql_latest() - the statement that asks for the largest value of the cursor of @t */
+int pg_sql_latest(const struct pg_target *t, struct buf *sql, struct err *e)
+        __attribute__((warn_unused_result));
+
 /* Which rows of a target, and what of them. */
 struct pg_selection {
         const enum row_order *orders; /* of a merge; NULL without children */

@@ -19,29 +19,31 @@ static const char identity_full[] =
 static const char identity_plain[] = "SELECT '', 0,";
 static const char identity_rest[] =
         " (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()),"
-        " (EXTRACT(epoch FROM pg_catalog.pg_postmaster_start_time()) * 1000000)::bigint,"
+        " " PG_OBSERVE_STARTED ","
         " pg_catalog.pg_is_in_recovery()::int,"
-        " pg_catalog.pg_wal_lsn_diff(CASE WHEN pg_catalog.pg_is_in_recovery()"
-        "  THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_lsn() END,"
-        "  '0/0')::bigint";
+        " " PG_OBSERVE_WAL;
 static const char identity_from[] =
         " FROM pg_catalog.pg_control_system() s, pg_catalog.pg_control_checkpoint() c";
 
 static const char clock_sql[] =
-        "SELECT (EXTRACT(epoch FROM pg_catalog.statement_timestamp()) * 1000000)::bigint";
+        "SELECT (EXTRACT(epoch FROM pg_catalog.statement_timestamp())::numeric * 1000000::numeric)"
+        "::bigint";
 
 static const char open_sql[] =
         "SELECT l.virtualtransaction, l.pid FROM pg_catalog.pg_locks l"
         " WHERE l.locktype = 'virtualxid' AND l.granted AND l.pid <> pg_catalog.pg_backend_pid()"
         " ORDER BY 1";
 
-/* Transactions of other databases write nothing into ours. */
+/* What writes no rows of ours: whoever is in another database, and those without a user
+ * (autovacuum, which may work for hours). That much is visible to any role. */
 static const char starts_sql[] =
-        "SELECT a.pid, (EXTRACT(epoch FROM a.xact_start) * 1000000)::bigint,"
-        " (a.datid IS NOT NULL AND a.datid <> 0 AND a.datid <> (SELECT oid FROM "
-        "pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))::int,"
-        " a.application_name FROM pg_catalog.pg_stat_activity a WHERE a.pid IS NOT NULL"
-        " ORDER BY 1";
+        "SELECT a.pid, (EXTRACT(epoch FROM a.xact_start)::numeric * 1000000::numeric)::bigint,"
+        " (a.usesysid IS NULL OR (a.datid <> 0::oid AND a.datid <> (SELECT oid FROM "
+        "pg_catalog.pg_database WHERE datname = pg_catalog.current_database())))::int,"
+        " a.application_name, (a.state = 'idle')::int FROM pg_catalog.pg_stat_activity a"
+        " WHERE a.pid IS NOT NULL ORDER BY 1";
+
+enum starts_column { S_PID, S_START, S_OTHER, S_NAME, S_IDLE };
 
 static const char prepared_sql[] = "SELECT gid FROM pg_catalog.pg_prepared_xacts"
                                    " WHERE database = pg_catalog.current_database() LIMIT 1";
@@ -142,42 +144,75 @@ static int observe_clock(
         return o->now_us > 0 ? 0 : err_set(e, ERR_BUG, "the server does not say what time it is");
 }
 
-/* The row of @starts about the process @pid; -1: it has ended. */
+/* The row of @starts about the process @pid; -1: there is none. */
 static int row_of(const PGresult *starts, int64_t pid)
 {
         for (int i = 0; i < PQntuples(starts); i++)
-                if (number_at(starts, i, 0) == pid)
+                if (number_at(starts, i, S_PID) == pid)
                         return i;
         return -1;
 }
 
-static int take_open(const PGresult *open, const PGresult *starts, struct arena *arena,
-        struct pg_observation *o, struct err *e)
+/* Whether backend @id had a transaction in the second look at the locks. */
+static bool is_still_open(const PGresult *again, const char *id)
 {
-        size_t count = (size_t)PQntuples(open);
-        struct pg_open_transaction *items = arena_array(arena, count + 1, sizeof(*items));
+        size_t len = strcspn(id, "/") + 1;
+
+        for (int i = 0; i < PQntuples(again); i++)
+                if (strncmp(PQgetvalue(again, i, 0), id, len) == 0)
+                        return true;
+        return false;
+}
+
+struct looks {
+        const PGresult *open, *starts, *again; /* again: the same as open, after starts */
+};
+
+/* Only those that are still open count: what ended by now is in the snapshot to come. That a
+ * transaction ended is known of a backend that has none any more, or is idle; while it is in
+ * another one, both may belong to one message and share a start. */
+static bool concerns_us(const struct looks *l, int row, int at)
+{
+        if (at < 0)
+                return false;
+        if (number_at(l->starts, at, S_OTHER) || number_at(l->starts, at, S_IDLE))
+                return false;
+        return !PQgetisnull(l->starts, at, S_START) ||
+               is_still_open(l->again, PQgetvalue(l->open, row, 0));
+}
+
+static int take_transaction(const struct looks *l, int row, int at, struct arena *arena,
+        struct pg_open_transaction *t, struct err *e)
+{
+        const char *name = PQgetvalue(l->starts, at, S_NAME);
         char holder[HOLDER_MAX];
+
+        snprintf(holder, sizeof(holder), "process %s%s%s%s", PQgetvalue(l->open, row, 1),
+                name[0] ? " (" : "", name, name[0] ? ")" : "");
+        t->id = arena_strdup(arena, str_of(PQgetvalue(l->open, row, 0)));
+        t->holder = arena_strdup(arena, str_of(holder));
+        t->start_us = PQgetisnull(l->starts, at, S_START) ? PG_START_HIDDEN
+                                                          : number_at(l->starts, at, S_START);
+        return t->id && t->holder ? 0 : arena_failed(arena, "an observation", e);
+}
+
+static int take_open(
+        const struct looks *l, struct arena *arena, struct pg_observation *o, struct err *e)
+{
+        int count = PQntuples(l->open), rc = 0;
+        struct pg_open_transaction *items = arena_array(arena, (size_t)count + 1, sizeof(*items));
 
         if (!items)
                 return arena_failed(arena, "an observation", e);
         o->open = items;
-        for (int i = 0; i < (int)count; i++) {
-                struct pg_open_transaction *t = &items[o->open_count];
-                int at = row_of(starts, number_at(open, i, 1));
-                const char *name = at < 0 ? "" : PQgetvalue(starts, at, 3);
-                if (at >= 0 && number_at(starts, at, 2))
+        for (int i = 0; !rc && i < count; i++) {
+                int at = row_of(l->starts, number_at(l->open, i, 1));
+                if (!concerns_us(l, i, at))
                         continue;
-                snprintf(holder, sizeof(holder), "process %s%s%s%s", PQgetvalue(open, i, 1),
-                        name[0] ? " (" : "", name, name[0] ? ")" : "");
-                t->id = arena_strdup(arena, str_of(PQgetvalue(open, i, 0)));
-                t->holder = arena_strdup(arena, str_of(holder));
-                t->start_us = at < 0 || PQgetisnull(starts, at, 1) ? PG_START_HIDDEN
-                                                                   : number_at(starts, at, 1);
-                if (!t->id || !t->holder)
-                        return arena_failed(arena, "an observation", e);
-                o->open_count++;
+                rc = take_transaction(l, i, at, arena, &items[o->open_count], e);
+                o->open_count += !rc;
         }
-        return 0;
+        return rc;
 }
 
 static int observe_open(struct pg_conn *c, struct loop *loop, struct arena *arena,
@@ -185,11 +220,14 @@ static int observe_open(struct pg_conn *c, struct loop *loop, struct arena *aren
 {
         cleanup_(result_freep) PGresult *open = NULL;
         cleanup_(result_freep) PGresult *starts = NULL;
+        cleanup_(result_freep) PGresult *again = NULL;
         int rc = ask(c, loop, open_sql, &open, e);
 
         if (!rc)
                 rc = ask(c, loop, starts_sql, &starts, e);
-        return rc ? rc : take_open(open, starts, arena, o, e);
+        if (!rc)
+                rc = ask(c, loop, open_sql, &again, e);
+        return rc ? rc : take_open(&(struct looks){open, starts, again}, arena, o, e);
 }
 
 static int observe_prepared(struct pg_conn *c, struct loop *loop, struct arena *arena,

@@ -13,6 +13,18 @@
 
 #define PG_START_HIDDEN INT64_MIN
 
+/* The expression for the position in the write-ahead log. Of a primary what was inserted, not what
+ * was written: a commit may be visible before it is written. */
+#define PG_OBSERVE_WAL                                                                             \
+        "pg_catalog.pg_wal_lsn_diff(CASE WHEN pg_catalog.pg_is_in_recovery()"                      \
+        " THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_insert_lsn()"    \
+        " END, '0/0')::bigint"
+
+/* The expression for when the server was started, in microseconds: tells servers apart. */
+#define PG_OBSERVE_STARTED                                                                         \
+        "(EXTRACT(epoch FROM pg_catalog.pg_postmaster_start_time())::numeric * 1000000::numeric)"  \
+        "::bigint"
+
 struct pg_open_transaction {
         const char *id;     /* virtual transaction id, BACKEND/NUMBER */
         const char *holder; /* "process 4711": for the log */
@@ -24,7 +36,7 @@ struct pg_observation {
         int64_t timeline, database;
         int64_t server_start_us;
         bool standby;
-        int64_t wal; /* position in the write-ahead log: written, or on a standby replayed */
+        int64_t wal; /* position in the write-ahead log: inserted, or on a standby replayed */
         int64_t now_us;
         const struct pg_open_transaction *open; /* of this database */
         size_t open_count;

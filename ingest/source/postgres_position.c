@@ -1,110 +1,59 @@
 /*
- * Values stay text: the server wrote them and will read them again. Times of the years 1 to 9999
- * compare as bytes in the form that the server is told to use; what cannot be compared that way
- * (infinity, later years, BC) counts as being in the future or long past, and is not followed.
+ * A position is made in two steps. The observation before a read says how far cursors could go, by
+ * what was open then; the read says how far there was something. Nothing moves before the read is
+ * over: what ended just before the observation is delivered by this very read, from where the
+ * last one left the cursor.
  */
 #include "ingest/source/postgres_position.h"
 
 #include <stdio.h>
-#include <string.h>
-#include <time.h>
 
-#include "ingest/source/row_key.h"
-
-#define SECOND_US INT64_C(1000000)
-#define MARGIN_US (10 * SECOND_US) /* several transactions in one message share a now() */
-#define PATIENCE_US                                                                                \
-        (60 * SECOND_US) /* a transaction open for longer is worth a line in the log               \
-                          */
-#define DAY_S          86400
-#define ANYWHERE_S     (14 * 3600) /* no zone is further behind or ahead: dates without a zone */
-#define TIME_TEXT_MAX  48
+#define MARGIN_US      (10 * PG_SECOND_US) /* several transactions in one message share a now() */
+#define PATIENCE_US    (60 * PG_SECOND_US) /* open for longer, it is worth a line in the log */
+#define AHEAD_US       (60 * PG_SECOND_US) /* clocks of applications may differ by as much */
 #define LOOKBACK_PARTS 16 /* as many steps of an ordered cursor are remembered per lookback */
-
-/* ---- values ---- */
-
-enum pg_cursor_kind pg_cursor_kind(enum col_kind kind)
-{
-        switch (kind) {
-        case COL_TIMESTAMPTZ:
-                return PG_CURSOR_INSTANT;
-        case COL_TIMESTAMP:
-                return PG_CURSOR_LOCAL;
-        case COL_DATE:
-                return PG_CURSOR_DATE;
-        case COL_INT:
-        case COL_NUMERIC:
-                return PG_CURSOR_NUMBER;
-        case COL_TEXT:
-        case COL_CHAR:
-                return PG_CURSOR_TEXT;
-        default:
-                return PG_CURSOR_NONE;
-        }
-}
-
-static bool is_time(enum pg_cursor_kind kind)
-{
-        return kind == PG_CURSOR_INSTANT || kind == PG_CURSOR_LOCAL || kind == PG_CURSOR_DATE;
-}
-
-static bool is_ordered(enum pg_cursor_kind kind)
-{
-        return kind == PG_CURSOR_NUMBER || kind == PG_CURSOR_TEXT;
-}
-
-/* Which side of the years 1 to 9999 a time is on: -1, 0 within, 1. */
-static int era(struct str t)
-{
-        if (t.len >= 3 && memcmp(t.ptr + t.len - 3, " BC", 3) == 0)
-                return -1;
-        if (t.len > 0 && t.ptr[0] == '-')
-                return -1; /* -infinity */
-        return t.len >= 10 && t.ptr[4] == '-' ? 0 : 1;
-}
-
-int pg_cursor_compare(enum pg_cursor_kind kind, struct str a, struct str b)
-{
-        if (kind == PG_CURSOR_NUMBER)
-                return row_value_compare(ROW_ORDER_DECIMAL, (struct value){a.ptr, (uint32_t)a.len},
-                        (struct value){b.ptr, (uint32_t)b.len});
-        if (is_time(kind) && (era(a) || era(b)))
-                return era(a) - era(b);
-        return str_cmp(a, b);
-}
-
-static const char *time_text(enum pg_cursor_kind kind, int64_t s, int64_t us, char *out)
-{
-        struct tm tm;
-        time_t t = (time_t)s;
-
-        gmtime_r(&t, &tm);
-        size_t n = strftime(
-                out, TIME_TEXT_MAX, kind == PG_CURSOR_DATE ? "%Y-%m-%d" : "%Y-%m-%d %H:%M:%S", &tm);
-        if (kind == PG_CURSOR_DATE)
-                return out;
-        snprintf(out + n, TIME_TEXT_MAX - n, ".%06d%s", (int)us,
-                kind == PG_CURSOR_INSTANT ? "+00" : "");
-        return out;
-}
-
-/* The instant @us as a value of @kind that no later stamp is below. */
-static const char *cap_text(enum pg_cursor_kind kind, int64_t us, const struct tz *zone, char *out)
-{
-        int64_t s = us / SECOND_US, fraction = us % SECOND_US;
-
-        if (kind == PG_CURSOR_INSTANT)
-                return time_text(kind, s, fraction, out);
-        s = zone ? tz_local_floor(zone, s) : s - ANYWHERE_S;
-        if (kind == PG_CURSOR_DATE)
-                return time_text(kind, s - DAY_S, 0, out);
-        return time_text(kind, s, fraction, out);
-}
 
 /* ---- judging a stored position ---- */
 
+static const char *cursor_refused(
+        const struct pg_cursor *was, const struct pg_cursor *is, const char *latest_possible)
+{
+        if (was->kind != is->kind)
+                return "a cursor has another type";
+        if (is->kind == PG_CURSOR_NONE)
+                return NULL;
+        if (strcmp(was->type, is->type) != 0)
+                return "a cursor has another type";
+        if (strcmp(was->text, is->text) != 0)
+                return "the mapper has another cursor";
+        if (latest_possible && was->value &&
+                pg_cursor_compare(was->kind, str_of(was->value), str_of(latest_possible)) > 0)
+                return "the cursor is in the future";
+        return NULL;
+}
+
+static const char *cursors_refused(const struct pg_position *p, const struct pg_observation *now,
+        const struct pg_cursor *cursors, size_t count, const struct tz *zone)
+{
+        char ceiling[PG_CURSOR_TIME_BYTES];
+
+        for (size_t i = 0; i < count; i++) {
+                enum pg_cursor_kind kind = cursors[i].kind;
+                bool zoneless = kind == PG_CURSOR_LOCAL || kind == PG_CURSOR_DATE;
+                const char *latest = pg_cursor_is_time(kind)
+                                             ? pg_cursor_ceiling(kind, now->now_us, zone, ceiling)
+                                             : NULL;
+                if (zoneless && strcmp(p->zone, zone ? tz_name(zone) : "") != 0)
+                        return "the mapper has another time zone";
+                const char *refused = cursor_refused(&p->cursors[i], &cursors[i], latest);
+                if (refused)
+                        return refused;
+        }
+        return NULL;
+}
+
 const char *pg_position_refused(const struct pg_position *p, const struct pg_observation *now,
-        const struct pg_cursor *cursors, size_t count)
+        const struct pg_cursor *cursors, size_t count, const struct tz *zone)
 {
         if (p->database != now->database || strcmp(p->system, now->system) != 0)
                 return "the source is another database than at the last run";
@@ -116,12 +65,7 @@ const char *pg_position_refused(const struct pg_position *p, const struct pg_obs
                 return "the source's clock went backwards";
         if (p->count != count)
                 return "the mapper has other children";
-        for (size_t i = 0; i < count; i++) {
-                if (p->cursors[i].kind != cursors[i].kind ||
-                        (cursors[i].type && strcmp(p->cursors[i].type, cursors[i].type) != 0))
-                        return "a cursor has another type";
-        }
-        return NULL;
+        return cursors_refused(p, now, cursors, count, zone);
 }
 
 bool pg_position_is_behind(const struct pg_position *p, const struct pg_observation *now)
@@ -129,12 +73,14 @@ bool pg_position_is_behind(const struct pg_position *p, const struct pg_observat
         return now->standby && now->wal < p->wal;
 }
 
+/* The value of the newest checkpoint that is older than the lookback; the oldest one that is known
+ * where none is. */
 const char *pg_position_from(const struct pg_position *p, size_t i, int64_t lookback_ms)
 {
         const struct pg_cursor *c = &p->cursors[i];
         const char *from = c->value;
 
-        if (is_time(c->kind) || lookback_ms == 0 || !from)
+        if (!pg_cursor_is_ordered(c->kind) || lookback_ms == 0 || !from)
                 return from;
         for (size_t k = p->past_count; k-- > 0;) {
                 if (p->past[k].values[i])
@@ -224,7 +170,7 @@ static void say_held(const struct step *s, int holder, char *held, size_t size)
         else if (holder >= 0 && s->p->cap_us < s->now->now_us - PATIENCE_US)
                 snprintf(held, size, "a transaction of %s, open for %lld s",
                         s->now->open[holder].holder,
-                        (long long)((s->now->now_us - s->p->cap_us) / SECOND_US));
+                        (long long)((s->now->now_us - s->p->cap_us) / PG_SECOND_US));
 }
 
 static bool is_open(const struct pg_observation *now, const char *id)
@@ -266,21 +212,25 @@ static int carry_waiting(struct step *s, struct err *e)
 static int add_waiting(struct step *s, struct err *e)
 {
         struct pg_waiting w = {.open_count = s->now->open_count};
+        bool any = false;
 
-        if (!s->before)
+        for (size_t i = 0; i < s->p->count; i++) {
+                w.values[i] = s->p->cursors[i].latest;
+                any |= w.values[i] != NULL;
+        }
+        if (!any)
                 return 0;
         w.open = arena_array(s->arena, w.open_count + 1, sizeof(*w.open));
         if (!w.open)
                 return no_room(s->arena, e);
         for (size_t i = 0; i < w.open_count; i++)
                 w.open[i] = s->now->open[i].id;
-        for (size_t i = 0; i < s->p->count; i++)
-                w.values[i] = s->before->cursors[i].latest;
         push_waiting(s->p, &w);
         return 0;
 }
 
-/* The newest observation whose transactions have all ended says how far ordered cursors go. */
+/* The newest observation whose transactions have all ended says how far ordered cursors go. Not
+ * now: what those transactions wrote is behind it, and comes with the read that follows. */
 static void settle_waiting(struct step *s)
 {
         struct pg_position *p = s->p;
@@ -292,18 +242,20 @@ static void settle_waiting(struct step *s)
                 return;
         const struct pg_waiting w = p->waiting[done - 1];
         for (size_t i = 0; i < p->count; i++)
-                if (is_ordered(p->cursors[i].kind) && w.values[i])
-                        p->cursors[i].value = w.values[i];
+                if (pg_cursor_is_ordered(p->cursors[i].kind) && w.values[i])
+                        p->cursors[i].next = w.values[i];
         p->waiting_count -= done;
         memmove(p->waiting, p->waiting + done, p->waiting_count * sizeof(w));
 }
 
-static void begin(struct step *s, const struct pg_cursor *cursors, size_t count)
+static void begin(
+        struct step *s, const struct pg_cursor *cursors, size_t count, const struct tz *zone)
 {
         const struct pg_observation *now = s->now;
         struct pg_position *p = s->p;
 
         *p = (struct pg_position){.system = now->system,
+                .zone = zone ? tz_name(zone) : "",
                 .timeline = now->timeline,
                 .database = now->database,
                 .server_start_us = now->server_start_us,
@@ -312,9 +264,11 @@ static void begin(struct step *s, const struct pg_cursor *cursors, size_t count)
                 .prepared = now->prepared != NULL,
                 .count = count};
         for (size_t i = 0; i < count; i++) {
-                p->cursors[i] = cursors[i];
-                p->cursors[i].value = s->before ? s->before->cursors[i].value : NULL;
-                p->cursors[i].latest = s->before ? s->before->cursors[i].latest : NULL;
+                struct pg_cursor *c = &p->cursors[i];
+                *c = cursors[i];
+                c->value = s->before ? s->before->cursors[i].value : NULL;
+                if (!c->latest && s->before)
+                        c->latest = s->before->cursors[i].latest;
         }
         if (s->before) {
                 memcpy(p->past, s->before->past, sizeof(p->past));
@@ -325,18 +279,18 @@ static void begin(struct step *s, const struct pg_cursor *cursors, size_t count)
 static bool has_ordered(const struct pg_position *p)
 {
         for (size_t i = 0; i < p->count; i++)
-                if (is_ordered(p->cursors[i].kind))
+                if (pg_cursor_is_ordered(p->cursors[i].kind))
                         return true;
         return false;
 }
 
 int pg_position_observe(const struct pg_position *before, const struct pg_observation *now,
-        const struct pg_cursor *cursors, size_t count, struct arena *arena, struct pg_position *out,
-        char *held, size_t size, struct err *e)
+        const struct pg_cursor *cursors, size_t count, const struct tz *zone, struct arena *arena,
+        struct pg_position *out, char *held, size_t size, struct err *e)
 {
         struct step s = {before, now, arena, out};
 
-        begin(&s, cursors, count);
+        begin(&s, cursors, count, zone);
         int holder = note_open(&s);
         if (holder < -1)
                 return no_room(arena, e);
@@ -344,8 +298,10 @@ int pg_position_observe(const struct pg_position *before, const struct pg_observ
         if (!has_ordered(out))
                 return 0;
         int rc = carry_waiting(&s, e);
-        if (!rc)
+        if (!rc) {
+                settle_waiting(&s); /* makes room */
                 rc = add_waiting(&s, e);
+        }
         if (!rc)
                 settle_waiting(&s);
         return rc;
@@ -353,24 +309,67 @@ int pg_position_observe(const struct pg_position *before, const struct pg_observ
 
 /* ---- after it ---- */
 
-static int advance_time(struct pg_position *p, struct pg_cursor *c, struct str seen,
-        const struct tz *zone, struct arena *arena, struct err *e)
+static bool is_below(const struct pg_cursor *c, struct str a, const char *b)
 {
-        char text[TIME_TEXT_MAX];
+        return b && pg_cursor_compare(c->kind, a, str_of(b)) < 0;
+}
+
+/* What was true of the value stays true: later stamps are not below it. So it goes back with a
+ * full read only; rows that came along with others' changes may all be old. */
+static int advance_time(struct pg_position *p, struct pg_cursor *c, struct str seen,
+        const struct pg_progress *done, struct arena *arena, struct err *e)
+{
+        static const struct str long_past = {"-infinity", sizeof("-infinity") - 1};
+        char text[PG_CURSOR_TIME_BYTES];
 
         if (p->prepared || p->cap_us == PG_START_HIDDEN)
                 return 0;
-        struct str cap = str_of(cap_text(c->kind, p->cap_us - MARGIN_US, zone, text));
-        c->value = arena_strdup(arena, pg_cursor_compare(c->kind, seen, cap) < 0 ? seen : cap);
+        int64_t cap_us = p->cap_us > MARGIN_US ? p->cap_us - MARGIN_US : 0;
+        const char *cap = pg_cursor_floor(c->kind, cap_us, done->zone, text);
+        struct str to = is_below(c, seen, cap) ? seen : str_of(cap);
+        /* No lookback can be taken off the first of all dates. */
+        if (pg_cursor_compare(c->kind, to, long_past) <= 0)
+                to = long_past;
+        if (!done->full && is_below(c, to, c->value))
+                return 0;
+        c->value = arena_strdup(arena, to);
         return c->value ? 0 : no_room(arena, e);
 }
 
-static int advance_ordered(struct pg_cursor *c, struct str seen, struct arena *arena, struct err *e)
+/* All was read and nothing was above @seen: a sequence that began anew, rows that are gone. */
+static void go_back(struct pg_position *p, size_t i, const char *seen)
 {
-        if (c->latest && pg_cursor_compare(c->kind, seen, str_of(c->latest)) < 0)
+        struct pg_cursor *c = &p->cursors[i];
+        struct str limit = str_of(seen);
+
+        if (is_below(c, limit, c->value))
+                c->value = seen;
+        for (size_t k = 0; k < p->waiting_count; k++)
+                if (is_below(c, limit, p->waiting[k].values[i]))
+                        p->waiting[k].values[i] = seen;
+        for (size_t k = 0; k < p->past_count; k++)
+                if (is_below(c, limit, p->past[k].values[i]))
+                        p->past[k].values[i] = seen;
+}
+
+static int advance_ordered(struct pg_position *p, size_t i, const struct pg_progress *done,
+        struct arena *arena, struct err *e)
+{
+        struct pg_cursor *c = &p->cursors[i];
+        struct str seen = done->seen[i];
+
+        if (c->next)
+                c->value = c->next;
+        c->next = NULL;
+        if (!seen.ptr || (!done->full && is_below(c, seen, c->latest)))
                 return 0;
-        c->latest = arena_strdup(arena, seen);
-        return c->latest ? 0 : no_room(arena, e);
+        const char *latest = arena_strdup(arena, seen);
+        if (!latest)
+                return no_room(arena, e);
+        c->latest = latest;
+        if (done->full)
+                go_back(p, i, latest);
+        return 0;
 }
 
 /* One step is kept per LOOKBACK_PARTS-th of the lookback, and the last one before it. */
@@ -379,7 +378,8 @@ static void note_past(struct pg_position *p, int64_t lookback_us)
         struct pg_past step = {.at_us = p->observed_us};
 
         for (size_t i = 0; i < p->count; i++)
-                step.values[i] = is_ordered(p->cursors[i].kind) ? p->cursors[i].value : NULL;
+                step.values[i] =
+                        pg_cursor_is_ordered(p->cursors[i].kind) ? p->cursors[i].value : NULL;
         while (p->past_count > 1 && p->past[1].at_us <= p->observed_us - lookback_us) {
                 p->past_count--;
                 memmove(p->past, p->past + 1, p->past_count * sizeof(step));
@@ -400,12 +400,28 @@ int pg_position_advance(
 
         for (size_t i = 0; !rc && i < p->count; i++) {
                 struct pg_cursor *c = &p->cursors[i];
-                if (done->seen[i].ptr && is_time(c->kind))
-                        rc = advance_time(p, c, done->seen[i], done->zone, arena, e);
-                else if (done->seen[i].ptr && is_ordered(c->kind))
-                        rc = advance_ordered(c, done->seen[i], arena, e);
+                if (done->seen[i].ptr && pg_cursor_is_time(c->kind))
+                        rc = advance_time(p, c, done->seen[i], done, arena, e);
+                else if (pg_cursor_is_ordered(c->kind))
+                        rc = advance_ordered(p, i, done, arena, e);
         }
         if (!rc && has_ordered(p))
                 note_past(p, done->lookback_ms * 1000);
         return rc;
+}
+
+int pg_position_ahead(const struct pg_position *p, const struct pg_progress *done)
+{
+        char text[PG_CURSOR_TIME_BYTES];
+
+        for (size_t i = 0; i < p->count; i++) {
+                enum pg_cursor_kind kind = p->cursors[i].kind;
+                if (!done->seen[i].ptr || !pg_cursor_is_time(kind))
+                        continue;
+                const char *clock =
+                        pg_cursor_ceiling(kind, p->observed_us + AHEAD_US, done->zone, text);
+                if (pg_cursor_compare(kind, done->seen[i], str_of(clock)) > 0)
+                        return (int)i;
+        }
+        return -1;
 }

@@ -8,35 +8,26 @@
  *   - Time cursors end at the cap: the clock or the earliest start of an open transaction,
  *     whichever is less, lowered by 10 s and cut to the resolution of the type.
  *   - Ordered cursors (integers, text) have no clock: the largest value of an earlier snapshot
- *     counts once all transactions that were open after it have ended.
+ *     counts once all transactions that were open after it have ended, and a read that saw what
+ *     they left behind has finished.
  *   - While something is prepared, no cursor moves.
  */
 #pragma once
 
-#include "ingest/base/tz.h"
-#include "ingest/record/record.h"
+#include "ingest/source/postgres_cursor.h"
 #include "ingest/source/postgres_observe.h"
 
-#define PG_POSITION_STREAMS (RECORD_MAX_CHILDREN + 1)
-#define PG_POSITION_MAX_BYTES                                                                      \
-        (1 << 20) /* of its text: 64 values for each of 17 streams, and ids                        \
-                   */
-
-enum pg_cursor_kind {
-        PG_CURSOR_NONE,
-        PG_CURSOR_INSTANT,
-        PG_CURSOR_LOCAL,
-        PG_CURSOR_DATE,
-        PG_CURSOR_NUMBER,
-        PG_CURSOR_TEXT,
-        PG_CURSOR_KINDS
-};
+#define PG_POSITION_STREAMS   (RECORD_MAX_CHILDREN + 1)
+/* Of its text: 64 values for each of 17 streams, and ids of transactions. */
+#define PG_POSITION_MAX_BYTES (4 << 20)
 
 struct pg_cursor {
         enum pg_cursor_kind kind; /* NONE: the stream has no cursor */
+        const char *text;         /* as the mapper has it: a column or an expression */
         const char *type;         /* for casts of literals */
         const char *value;        /* read from here next time; NULL: not known yet */
         const char *latest;       /* ordered ones: the largest value of the last snapshot */
+        const char *next;         /* ordered ones: the value once the read under way is over */
 };
 
 struct pg_bound {
@@ -62,6 +53,7 @@ struct pg_past {
 
 struct pg_position {
         const char *system;
+        const char *zone; /* of zoneless times; "": none */
         int64_t timeline, database, server_start_us, wal, observed_us;
         int64_t cap_us; /* no transaction that is open began before; PG_START_HIDDEN: not known */
         bool prepared;  /* something was prepared: no cursor moves */
@@ -75,12 +67,6 @@ struct pg_position {
         size_t past_count;
 };
 
-/** pg_cursor_kind() - how values of @kind are ordered; NONE: not usable as a cursor */
-enum pg_cursor_kind pg_cursor_kind(enum col_kind kind);
-
-/** pg_cursor_compare() - two values of one type, in the server's text. Return: <0, 0, >0. */
-int pg_cursor_compare(enum pg_cursor_kind kind, struct str a, struct str b);
-
 /** pg_position_parse() - @text as pg_position_print() wrote it
  * Return: 0; -ERR_CONFIG not one; -ERR_NOMEM. */
 int pg_position_parse(struct str text, struct arena *arena, struct pg_position *out, struct err *e)
@@ -91,21 +77,23 @@ int pg_position_print(const struct pg_position *p, struct buf *out, struct err *
         __attribute__((warn_unused_result));
 
 /** pg_position_refused() - why @p does not hold for this source and mapper any more
- * @cursors: the @count streams as they are now
+ * @cursors: the @count streams as they are now      @zone: of zoneless times; NULL: none
  * Return: NULL where it does. */
 const char *pg_position_refused(const struct pg_position *p, const struct pg_observation *now,
-        const struct pg_cursor *cursors, size_t count);
+        const struct pg_cursor *cursors, size_t count, const struct tz *zone);
 
 /** pg_position_is_behind() - a standby that has not replayed what the last read saw */
 bool pg_position_is_behind(const struct pg_position *p, const struct pg_observation *now);
 
-/** pg_position_observe() - what is known at @now, before a read: ordered cursors move here
- * @before: NULL: none, or one that was refused      @cursors: the @count streams
+/** pg_position_observe() - what is known at @now, before a read
+ * @before: NULL: none, or one that was refused
+ * @cursors: the @count streams; `latest` may hold the largest value of a snapshot before @now
  * @out: borrows from all of them and lives in @arena
- * @held: why time cursors will not reach the clock; "" where nothing holds them (@size bytes) */
+ * @held: what keeps cursors from following the clock; "" where nothing does (@size bytes) */
 int pg_position_observe(const struct pg_position *before, const struct pg_observation *now,
-        const struct pg_cursor *cursors, size_t count, struct arena *arena, struct pg_position *out,
-        char *held, size_t size, struct err *e) __attribute__((warn_unused_result));
+        const struct pg_cursor *cursors, size_t count, const struct tz *zone, struct arena *arena,
+        struct pg_position *out, char *held, size_t size, struct err *e)
+        __attribute__((warn_unused_result));
 
 /** pg_position_from() - where stream @i is read from; a time cursor is without its lookback
  * Return: NULL: from the beginning. */
@@ -115,9 +103,15 @@ struct pg_progress {
         const struct str *seen; /* of each stream, the largest value delivered; .ptr NULL: none */
         const struct tz *zone;  /* of zoneless times; NULL: none is known */
         int64_t lookback_ms;
+        bool full; /* everything was read: cursors may go back */
 };
 
 /** pg_position_advance() - turns what pg_position_observe() gave into the position after a read
- * that finished: time cursors move here */
+ * that finished: cursors move here */
 int pg_position_advance(struct pg_position *p, const struct pg_progress *done, struct arena *arena,
         struct err *e) __attribute__((warn_unused_result));
+
+/** pg_position_ahead() - the first stream that delivered a time later than the source's clock
+ * The cursor does not follow such times; an operator should know.
+ * Return: its number; -1: there is none. */
+int pg_position_ahead(const struct pg_position *p, const struct pg_progress *done);

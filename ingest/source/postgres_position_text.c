@@ -9,7 +9,8 @@
 #include <string.h>
 
 #define POSITION_VERSION 1
-#define OPEN_MAX         4096 /* transactions; a server has fewer connections */
+#define OPEN_MAX         (1 << 18) /* transactions: PostgreSQL has fewer backends */
+#define TIME_MAX_US      (INT64_C(253402300800) * PG_SECOND_US) /* the end of the year 9999 */
 
 static const char *const kind_names[PG_CURSOR_KINDS] = {
         [PG_CURSOR_NONE] = "none",
@@ -54,6 +55,7 @@ static void put_cursors(cJSON *to, const struct pg_position *p)
                 const struct pg_cursor *c = &p->cursors[i];
                 cJSON *item = cJSON_CreateObject();
                 put_text(item, "kind", kind_names[c->kind]);
+                put_text(item, "cursor", c->text);
                 put_text(item, "type", c->type);
                 put_text(item, "value", c->value);
                 put_text(item, "latest", c->latest);
@@ -74,14 +76,21 @@ static void put_open(cJSON *to, const struct pg_position *p)
         }
 }
 
+static void put_ids(cJSON *to, const struct pg_waiting *w)
+{
+        cJSON *list = cJSON_AddArrayToObject(to, "open");
+
+        for (size_t i = 0; i < w->open_count; i++)
+                cJSON_AddItemToArray(list, cJSON_CreateString(w->open[i]));
+}
+
 static void put_waiting(cJSON *to, const struct pg_position *p)
 {
         cJSON *list = cJSON_AddArrayToObject(to, "waiting");
 
         for (size_t k = 0; k < p->waiting_count; k++) {
                 cJSON *item = cJSON_CreateObject();
-                cJSON_AddItemToObject(item, "open",
-                        cJSON_CreateStringArray(p->waiting[k].open, (int)p->waiting[k].open_count));
+                put_ids(item, &p->waiting[k]);
                 put_values(item, p->waiting[k].values, p->count);
                 cJSON_AddItemToArray(list, item);
         }
@@ -105,6 +114,7 @@ int pg_position_print(const struct pg_position *p, struct buf *out, struct err *
 
         put_number(json, "version", POSITION_VERSION);
         put_text(json, "system", p->system);
+        put_text(json, "zone", p->zone);
         put_number(json, "timeline", p->timeline);
         put_number(json, "database", p->database);
         put_number(json, "server_start_us", p->server_start_us);
@@ -140,13 +150,18 @@ static const char *take_text(struct reader *r, const cJSON *from, const char *na
         return copy;
 }
 
-static int64_t take_number(struct reader *r, const cJSON *from, const char *name)
+static int64_t take_number(struct reader *r, const cJSON *from, const char *name, int64_t max)
 {
         const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(from, name));
         int64_t n = 0;
 
-        r->bad |= !text || !str_to_int64(str_of(text), &n);
+        r->bad |= !text || !str_to_int64(str_of(text), &n) || n < 0 || n > max;
         return n;
+}
+
+static int64_t take_time(struct reader *r, const cJSON *from, const char *name)
+{
+        return take_number(r, from, name, TIME_MAX_US);
 }
 
 /* The list @name of at most @max items. */
@@ -158,6 +173,18 @@ static const cJSON *take_list(
         r->bad |= !cJSON_IsArray(list) || (size_t)cJSON_GetArraySize(list) > max;
         *count = r->bad ? 0 : (size_t)cJSON_GetArraySize(list);
         return r->bad ? NULL : list;
+}
+
+/* It becomes a literal in a statement: one that the server refuses would end every run. */
+static bool is_value(enum pg_cursor_kind kind, const char *value)
+{
+        struct str v = str_of(value);
+
+        if (!value || !pg_cursor_is_time(kind))
+                return !value || pg_cursor_may_follow(kind, v);
+        return v.len < PG_CURSOR_TIME_BYTES && strspn(value, "0123456789-+:. ") == v.len
+                       ? v.len >= sizeof("0001-01-01") - 1
+                       : strcmp(value, "-infinity") == 0;
 }
 
 static void take_values(struct reader *r, const cJSON *from, const char **values)
@@ -173,9 +200,20 @@ static void take_values(struct reader *r, const cJSON *from, const char **values
                 if (r->bad)
                         return;
                 values[i] = text ? arena_strdup(r->arena, str_of(text)) : NULL;
-                r->bad |= text && !values[i];
+                r->bad |= text && (!values[i] || !is_value(r->p->cursors[i].kind, text));
                 i++;
         }
+}
+
+static enum pg_cursor_kind take_kind(struct reader *r, const cJSON *from)
+{
+        const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(from, "kind"));
+        unsigned k = 0;
+
+        while (k < PG_CURSOR_KINDS && strcmp(name ? name : "", kind_names[k]) != 0)
+                k++;
+        r->bad |= k == PG_CURSOR_KINDS;
+        return r->bad ? PG_CURSOR_NONE : (enum pg_cursor_kind)k;
 }
 
 static void take_cursors(struct reader *r, const cJSON *json)
@@ -187,17 +225,13 @@ static void take_cursors(struct reader *r, const cJSON *json)
         cJSON_ArrayForEach(item, list)
         {
                 struct pg_cursor *c = &r->p->cursors[i++];
-                const char *kind =
-                        cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "kind"));
-                unsigned k = 0;
-                while (k < PG_CURSOR_KINDS && strcmp(kind ? kind : "", kind_names[k]) != 0)
-                        k++;
-                r->bad |= k == PG_CURSOR_KINDS;
-                c->kind = r->bad ? PG_CURSOR_NONE : (enum pg_cursor_kind)k;
+                c->kind = take_kind(r, item);
+                c->text = take_text(r, item, "cursor");
                 c->type = take_text(r, item, "type");
                 c->value = take_text(r, item, "value");
                 c->latest = take_text(r, item, "latest");
-                r->bad |= c->kind != PG_CURSOR_NONE && !c->type;
+                r->bad |= c->kind != PG_CURSOR_NONE && (!c->type || !c->text);
+                r->bad |= !is_value(c->kind, c->value) || !is_value(c->kind, c->latest);
         }
 }
 
@@ -217,7 +251,7 @@ static void take_open(struct reader *r, const cJSON *json)
                 b->id = take_text(r, item, "id");
                 b->start_us = PG_START_HIDDEN;
                 if (cJSON_GetObjectItemCaseSensitive(item, "start_us"))
-                        b->start_us = take_number(r, item, "start_us");
+                        b->start_us = take_time(r, item, "start_us");
                 r->bad |= !b->id;
         }
 }
@@ -263,7 +297,7 @@ static void take_past(struct reader *r, const cJSON *json)
 
         cJSON_ArrayForEach(item, list)
         {
-                r->p->past[i].at_us = take_number(r, item, "at_us");
+                r->p->past[i].at_us = take_time(r, item, "at_us");
                 take_values(r, item, r->p->past[i++].values);
         }
 }
@@ -274,19 +308,20 @@ int pg_position_parse(struct str text, struct arena *arena, struct pg_position *
         cJSON *json = cJSON_ParseWithLength(text.ptr, text.len);
 
         *out = (struct pg_position){0};
-        r.bad = !json || take_number(&r, json, "version") != POSITION_VERSION;
+        r.bad = !json || take_number(&r, json, "version", INT64_MAX) != POSITION_VERSION;
         out->system = take_text(&r, json, "system");
-        out->timeline = take_number(&r, json, "timeline");
-        out->database = take_number(&r, json, "database");
-        out->server_start_us = take_number(&r, json, "server_start_us");
-        out->wal = take_number(&r, json, "wal");
-        out->observed_us = take_number(&r, json, "observed_us");
+        out->zone = take_text(&r, json, "zone");
+        out->timeline = take_number(&r, json, "timeline", INT64_MAX);
+        out->database = take_number(&r, json, "database", INT64_MAX);
+        out->server_start_us = take_time(&r, json, "server_start_us");
+        out->wal = take_number(&r, json, "wal", INT64_MAX);
+        out->observed_us = take_time(&r, json, "observed_us");
         take_cursors(&r, json);
         take_open(&r, json);
         take_waiting(&r, json);
         take_past(&r, json);
         cJSON_Delete(json);
-        if (r.bad || !out->system)
+        if (r.bad || !out->system || !out->zone)
                 return err_set(e, ERR_CONFIG, "what is kept of the cursor cannot be read");
         return 0;
 }

@@ -12,6 +12,8 @@
  */
 #include "ingest/source/postgres.h"
 
+#include <stdio.h>
+
 #include "ingest/record/key.h"
 #include "ingest/source/group.h"
 #include "ingest/source/merge.h"
@@ -73,6 +75,7 @@ struct pg_read {
         struct merge_plan plan;
         struct assembler *assembler;
         struct assembled record;
+        struct child_rows none[PG_POSITION_STREAMS]; /* the children of a key */
         bool paused, held; /* held: the record must be handed over again */
         size_t turn_bytes; /* of rows taken in this turn */
         bool ended;        /* on_end was called: freed with the next call */
@@ -80,6 +83,11 @@ struct pg_read {
         int rc; /* of the first failure */
         struct err err;
 };
+
+static bool is_of_keys(const struct pg_read *r)
+{
+        return r->request.what == PG_KEYS || r->request.what == PG_DELETED;
+}
 
 static void start_phase(struct pg_read *r, enum read_phase phase);
 static void read_rows(struct pg_read *r);
@@ -177,6 +185,19 @@ static size_t stream_columns(const struct pg_stream *s)
         return t->count + (s->read->since && pg_target_cursor(t) && t->cursor == t->count);
 }
 
+static int saw_cursor(struct pg_stream *s, struct value cursor, struct err *e)
+{
+        struct err cause;
+        int rc = pg_since_saw(s->read->since, (size_t)(s - s->read->streams), cursor, &cause);
+
+        if (rc == -ERR_REJECT)
+                return pg_target_error(
+                        s->target, "cursor", e, "%s: %s", pg_target_cursor(s->target), cause.text);
+        if (rc)
+                *e = cause;
+        return rc;
+}
+
 /* The values of a row, where the shape has them. */
 static int take_row(struct pg_stream *s, char *bytes, size_t len, struct err *e)
 {
@@ -192,7 +213,7 @@ static int take_row(struct pg_stream *s, char *bytes, size_t len, struct err *e)
                 s->values[r->shape->key[i]] = s->keys[i];
         if (!r->since || t->order.kind == PG_CURSOR_NONE)
                 return 0;
-        return pg_since_saw(r->since, (size_t)(s - r->streams), s->values[t->cursor], e);
+        return saw_cursor(s, s->values[t->cursor], e);
 }
 
 static int stream_next(void *ctx, struct row *out, struct err *e)
@@ -268,6 +289,8 @@ static int reject(struct pg_read *r, struct err *e)
 /* Return: 0; -class: the read ends. */
 static int hand_over(struct pg_read *r, bool is_reject, struct err *e)
 {
+        if (is_of_keys(r))
+                r->record.record.children = r->none;
         int rc = is_reject ? reject(r, e) : r->sink.on_record(r->sink.ctx, &r->record.record, e);
 
         if (rc <= 0)
@@ -380,10 +403,41 @@ static void on_reconnected(void *ctx, int rc, const PGresult *result, const stru
                 begin_stream(ctx);
 }
 
+/* What `begin_stream` asked for beside BEGIN, of a read that an observation belongs to. The
+ * position in the log is taken in the snapshot, not before: whatever this read sees, a standby must
+ * have, to be no further back. */
+static int check_observed(struct pg_read *r, const PGresult *result, struct err *e)
+{
+        struct pg_position *p = &r->since->position;
+        int64_t started;
+
+        if (!str_to_int64(str_of(PQgetvalue(result, 0, 1)), &p->wal) ||
+                !str_to_int64(str_of(PQgetvalue(result, 0, 2)), &started))
+                return err_set(e, ERR_BUG, "the server does not say where its log is");
+        if (started != p->server_start_us)
+                return err_set(e, ERR_RETRY,
+                        "another server answers than the one that was asked who writes, or it was "
+                        "restarted");
+        return 0;
+}
+
+static int take_snapshot(struct pg_read *r, const PGresult *result, struct err *e)
+{
+        if (r->count == 1 && !r->since)
+                return 0;
+        if (PQntuples(result) != 1)
+                return err_set(e, ERR_BUG, "the server exported no snapshot");
+        if (r->count > 1) {
+                r->snapshot = arena_strdup(r->arena, str_of(PQgetvalue(result, 0, 0)));
+                if (!r->snapshot)
+                        return arena_failed(r->arena, "a snapshot", e);
+        }
+        return r->since ? check_observed(r, result, e) : 0;
+}
+
 static void on_snapshot(void *ctx, int rc, const PGresult *result, const struct err *cause)
 {
         struct pg_stream *s = ctx;
-        struct pg_read *r = s->read;
         struct err e;
 
         if (rc && s->reused && pg_conn_is_broken(s->conn)) {
@@ -392,22 +446,25 @@ static void on_snapshot(void *ctx, int rc, const PGresult *result, const struct 
                 pg_conn_connect(s->conn, on_reconnected, s);
                 return;
         }
-        if (!rc && r->count > 1) {
-                r->snapshot = PQntuples(result) == 1
-                                      ? arena_strdup(r->arena, str_of(PQgetvalue(result, 0, 0)))
-                                      : NULL;
-                if (!r->snapshot) {
-                        rc = err_set(&e, ERR_BUG, "the server exported no snapshot");
-                        cause = &e;
-                }
+        if (!rc) {
+                rc = take_snapshot(s->read, result, &e);
+                cause = &e;
         }
         on_done(ctx, rc, result, cause);
 }
 
 static void begin_stream(struct pg_stream *s)
 {
-        exec_begin(s, NULL, s->read->count > 1 ? "; SELECT pg_catalog.pg_export_snapshot()" : "",
-                on_snapshot);
+        static const char observed[] = ", " PG_OBSERVE_WAL ", " PG_OBSERVE_STARTED;
+        const struct pg_read *r = s->read;
+        char more[sizeof("; SELECT pg_catalog.pg_export_snapshot()") + sizeof(observed)];
+
+        snprintf(more, sizeof(more), "%s%s",
+                r->count > 1 ? "; SELECT pg_catalog.pg_export_snapshot()"
+                : r->since   ? "; SELECT NULL"
+                             : "",
+                r->since ? observed : "");
+        exec_begin(s, NULL, more, on_snapshot);
 }
 
 static void join_stream(struct pg_stream *s)
@@ -519,11 +576,6 @@ static int new_assembler(struct pg_read *r, struct err *e)
                 return group_new(&stream, parent->count, parent->key, parent->key_count, NULL,
                         &r->assembler, e);
         return rows_plain_new(&stream, NULL, &r->assembler, e);
-}
-
-static bool is_of_keys(const struct pg_read *r)
-{
-        return r->request.what == PG_KEYS || r->request.what == PG_DELETED;
 }
 
 static int make_row(struct pg_stream *s, struct err *e)
@@ -668,9 +720,9 @@ int pg_read_start(struct pg_source *s, const struct extract *x, const struct sha
         r->sink = *sink;
         r->request = *request;
         r->arena = arena_new(READ_ARENA_MAX);
-        if (request->what <= PG_SINCE && s->since && s->since->observed) {
+        if (request->what <= PG_SINCE && s->since && s->since->x == x) {
                 r->since = s->since;
-                pg_since_begin(r->since);
+                pg_since_begin(r->since, request->what == PG_ALL);
         }
         int rc = r->arena ? init_read(r, e) : err_nomem(e, "a read");
         if (!rc && request->what == PG_SINCE && !r->since)

@@ -5,6 +5,8 @@
 #include "ingest/source/postgres_describe.h"
 #include "ingest/source/postgres_sql.h"
 
+#define PADDED_CAST "::pg_catalog.bpchar" /* trailing blanks do not count */
+
 /* ---- columns ---- */
 
 static void put_column(struct buf *sql, const struct pg_column *c)
@@ -24,20 +26,34 @@ static void put_select_list(struct buf *sql, const struct pg_target *t)
         }
 }
 
+/* Groups are told apart as a read of their rows does it: 1.0 and 1.00 are two. */
+static void put_distinct(struct buf *sql, const struct pg_target *t)
+{
+        for (size_t i = 0; i < t->key_count; i++) {
+                buf_puts(sql, i ? ", " : "DISTINCT ON (");
+                pg_sql_order_group(sql, &t->columns[t->key[i]]);
+        }
+        buf_puts(sql, ") ");
+}
+
 static void put_select_keys(struct buf *sql, const struct pg_target *t)
 {
-        buf_puts(sql, t->x->group.count > 0 ? "DISTINCT " : "");
+        if (t->x->group.count > 0)
+                put_distinct(sql, t);
         for (size_t i = 0; i < t->key_count; i++) {
                 buf_puts(sql, i ? ", " : "");
                 put_column(sql, &t->columns[t->key[i]]);
         }
 }
 
-static void put_key_names(struct buf *sql, const struct pg_target *t)
+/* What is one key for the merge of parents and children must be one here: @orders, NULL without. */
+static void put_key_names(struct buf *sql, const struct pg_target *t, const enum row_order *orders)
 {
         for (size_t i = 0; i < t->key_count; i++) {
                 buf_puts(sql, i ? ", q." : "q.");
                 pg_sql_ident(sql, str_of(t->columns[t->key[i]].column.name));
+                if (orders && orders[i] == ROW_ORDER_PADDED)
+                        buf_puts(sql, PADDED_CAST);
         }
 }
 
@@ -60,7 +76,7 @@ static void put_cursor(struct buf *sql, const struct pg_target *t)
 static void put_changed(
         struct buf *sql, const struct pg_target *t, const char *from, int64_t lookback_ms)
 {
-        bool is_time = t->order.kind != PG_CURSOR_NUMBER && t->order.kind != PG_CURSOR_TEXT;
+        bool is_time = pg_cursor_is_time(t->order.kind);
 
         if (!from) {
                 buf_puts(sql, "true");
@@ -92,7 +108,7 @@ static void put_changed_keys(struct buf *sql, const struct pg_selection *what)
                         continue;
                 buf_puts(sql, separator);
                 separator = " UNION SELECT ";
-                put_key_names(sql, t);
+                put_key_names(sql, t, what->orders);
                 buf_puts(sql, " FROM ");
                 buf_put_str(sql, t->from);
                 buf_puts(sql, " AS q WHERE ");
@@ -110,7 +126,7 @@ static void put_since(struct buf *sql, const struct pg_target *t, const struct p
                 return;
         }
         buf_putc(sql, '(');
-        put_key_names(sql, t);
+        put_key_names(sql, t, what->orders);
         buf_puts(sql, ") IN (");
         put_changed_keys(sql, what);
         buf_putc(sql, ')');
@@ -119,6 +135,17 @@ static void put_since(struct buf *sql, const struct pg_target *t, const struct p
                 pg_sql_ident(sql, str_of(t->columns[t->key[i]].column.name));
                 buf_puts(sql, " IS NULL");
         }
+}
+
+int pg_sql_latest(const struct pg_target *t, struct buf *sql, struct err *e)
+{
+        buf_puts(sql, "SELECT pg_catalog.max(");
+        put_cursor(sql, t);
+        buf_puts(sql, t->order.kind == PG_CURSOR_TEXT ? " COLLATE \"C\")" : ")");
+        buf_puts(sql, " FROM ");
+        buf_put_str(sql, t->from);
+        buf_puts(sql, " AS q");
+        return buf_cstr(sql) ? 0 : buf_check(sql, "statement", e);
 }
 
 /* ---- order ---- */
@@ -155,8 +182,8 @@ static void put_order_by(struct buf *sql, const struct pg_target *t, const enum 
 
 /* ---- keys ---- */
 
-static int put_key_row(
-        struct buf *sql, const struct pg_target *t, const struct value *key, struct err *e)
+static int put_key_row(struct buf *sql, const struct pg_target *t, const enum row_order *orders,
+        const struct value *key, struct err *e)
 {
         for (size_t i = 0; i < t->key_count; i++) {
                 const struct pg_column *c = &t->columns[t->key[i]];
@@ -166,26 +193,29 @@ static int put_key_row(
                                 c->column.name);
                 buf_puts(sql, i ? ", " : "(");
                 pg_sql_literal(sql, (struct str){key[i].ptr, key[i].len});
-                buf_printf(sql, "::%s", c->base_name);
+                if (orders && orders[i] == ROW_ORDER_PADDED)
+                        buf_puts(sql, PADDED_CAST);
+                else
+                        buf_printf(sql, "::%s", c->base_name);
         }
         buf_putc(sql, ')');
         return 0;
 }
 
-static int put_where(struct buf *sql, const struct pg_target *t, const struct value *keys,
-        size_t key_rows, struct err *e)
+static int put_where(
+        struct buf *sql, const struct pg_target *t, const struct pg_selection *what, struct err *e)
 {
-        if (key_rows == 0) {
+        if (what->key_rows == 0) {
                 buf_puts(sql, " WHERE false");
                 return 0;
         }
         buf_puts(sql, " WHERE (");
-        put_key_names(sql, t);
+        put_key_names(sql, t, what->orders);
         buf_puts(sql, ") IN (");
-        for (size_t i = 0; i < key_rows; i++) {
+        for (size_t i = 0; i < what->key_rows; i++) {
                 if (i)
                         buf_puts(sql, ", ");
-                int rc = put_key_row(sql, t, keys + i * t->key_count, e);
+                int rc = put_key_row(sql, t, what->orders, what->keys + i * t->key_count, e);
                 if (rc)
                         return rc;
         }
@@ -221,7 +251,7 @@ int pg_sql_copy(const struct pg_target *t, const struct pg_selection *what, stru
         buf_puts(sql, " AS q");
         *where_at = count_characters(sql);
         if (what->keys)
-                rc = put_where(sql, t, what->keys, what->key_rows, e);
+                rc = put_where(sql, t, what, e);
         else if (what->since)
                 put_since(sql, t, what);
         if (rc)

@@ -171,6 +171,11 @@ int source_position(struct source *s, struct buf *out, struct err *e)
         return ops_of(s)->position(s, out, e);
 }
 
+const char *source_ahead(struct source *s)
+{
+        return ops_of(s)->ahead ? ops_of(s)->ahead(s) : "";
+}
+
 int source_read_keys(struct source *s, const struct extract *x, const struct shape *shape,
         const struct source_sink *sink, struct source_read **out, struct err *e)
 {

@@ -93,7 +93,7 @@ int source_read_all(struct source *s, const struct extract *x, const struct shap
 
 struct source_watch {
         struct str position;   /* as source_position() gave it after the last finished read */
-        const struct tz *zone; /* of zoneless times; NULL: none; outlives the read */
+        const struct tz *zone; /* of zoneless times; NULL: none; outlives the reads */
 };
 
 struct source_observation {
@@ -102,12 +102,14 @@ struct source_observation {
                               store another position */
         char why[160];     /* not usable, or behind: for the log */
         char held[160];    /* what keeps the cursor from following the clock; "" for nothing */
-        char cursor[1024]; /* where the read begins, without the lookback: for people */
+        char cursor[1024]; /* where the read begins, without the lookback of times: for people */
 };
 
 /** source_observe() - looks at what is going on in the source, before a read; runs the loop
  * Only for an extract with a cursor, described before. The next read_all or read_since of @x
- * uses the observation.
+ * uses the observation; where it fails, it may be tried again with the same one.
+ * Where the position does not fit the source or the mapper (another database, another cursor,
+ * type or time zone), `usable` is false, and `why` says it: read everything then.
  * Return: 0; -ERR_CONFIG (a cursor without a time zone); -ERR_RETRY. */
 int source_observe(struct source *s, const struct extract *x, const struct source_watch *watch,
         struct source_observation *out, struct err *e) __attribute__((warn_unused_result));
@@ -122,7 +124,13 @@ int source_read_since(struct source *s, const struct extract *x, const struct sh
 int source_position(struct source *s, struct buf *out, struct err *e)
         __attribute__((warn_unused_result));
 
-/** source_read_keys() - keys only, of all records: a row of @shape with all else NULL */
+/** source_ahead() - after source_position(): what the read found in the future, for a warning
+ * The cursor does not follow it, so these records are read in every run.
+ * Return: "write_date is up to 2099-01-01 00:00:00, later than the source's clock", or "". */
+const char *source_ahead(struct source *s);
+
+/** source_read_keys() - keys only, of all records: a row of @shape with all else NULL, and no rows
+ * of children */
 int source_read_keys(struct source *s, const struct extract *x, const struct shape *shape,
         const struct source_sink *sink, struct source_read **out, struct err *e)
         __attribute__((warn_unused_result));
@@ -172,6 +180,7 @@ struct source_ops {
         int (*read_since)(struct source *s, const struct extract *x, const struct shape *shape,
                 const struct source_sink *sink, struct source_read **out, struct err *e);
         int (*position)(struct source *s, struct buf *out, struct err *e);
+        const char *(*ahead)(struct source *s);
         int (*read_keys)(struct source *s, const struct extract *x, const struct shape *shape,
                 const struct source_sink *sink, struct source_read **out, struct err *e);
         int (*read_deleted)(struct source *s, const struct extract *x, const struct shape *shape,

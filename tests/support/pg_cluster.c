@@ -57,10 +57,16 @@ const char *pg_cluster(void)
         return cluster.usable ? cluster.dsn : NULL;
 }
 
-void pg_cluster_stop(void)
+static void close_connections(void)
 {
         for (int i = 0; i < CONNECTIONS; i++)
                 PQfinish(cluster.connections[i].pg);
+        memset(cluster.connections, 0, sizeof(cluster.connections));
+}
+
+void pg_cluster_stop(void)
+{
+        close_connections();
         for (int i = 0; i < 4; i++)
                 PQclear(cluster.results[i]);
         if (cluster.pid > 0) {
@@ -115,4 +121,20 @@ int pg_port(void)
         const char *port = strstr(cluster.dsn, "port=");
 
         return port ? (int)strtol(port + strlen("port="), NULL, 10) : 0;
+}
+
+/* As the script started it: PostgreSQL does not run as root. */
+void pg_cluster_restart(void)
+{
+        char command[2048];
+
+        snprintf(command, sizeof(command),
+                "%s%s/pg_ctl -D '%s' -o '-p %d' -m fast -w restart >/dev/null 2>&1",
+                geteuid() == 0 ? "cd /; setpriv --reuid=postgres --regid=postgres --clear-groups "
+                               : "",
+                pg_sql(NULL, "SELECT setting FROM pg_config WHERE name = 'BINDIR'"),
+                pg_sql(NULL, "SELECT current_setting('data_directory')"), pg_port());
+        close_connections();
+        if (system(command) != 0)
+                broken("restart", command);
 }

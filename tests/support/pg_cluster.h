@@ -15,6 +15,9 @@ const char *pg_cluster(void);
 /** pg_cluster_stop() - at the end of the program */
 void pg_cluster_stop(void);
 
+/** pg_cluster_restart() - stops and starts the server; everybody's connections are lost */
+void pg_cluster_restart(void);
+
 /** pg_sql() - runs @sql in @database (NULL: postgres) as superuser; fails the test on an error
  * Return: the first value of its result, "" without one; valid until the next call but three. */
 const char *pg_sql(const char *database, const char *sql);

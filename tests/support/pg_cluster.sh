@@ -47,6 +47,7 @@ fsync = off
 synchronous_commit = off
 full_page_writes = off
 max_connections = 40
+max_prepared_transactions = 4
 lc_messages = 'C'
 timezone = 'America/New_York'
 DateStyle = 'SQL, DMY'

@@ -197,3 +197,78 @@ int fixture_read(struct fixture *f, const char *yaml, struct sink *s)
 {
         return fixture_read_keys(f, yaml, NULL, 0, s);
 }
+
+/* ---- incremental runs ---- */
+
+struct mapper *mapper_new(struct fixture *f, const char *yaml, const char *zone)
+{
+        struct mapper *m = calloc(1, sizeof(*m));
+        struct err e;
+
+        m->fixture = f;
+        buf_init(&m->position, 1 << 20);
+        buf_init(&m->text, 64 << 20);
+        if (zone && tz_load(zone, &m->zone, &e) != 0)
+                fail_msg("%s", e.text);
+        if (fixture_extract(f, yaml, &m->x, &e) != 0 ||
+                source_describe(f->source, m->x, f->arena, &m->shape, &e) != 0)
+                fail_msg("%s: %s", yaml, e.text);
+        return m;
+}
+
+void mapper_free(struct mapper *m)
+{
+        buf_deinit(&m->position);
+        buf_deinit(&m->text);
+        tz_free(m->zone);
+        free(m);
+}
+
+int mapper_observe(struct mapper *m, struct err *e)
+{
+        struct source_watch watch = {buf_str(&m->position), m->zone};
+
+        return source_observe(m->fixture->source, m->x, &watch, &m->seen, e);
+}
+
+int mapper_read(struct mapper *m, enum mapper_what what, struct err *e)
+{
+        static int (*const starts[])(struct source * s, const struct extract *x,
+                const struct shape *shape, const struct source_sink *sink, struct source_read **out,
+                struct err *e) = {
+                [MAPPER_CHANGES] = source_read_since,
+                [MAPPER_ALL] = source_read_all,
+                [MAPPER_KEYS] = source_read_keys,
+                [MAPPER_DELETED] = source_read_deleted,
+        };
+        struct fixture *f = m->fixture;
+        struct sink s = {.fixture = f, .shape = &m->shape};
+        struct source_sink sink = {on_record, on_reject, on_end, &s};
+
+        buf_init(&s.text, 64 << 20);
+        int rc = starts[what](f->source, m->x, &m->shape, &sink, &s.read, e);
+        if (!rc)
+                rc = loop_run_until(f->loop, &s.ended, e);
+        if (!rc && s.rc)
+                *e = s.err;
+        buf_clear(&m->text);
+        buf_put_str(&m->text, buf_str(&s.text));
+        buf_deinit(&s.text);
+        return rc ? rc : s.rc;
+}
+
+const char *mapper_run(struct mapper *m, bool full)
+{
+        struct err e;
+        int rc = mapper_observe(m, &e);
+
+        m->was_full = full || !m->seen.usable;
+        if (!rc)
+                rc = mapper_read(m, m->was_full ? MAPPER_ALL : MAPPER_CHANGES, &e);
+        buf_clear(&m->position);
+        if (!rc)
+                rc = source_position(m->fixture->source, &m->position, &e);
+        if (rc)
+                fail_msg("%s", e.text);
+        return buf_cstr(&m->text);
+}

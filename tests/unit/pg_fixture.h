@@ -66,3 +66,33 @@ int fixture_read_keys(
         struct fixture *f, const char *yaml, const struct value *keys, size_t rows, struct sink *s);
 
 void sink_deinit(struct sink *s);
+
+/* ---- incremental runs ---- */
+
+/* A mapper from run to run. */
+struct mapper {
+        struct fixture *fixture;
+        struct extract *x;
+        struct shape shape;
+        struct tz *zone;                /* owned; NULL: none */
+        struct buf position;            /* of the last finished run; empty: none */
+        struct source_observation seen; /* of the last run */
+        bool was_full;                  /* the last run read everything */
+        struct buf text;                /* what the last run read, as in struct sink */
+};
+
+/** mapper_new() - @zone: NULL: no `timezone:`; fails the test where @yaml is refused */
+struct mapper *mapper_new(struct fixture *f, const char *yaml, const char *zone);
+void mapper_free(struct mapper *m);
+
+/** mapper_observe() - Return: as source_observe() */
+int mapper_observe(struct mapper *m, struct err *e);
+
+enum mapper_what { MAPPER_CHANGES, MAPPER_ALL, MAPPER_KEYS, MAPPER_DELETED };
+
+/** mapper_read() - one read without an observation. Return: rc of the read; e is filled. */
+int mapper_read(struct mapper *m, enum mapper_what what, struct err *e);
+
+/** mapper_run() - observes, reads what changed (all where that cannot be, or @full), stores the
+ * position. Return: what was read, as text; fails the test on an error. */
+const char *mapper_run(struct mapper *m, bool full);

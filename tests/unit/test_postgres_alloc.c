@@ -57,6 +57,72 @@ static int read_once(struct fixture *f, const struct extract *x, struct seen *se
         return rc ? rc : seen->rc;
 }
 
+static int read_with(struct source *source, struct fixture *f, const struct extract *x,
+        const struct str *position, struct buf *out, struct seen *seen, struct err *e)
+{
+        cleanup_(arena_freep) struct arena *arena = arena_new(1 << 20);
+        struct source_sink sink = {on_record, on_reject, on_end, seen};
+        struct source_watch watch = {.position = *position};
+        struct source_observation observed;
+        struct source_read *read;
+        struct shape shape;
+
+        if (!arena)
+                return err_nomem(e, "the test");
+        int rc = source_describe(source, x, arena, &shape, e);
+        if (!rc)
+                rc = source_observe(source, x, &watch, &observed, e);
+        if (!rc)
+                rc = (observed.usable ? source_read_since : source_read_all)(
+                        source, x, &shape, &sink, &read, e);
+        if (!rc)
+                rc = loop_run_until(f->loop, &seen->ended, e);
+        rc = rc ? rc : seen->rc;
+        return rc ? rc : source_position(source, out, e);
+}
+
+/* A run from @position; what to store is in @out. */
+static int run_once(struct fixture *f, const struct extract *x, const struct str *position,
+        struct buf *out, struct seen *seen, struct err *e)
+{
+        cleanup_(source_closep) struct source *source = NULL;
+        int rc = source_open(&f->config, f->loop, NULL, &source, e);
+
+        return rc ? rc : read_with(source, f, x, position, out, seen, e);
+}
+
+static void check_runs(const char *yaml, size_t records)
+{
+        cleanup_buf_ struct buf first = BUF_INIT(1 << 20), out = BUF_INIT(1 << 20);
+        struct fixture *f = fixture_new(fixture_dsn("postgres", NULL));
+        struct str position = {0};
+        struct seen seen = {0};
+        struct extract *x;
+        struct err e;
+        long failures = 0;
+
+        if (fixture_extract(f, yaml, &x, &e) != 0 ||
+                run_once(f, x, &position, &first, &seen, &e) != 0)
+                fail_msg("%s", e.text);
+        position = buf_str(&first);
+        ALLOC_FAIL_EACH(i)
+        {
+                struct seen again = {0};
+
+                buf_clear(&out);
+                alloc_fail_at(i);
+                int rc = run_once(f, x, &position, &out, &again, &e);
+                if (rc == 0)
+                        assert_int_equal(again.records, records);
+                else
+                        failures++;
+                if (rc && rc != -ERR_NOMEM)
+                        fail_msg("allocation %ld: %d: %s", i, rc, e.text);
+        }
+        assert_true(failures > 10);
+        fixture_free(f);
+}
+
 static void check_each(const char *yaml, size_t records)
 {
         struct fixture *f = fixture_new(fixture_dsn("postgres", NULL));
@@ -92,6 +158,10 @@ static void each_allocation_may_fail(void **state)
         check_each("{table: p, key: id}", 3);
         check_each("{table: p, key: id, children: {c: {table: c, key: id, parent: p}}}", 3);
         check_each("{table: c, group: p}", 3);
+        check_runs("{table: c, key: id, cursor: id, lookback: 0s}", 1);
+        check_runs("{table: p, key: id, cursor: id + 0, lookback: 0s,"
+                   " children: {c: {table: c, key: id, parent: p, cursor: id}}}",
+                1);
 }
 
 static int discover_once(struct fixture *f, const char *table, struct arena *arena,

@@ -17,10 +17,13 @@
 #include "ingest/base/tz_rule.h"
 #include "tests/support/alloc_fail.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define DAY_S        INT64_C(86400)
-#define Y1900        INT64_C(-2208988800)
-#define Y2101        INT64_C(4133980800)
+#define COUNT(array)  (sizeof(array) / sizeof((array)[0]))
+#define DAY_S         INT64_C(86400)
+#define Y1900         INT64_C(-2208988800)
+#define Y2001         INT64_C(978307200)
+#define BOUNDS_STEP_S 600
+#define Y2030         INT64_C(1893456000)
+#define Y2101         INT64_C(4133980800)
 
 static int64_t local(int year, int month, int day, int hour, int minute, int second)
 {
@@ -122,6 +125,26 @@ static bool library_to_utc(int64_t local_s, int64_t step, int64_t *utc_s)
         return found;
 }
 
+/* By the C library, step by step: the least time shown in the day from @utc_s on, and the greatest
+ * in the day before. */
+static void compare_bounds(const struct tz *z, const char *name, int64_t utc_s)
+{
+        int64_t least = INT64_MAX, most = INT64_MIN;
+
+        for (int64_t d = 0; d <= DAY_S; d += BOUNDS_STEP_S) {
+                int64_t shown = utc_s + d + library_offset(utc_s + d);
+                least = shown < least ? shown : least;
+                shown = utc_s - d + library_offset(utc_s - d);
+                most = shown > most ? shown : most;
+        }
+        int64_t floor = tz_local_floor(z, utc_s), ceiling = tz_local_ceiling(z, utc_s);
+        if (floor > least || floor < least - BOUNDS_STEP_S || ceiling < most ||
+                ceiling > most + BOUNDS_STEP_S)
+                fail_msg("%s at %lld: %lld to %lld, the C library says %lld to %lld", name,
+                        (long long)utc_s, (long long)floor, (long long)ceiling, (long long)least,
+                        (long long)most);
+}
+
 static void compare(const struct tz *z, const char *name, int64_t local_s, int64_t step)
 {
         int64_t ours = INT64_MIN, theirs = INT64_MIN;
@@ -155,6 +178,8 @@ static void compare_around_changes(const struct tz *z, const char *name)
                                 compare(z, name, edges[i] + d, 3600);
                 for (int64_t d = -4 * 3600; d <= 4 * 3600; d += 613)
                         compare(z, name, high + before + d, 3600);
+                for (int64_t d = -27; high > Y2001 && high < Y2030 && d <= 27; d += 9)
+                        compare_bounds(z, name, high + d * 3600 + (d % 2) * 1801);
                 before = after;
         }
 }
