@@ -237,6 +237,9 @@ static int do_run(struct run *r, struct err *e)
         warn_of_later(r);
         int rc = open_run(r, e);
 
+        if (!rc && !r->options.dry_run) /* which writes nothing */
+                rc = lock_remote_take(r->source,
+                        &(struct lock_remote){r->server.uuid, r->control, r->spec->name}, e);
         if (!rc)
                 rc = start_run(r, e);
         if (!rc)

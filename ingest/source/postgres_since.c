@@ -55,9 +55,9 @@ static void judge(
         snprintf(out->cursor, sizeof(out->cursor), "%s", s->from[0] ? s->from[0] : "");
 }
 
-int pg_since_observe(struct pg_since *s, struct pg_conn *c, struct loop *loop,
-        const struct pg_target *targets, size_t count, const struct source_watch *watch,
-        struct source_observation *out, struct err *e)
+int pg_since_observe(struct pg_since *s, struct pg_conn *c, const struct pg_target *targets,
+        size_t count, const struct source_watch *watch, struct source_observation *out,
+        struct err *e)
 {
         struct pg_cursor cursors[PG_POSITION_STREAMS];
         struct pg_observation now;
@@ -77,7 +77,7 @@ int pg_since_observe(struct pg_since *s, struct pg_conn *c, struct loop *loop,
                 rc = check_zone(&targets[i], watch->zone, e);
         }
         if (!rc)
-                rc = pg_observe(c, loop, s->arena, &now, e);
+                rc = pg_observe(c, s->arena, &now, e);
         if (rc)
                 return rc;
         if (watch->position.len) {

@@ -26,9 +26,9 @@ DEFINE_CLEANUP(struct pg_since *, pg_since_free);
 
 /** pg_since_observe() - asks the server behind @c, and judges @stored
  * @targets: described; the parent has a cursor */
-int pg_since_observe(struct pg_since *s, struct pg_conn *c, struct loop *loop,
-        const struct pg_target *targets, size_t count, const struct source_watch *watch,
-        struct source_observation *out, struct err *e) __attribute__((warn_unused_result));
+int pg_since_observe(struct pg_since *s, struct pg_conn *c, const struct pg_target *targets,
+        size_t count, const struct source_watch *watch, struct source_observation *out,
+        struct err *e) __attribute__((warn_unused_result));
 
 /** pg_since_begin() - a read begins: nothing was seen yet */
 void pg_since_begin(struct pg_since *s);
