@@ -111,12 +111,13 @@ def make_project(tmp_path, binary):
 
 @pytest.fixture
 def proxy():
-    """A function that starts a fault proxy: proxy("http", host, port) or proxy("tcp", ...)."""
+    """A function that starts a fault proxy: proxy("http", host, port), "tcp", or "pooler"."""
     started = []
+    makers = {"http": faultproxy.HttpProxy, "tcp": faultproxy.TcpProxy,
+              "pooler": faultproxy.PoolerProxy}
 
     def start(kind, host, port):
-        maker = faultproxy.HttpProxy if kind == "http" else faultproxy.TcpProxy
-        started.append(maker(host, port))
+        started.append(makers[kind](host, port))
         return started[-1]
 
     yield start

@@ -389,16 +389,31 @@ class HttpProxy(Proxy):
 
 
 # What happens to a TCP connection: refused (reset at once), cut after that many bytes from the
-# client (up) or from the server (down), slowed (seconds before each piece from the server), or
-# stalled: after that many bytes from the server nothing more comes, and nothing is closed.
-Wire = namedtuple("Wire", "refuse up down slow stall_after", defaults=(False, None, None, 0, None))
+# client (up) or from the server (down), slowed (seconds before each piece from the server),
+# stalled: after that many bytes from the server nothing more comes, and nothing is closed; or
+# orphaned: when the client goes (see leave()), the server is not told.
+Wire = namedtuple("Wire", "refuse up down slow stall_after orphan",
+                  defaults=(False, None, None, 0, None, False))
 
 
 class TcpProxy(Proxy):
     """Knows bytes only. Rules look at the number of a connection, from 1."""
 
+    def __init__(self, host, port):
+        self._orphans = {}  # number: (client, server)
+        super().__init__(host, port)
+
     def on(self, fault, skip=0, times=1):
         return self.add(lambda number: True, fault, skip, times)
+
+    def leave(self, number):
+        """Cuts the client of an orphaned connection off."""
+        reset(self._orphans[number][0])
+
+    def close(self):
+        super().close()
+        for _, server in self._orphans.values():
+            hang_up(server)
 
     def serve(self, client, number):
         fault = self.fault_for(number) or Wire()
@@ -406,24 +421,30 @@ class TcpProxy(Proxy):
             reset(client)
             return
         server = self.connect()
-        back = threading.Thread(target=self._pump, daemon=True,
-                                args=(server, client, fault.down, fault.slow, fault.stall_after))
+        if fault.orphan:
+            self._orphans[number] = client, server
+        back = threading.Thread(target=self._pump, daemon=True, args=(server, client, fault.down,
+                                                                      fault))
         back.start()
-        self._pump(client, server, fault.up, 0, None)
-        back.join()
+        self._pump(client, server, fault.up, fault._replace(slow=0, stall_after=None))
+        if not fault.orphan:
+            back.join()
         with self.lock:
             self._open.discard(server)
 
-    @staticmethod
-    def _pump(source, sink, limit, slow, stall_after):
+    def passing(self, source, piece):
+        """What goes on of `piece`, which came from the socket `source`."""
+        return piece
+
+    def _pump(self, source, sink, limit, fault):
         """Copies until one side ends, or the limit cuts both."""
         passed = 0
         try:
             while piece := source.recv(1 << 16):
-                if slow:
-                    time.sleep(slow)
-                if stall_after is not None and passed + len(piece) > stall_after:
-                    sink.sendall(piece[:max(stall_after - passed, 0)])
+                if fault.slow:
+                    time.sleep(fault.slow)
+                if fault.stall_after is not None and passed + len(piece) > fault.stall_after:
+                    sink.sendall(piece[:max(fault.stall_after - passed, 0)])
                     while sink.recv(1 << 16):  # until the client gives up
                         pass
                     break
@@ -433,9 +454,24 @@ class TcpProxy(Proxy):
                     reset(source)
                     reset(sink)
                     return
-                sink.sendall(piece)
+                sink.sendall(self.passing(source, piece))
                 passed += len(piece)
         except OSError:
             pass
+        if fault.orphan:
+            return
         hang_up(source)
         hang_up(sink)
+
+
+class PoolerProxy(TcpProxy):
+    """Tells clients of PostgreSQL a process number of its own, as poolers do."""
+
+    KEY = b"K\0\0\0\x0c"  # BackendKeyData: the process, a secret
+
+    def passing(self, source, piece):
+        at = piece.find(self.KEY)
+        if at < 0:
+            return piece
+        at += len(self.KEY)
+        return piece[:at] + struct.pack("!I", 77) + piece[at + 4:]
