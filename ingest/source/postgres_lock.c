@@ -54,7 +54,7 @@ static const char end_session_sql[] =
         " WHERE datname = pg_catalog.current_database())"
 
 static const char held_sql[] =
-        "SELECT FROM pg_catalog.pg_locks l WHERE l.pid = pg_catalog.pg_backend_pid() AND " KEY_SQL;
+        "SELECT 1 FROM pg_catalog.pg_locks l WHERE l.pid = pg_catalog.pg_backend_pid() AND " KEY_SQL;
 
 /* Of other roles' sessions the server shows the name only, unless it trusts us. */
 static const char holder_sql[] =

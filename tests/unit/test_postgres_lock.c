@@ -14,6 +14,8 @@
         "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = "        \
         "'advisory' AND application_name LIKE 'machine %'"
 
+#define HOLDER "SELECT pid FROM pg_locks WHERE locktype = 'advisory'"
+
 static struct fixture *machine(const char *name)
 {
         char more[64];
@@ -51,7 +53,7 @@ static void the_second_loses_and_is_told_by_whom(void **state)
         int64_t started = clock_monotonic_ms();
         assert_int_equal(source_lock(b->source, KEY, 700, &e), -ERR_LOCKED);
         assert_in_range(clock_monotonic_ms() - started, 650, 5000);
-        const char *pid = pg_sql(NULL, "SELECT pid FROM pg_locks WHERE locktype = 'advisory'");
+        const char *pid = pg_sql(NULL, HOLDER);
         if (!strstr(e.text, pid) || !strstr(e.text, "machine a") || !strstr(e.text, "127.0.0.1"))
                 fail_msg("%s", e.text);
         must(source_lock(b->source, KEY + 1, 0, &e), &e); /* another mapper's */
@@ -110,7 +112,9 @@ static void a_lost_lock_is_taken_again(void **state)
         assert_string_equal(pg_sql(NULL, HOLDERS), "0");
         must(source_lock_check(a->source, &e), &e);
         assert_string_equal(pg_sql(NULL, HOLDERS), "1");
-        must(source_lock_check(a->source, &e), &e);
+        long holder = strtol(pg_sql(NULL, HOLDER), NULL, 10);
+        must(source_lock_check(a->source, &e), &e); /* and is left alone while it is held */
+        assert_int_equal(strtol(pg_sql(NULL, HOLDER), NULL, 10), holder);
         fixture_free(a);
 }
 
