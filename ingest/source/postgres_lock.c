@@ -53,8 +53,8 @@ static const char end_session_sql[] =
         " AND l.objid = '%u'::oid AND l.database = (SELECT oid FROM pg_catalog.pg_database"        \
         " WHERE datname = pg_catalog.current_database())"
 
-static const char held_sql[] =
-        "SELECT 1 FROM pg_catalog.pg_locks l WHERE l.pid = pg_catalog.pg_backend_pid() AND " KEY_SQL;
+static const char held_sql[] = "SELECT 1 FROM pg_catalog.pg_locks l WHERE l.pid = "
+                               "pg_catalog.pg_backend_pid() AND " KEY_SQL;
 
 /* Of other roles' sessions the server shows the name only, unless it trusts us. */
 static const char holder_sql[] =

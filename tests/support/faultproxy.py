@@ -465,11 +465,17 @@ class TcpProxy(Proxy):
 
 
 class PoolerProxy(TcpProxy):
-    """Tells clients of PostgreSQL a process number of its own, as poolers do."""
+    """Tells clients of PostgreSQL a process number of its own, as poolers do, and says so, as they
+    do, when a server dies under a statement: one that holds `crash_at`."""
 
     KEY = b"K\0\0\0\x0c"  # BackendKeyData: the process, a secret
+    CRASH = b"SFATAL\0C08P01\0Mserver conn crashed?\0\0"
+    crash_at = None
 
     def passing(self, source, piece):
+        if self.crash_at and self.crash_at in piece:
+            source.sendall(b"E" + struct.pack("!I", len(self.CRASH) + 4) + self.CRASH)
+            raise ConnectionError("as planned")
         at = piece.find(self.KEY)
         if at < 0:
             return piece
