@@ -66,8 +66,8 @@ def own_couch():
         pytest.skip("needs an installed Apache CouchDB to start, stop and restore")
     started = []
 
-    def start(**options):
-        started.append(couchdb.PrivateCouch(**options))
+    def start(kind=couchdb.PrivateCouch, **options):
+        started.append(kind(**options))
         return started[-1]
 
     yield start
@@ -116,8 +116,8 @@ def proxy():
     makers = {"http": faultproxy.HttpProxy, "tcp": faultproxy.TcpProxy,
               "pooler": faultproxy.PoolerProxy}
 
-    def start(kind, host, port):
-        started.append(makers[kind](host, port))
+    def start(kind, host, port, **options):
+        started.append(makers[kind](host, port, **options))
         return started[-1]
 
     yield start
