@@ -257,9 +257,10 @@ int pg_lock_take(
                 rc = wait_for_lock(l, e);
         if (is_refusal(rc, e)) {
                 log_warn(s->log,
-                        "no lock across machines: %s; see to it yourself that a mapper does not "
-                        "run on two machines at once",
-                        e->text);
+                        "no lock across machines: the server refuses pg_try_advisory_lock "
+                        "(SQLSTATE %s); permit it to the source's user, or see to it that a "
+                        "mapper does not run on two machines at once",
+                        e->sqlstate);
                 return PG_LOCK_NONE;
         }
         if (rc)
