@@ -161,7 +161,7 @@ static void learn_limit(struct batch *b)
                 b->bulk->soft_bytes = bytes;
 }
 
-/* 400 and 413: nothing was written, and one document at least is the cause. */
+/* 400, 412 and 413: nothing was written, and one document at least is the cause. */
 static void refused_whole(struct batch *b, const struct http_reply *reply)
 {
         couch_reply_reason(reply, b->reason, sizeof(b->reason));
@@ -210,6 +210,32 @@ static void server_error(struct batch *b, const struct http_reply *reply, const 
         dispatch_trouble(b, TROUBLE_BATCH, reply->retry_after_ms, e);
 }
 
+static bool refuses_document(int status)
+{
+        return status == 400 || status == 412 || status == 413;
+}
+
+/* It was there when the run began. A 404 that is not CouchDB's says nothing of the kind. */
+static bool is_database_gone(const struct http_reply *reply)
+{
+        char reason[REASON_MAX];
+
+        couch_reply_reason(reply, reason, sizeof(reason));
+        return reply->status == 404 && str_starts(str_of(reason), STR("not_found"));
+}
+
+static void database_gone(struct batch *b)
+{
+        struct err e;
+        int rc = err_set_code(&e, ERR_RETRY, 404,
+                "database %s was deleted during the run; the next run %s", b->database->name,
+                couch_options(b->bulk->couch)->create
+                        ? "makes it again and fills it"
+                        : "fills it when it is there again: couchdb.create is false");
+
+        dispatch_fail(b->bulk, rc, &e);
+}
+
 static void request_failed(struct batch *b, const struct http_reply *reply)
 {
         struct err e;
@@ -217,7 +243,9 @@ static void request_failed(struct batch *b, const struct http_reply *reply)
 
         if (reply->status == 401) {
                 unauthorized(b);
-        } else if ((reply->status == 400 || reply->status == 413) && b->step == STEP_SEND) {
+        } else if (is_database_gone(reply)) {
+                database_gone(b);
+        } else if (refuses_document(reply->status) && b->step == STEP_SEND) {
                 refused_whole(b, reply);
         } else if (reply->status == 413 && b->count > 1) {
                 learn_limit(b);
@@ -233,11 +261,13 @@ static void request_failed(struct batch *b, const struct http_reply *reply)
 
 /* ---- replies ---- */
 
-static void trouble_text(struct batch *b, enum trouble kind, const char *reason)
+static void trouble_text(struct batch *b, enum trouble kind, const char *reason, const char *hint)
 {
         struct err e;
 
         err_set(&e, ERR_RETRY, "POST %s: %s", b->database->paths[STEP_SEND], reason);
+        if (hint)
+                err_hint(&e, 0, "%s", hint);
         dispatch_trouble(b, kind, -1, &e);
 }
 
@@ -270,12 +300,12 @@ static void sent_reply(struct batch *b)
         if (answer.written > 0)
                 progressed(b);
         if (answer.no_space > 0) {
-                trouble_text(b, TROUBLE_SERVER, answer.reason);
+                trouble_text(b, TROUBLE_SERVER, answer.reason, NULL);
         } else if (answer.server_errors > 0) {
                 strike(b, answer.reason);
-                trouble_text(b, TROUBLE_BATCH, answer.reason);
+                trouble_text(b, TROUBLE_BATCH, answer.reason, couch_server_error_hint);
         } else if (answer.broken || b->reply_status >= 300) {
-                trouble_text(b, TROUBLE_SERVER, "the reply is not a list of results");
+                trouble_text(b, TROUBLE_SERVER, "the reply is not a list of results", NULL);
         } else if (count_state(b, ITEM_DOUBT) == 0) {
                 adapt_reply(&bulk->adapt, clock_monotonic_us(), b->count, busy);
         }
@@ -415,7 +445,7 @@ static void on_reply(void *ctx, const struct http_reply *reply)
                 return;
         }
         bulk->running--;
-        if (!bulk->failed && put_aside(b, reply)) {
+        if (put_aside(b, reply)) {
                 dispatch(bulk);
                 return;
         }

@@ -13,8 +13,9 @@
  *                              |   with the current documents, then sent again or given up
  *                              '-> 400, 413, repeated 500: split in two, down to the one document
  *
- * When a request keeps failing for retry_for, or CouchDB refuses as a whole (401, 403, 404), the
- * writer fails: bulk_failed() says why, what is unsettled gets BULK_ABANDONED.
+ * When a request keeps failing for retry_for, CouchDB refuses as a whole (401, 403) or a database
+ * is gone (404), the writer fails: bulk_failed() says why, and what is unsettled gets
+ * BULK_ABANDONED; batches under way only after a while, for CouchDB may be about to answer.
  */
 #pragma once
 

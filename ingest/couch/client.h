@@ -50,5 +50,8 @@ int couch_back_off(struct couch *c, struct retry *retry, int64_t retry_after_ms,
 /** couch_json_text() - member @name of @object where it is a string, else "" */
 const char *couch_json_text(const cJSON *object, const char *name);
 
+/* What to do about a 500, and about its like in the results of single documents. */
+extern const char couch_server_error_hint[];
+
 /** couch_reply_reason() - CouchDB's "error: reason", or the status, into @out */
 void couch_reply_reason(const struct http_reply *reply, char *out, size_t size);

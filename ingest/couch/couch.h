@@ -129,8 +129,8 @@ int couch_call(struct couch *c, const struct couch_request *request, int *status
         struct err *e) __attribute__((warn_unused_result));
 
 /** couch_reply_error() - a failed reply as an error: class by status, text with error and reason
- * 401, 403, 404, 405, 415 ERR_CONFIG; 400, 413 ERR_REJECT; 408, 429, 5xx and no reply ERR_RETRY;
- * anything else ERR_BUG. Return: -class. */
+ * 400, 412, 413 ERR_REJECT; 408, 429, 5xx and no reply ERR_RETRY; 409 ERR_BUG; 3xx and other 4xx
+ * ERR_CONFIG; anything else ERR_BUG. Return: -class. */
 int couch_reply_error(
         const struct http_reply *reply, const char *method, const char *path, struct err *e);
 

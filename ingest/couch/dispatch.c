@@ -8,10 +8,13 @@
 #include "ingest/base/clock.h"
 #include "ingest/couch/writer.h"
 
-#define PARKED_MAX  1000 /* documents that wait for another one with their id */
+#define PARKED_MAX      1000 /* documents that wait for another one with their id */
 /* CouchDB commits what several requests brought at once, and then answers them all at once: so
  * many batches are wanted together. Two mebibytes of them, or as many as are in flight. */
-#define READY_BYTES (2 << 20)
+#define READY_BYTES     (2 << 20)
+/* A writer that has failed waits so long for the replies that are under way: what they say was
+ * written counts. A batch takes a second where there are many. */
+#define LAST_REPLIES_MS 5000
 
 static void arm(struct bulk *bulk, int64_t now_ms, int64_t wake_ms)
 {
@@ -96,8 +99,10 @@ void dispatch_timer(void *ctx)
 {
         struct bulk *bulk = ctx;
 
-        if (bulk->failed)
+        if (bulk->failed) {
+                bulk->hurry = bulk->hurry || bulk->swept;
                 dispatch_sweep(bulk);
+        }
         dispatch(bulk);
         dispatch_room(bulk);
 }
@@ -144,6 +149,7 @@ static void give_up(struct bulk *bulk, int64_t since_ms, int64_t now_ms, const s
 
         e.class = ERR_RETRY;
         err_wrap(&e, 0, "gave up after %" PRId64 " s without success", (now_ms - since_ms) / 1000);
+        bulk->hurry = true; /* nothing came for so long */
         dispatch_fail(bulk, -ERR_RETRY, &e);
 }
 
@@ -198,11 +204,18 @@ void dispatch_fail(struct bulk *bulk, int rc, const struct err *e)
         loop_timer_soon(bulk->timer);
 }
 
+static bool may_be_answered(const struct batch *b)
+{
+        return b->state == BATCH_RUNNING && b->step == STEP_SEND && !b->bulk->hurry;
+}
+
 static void abandon(struct batch *b)
 {
         struct bulk *bulk = b->bulk;
         struct answer answer;
 
+        if (may_be_answered(b))
+                return;
         if (b->state == BATCH_REPLIED) /* what CouchDB said before counts */
                 answer_read(b, buf_str(&b->reply), &answer);
         for (size_t n = 0; n < b->count; n++)
@@ -218,6 +231,9 @@ void dispatch_sweep(struct bulk *bulk)
 {
         struct batch *next;
 
+        if (!bulk->swept)
+                loop_timer_set(bulk->timer, LAST_REPLIES_MS);
+        bulk->swept = true;
         session_forget(bulk->couch, &bulk->waiter);
         for (struct batch *b = bulk->closed.first; b; b = next) {
                 next = b->next;

@@ -5,6 +5,8 @@
 
 #define SHOWN_BYTES 200 /* of a body that is not CouchDB's: enough to recognise a proxy's page */
 
+const char couch_server_error_hint[] = "the log of CouchDB says why: a full disk, for one";
+
 struct status_rule {
         int status;
         enum err_class class;
@@ -17,9 +19,11 @@ static const struct status_rule rules[] = {
         {403, ERR_CONFIG,
                 "give the user the right: a writer must be a member of the database (its "
                 "_security), and only administrators create databases"},
-        {404, ERR_CONFIG, "create the database, or set couchdb.create"},
+        {404, ERR_CONFIG, "create the database, or set couchdb.create; check couchdb.url"},
         {405, ERR_CONFIG, "check couchdb.url, and that a proxy in front passes all methods"},
         {408, ERR_RETRY, NULL},
+        {409, ERR_BUG, NULL}, /* local.c asks for the revision first */
+        {412, ERR_REJECT, NULL},
         {413, ERR_REJECT,
                 "raise CouchDB's max_document_size (or a proxy's limit), or make the document "
                 "smaller"},
@@ -37,10 +41,14 @@ static struct status_rule rule_of(int status)
                 if (rules[i].status == status)
                         return rules[i];
         if (status >= 500)
-                return (struct status_rule){status, ERR_RETRY, NULL};
+                return (struct status_rule){
+                        status, ERR_RETRY, status == 500 ? couch_server_error_hint : NULL};
         if (status >= 300 && status < 400)
                 return (struct status_rule){
                         status, ERR_CONFIG, "set couchdb.url to the address it redirects to"};
+        if (status >= 400) /* not CouchDB's */
+                return (struct status_rule){
+                        status, ERR_CONFIG, "check couchdb.url, and the proxy in front, if any"};
         return (struct status_rule){status, ERR_BUG, NULL};
 }
 

@@ -60,6 +60,8 @@ struct bulk {
         bool flushing;     /* open batches are not waited for */
         bool idle;         /* nothing is unsettled: ends bulk_drain() */
         int failed;        /* 0 or the rc of failure */
+        bool swept;        /* then: what is not under way was given up */
+        bool hurry;        /* and what is, is not waited for any more */
         struct err failure;
         struct bulk_stats stats;
 };

@@ -356,8 +356,8 @@ struct verdict {
 static const struct verdict *verdict_of(CURLcode code)
 {
         static const char ca_hint[] =
-                "set ca_file to the authority that signed the server's certificate, and use the "
-                "host name that stands in the certificate";
+                "set ca_file to the authority that signed the server's certificate, use the host "
+                "name that stands in the certificate, and renew one that has expired";
         static const char pair_hint[] =
                 "cert_file and key_file must be readable PEM files that belong together";
         static const struct verdict verdicts[] = {

@@ -315,6 +315,8 @@ int checkpoint_write(struct run *r, struct err *e)
         int rc = new_session(c.session, e);
 
         if (!rc)
+                rc = source_lock_check(r->source, e);
+        if (!rc)
                 rc = fingerprint_mapper(r, c.fingerprint, e);
         for (size_t i = 0; !rc && i < r->targets.count; i++)
                 rc = verify_target(r, r->targets.items[i], e);

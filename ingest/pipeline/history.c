@@ -85,6 +85,9 @@ static int post_docs(struct run *r, cJSON *docs, struct err *e)
 
 int history_write(struct run *r, struct err *e)
 {
+        /* Runs that another one locks out must not push out those that did something. */
+        if (r->report->outcome == RUN_LOCKED && r->number == 0)
+                return 0;
         struct aging a = {.docs = cJSON_CreateArray()};
         char prefix[96];
 

@@ -1,13 +1,18 @@
 /*
- * lock.h: one run of a mapper at a time on this machine (PROTOCOL.md section 9).
+ * lock.h: one run of a mapper at a time (PROTOCOL.md section 9).
  *
- * flock(2) on a file in the mapper's state folder: the kernel releases it when the process
- * ends, however it ends. The loser is told at once.
+ * On this machine: flock(2) on a file in the mapper's state folder. The kernel releases it when
+ * the process ends, however it ends. The loser is told at once.
+ *
+ * Across machines: a lock in the source, where it has any (PostgreSQL). The loser waits for half
+ * a minute, and is told by whom the lock is held. It is not effective between a primary and its
+ * standbys, nor for runs that name the same CouchDB database in different ways.
  */
 #pragma once
 
 #include "ingest/base/cleanup.h"
 #include "ingest/base/err.h"
+#include "ingest/source/source.h"
 
 struct lock;
 
@@ -18,3 +23,15 @@ int lock_take(const char *folder, struct lock **out, struct err *e)
         __attribute__((warn_unused_result));
 struct lock *lock_release(struct lock *l);
 DEFINE_CLEANUP(struct lock *, lock_release);
+
+/* What must not be done twice at a time: this mapper, into the databases of this CouchDB. */
+struct lock_remote {
+        const char *couch_uuid; /* of GET / */
+        const char *control_database, *mapper;
+};
+
+/** lock_remote_take() - takes the lock in @s, until that is closed; runs the loop
+ * source_lock_check(@s) tells later whether it is still held.
+ * Return: 0, also where the source has no locks; -ERR_LOCKED; -ERR_RETRY; -ERR_CANCEL. */
+int lock_remote_take(struct source *s, const struct lock_remote *what, struct err *e)
+        __attribute__((warn_unused_result));

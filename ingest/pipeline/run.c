@@ -237,14 +237,17 @@ static int do_run(struct run *r, struct err *e)
         warn_of_later(r);
         int rc = open_run(r, e);
 
+        if (!rc && !r->options.dry_run) /* which writes nothing */
+                rc = lock_remote_take(r->source,
+                        &(struct lock_remote){r->server.uuid, r->control, r->spec->name}, e);
         if (!rc)
                 rc = start_run(r, e);
         if (!rc)
                 rc = plan_run(r, e);
-        if (!rc)
-                rc = branches_delete(r, e);
         if (!rc && !r->control_absent)
                 rc = rejects_load(r, e);
+        if (!rc)
+                rc = branches_delete(r, e);
         if (!rc)
                 rc = read_records(r, e);
         if (!rc)
@@ -259,10 +262,8 @@ static void rescue(struct run *r)
 
         if (!r->bulk || !r->state || !r->batch)
                 return;
-        if (bulk_failed(r->bulk, NULL) == 0 && settle_all(r, true, &e) != 0)
+        if (settle_all(r, true, &e) != 0)
                 log_debug(r->log, "flushing after the failure: %s", e.text);
-        else if (settle_apply(r, &e) != 0)
-                log_debug(r->log, "applying after the failure: %s", e.text);
 }
 
 static void close_run(struct run *r)

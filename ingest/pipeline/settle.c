@@ -134,7 +134,8 @@ static int settle_record(
         return 0;
 }
 
-/* on_conflict: reject, and somebody else's edit is there: the document stays. */
+/* on_conflict: reject, and somebody else's edit is there, or a rule of the database forbids it: the
+ * document stays. */
 static int deletion_rejected(
         struct run *r, const struct pending *p, const char *reason, struct err *e)
 {
@@ -157,11 +158,8 @@ static int settle_deletion(
                 .reason = STATE_OWED_OLD_ID, .key = p->key, .database = p->database, .id = p->id};
         int rc = 0;
 
-        if (o->result == BULK_CONFLICT)
+        if (o->result == BULK_CONFLICT || o->result == BULK_REFUSED)
                 return deletion_rejected(r, p, o->reason, e);
-        if (o->result == BULK_REFUSED)
-                return err_set(e, ERR_CONFIG, "CouchDB refuses to delete %.*s from %s: %s",
-                        STR_ARG(p->id), o->database, o->reason);
         if (o->result == BULK_WRITTEN && t)
                 t->own_writes++;
         if (p->kind == PENDING_DELETE)
@@ -181,11 +179,8 @@ static int settle_branch(
 {
         struct target *t = target_find(&r->targets, str_of(o->database));
 
-        (void)p;
         if (o->result == BULK_REFUSED)
-                return err_set(e, ERR_CONFIG,
-                        "CouchDB refuses to delete a leaf of %.*s from %s: %s", STR_ARG(o->id),
-                        o->database, o->reason);
+                return deletion_rejected(r, p, o->reason, e);
         if (o->result == BULK_WRITTEN && t)
                 t->own_writes++;
         return 0;

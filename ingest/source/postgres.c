@@ -9,6 +9,7 @@
 
 #include "ingest/source/postgres_describe.h"
 #include "ingest/source/postgres_dsn.h"
+#include "ingest/source/postgres_lock.h"
 #include "ingest/source/postgres_near.h"
 #include "ingest/source/postgres_since.h"
 #include "ingest/source/postgres_sql.h"
@@ -94,6 +95,7 @@ static struct source *pg_close(struct source *source)
                 return NULL;
         pg_reads_reap(s, true);
         pg_since_free(s->since);
+        pg_lock_free(s->lock);
         pg_conn_free(s->conn);
         free(s);
         return NULL;
@@ -369,7 +371,7 @@ static int observe(struct pg_source *s, const struct extract *x, const struct so
         if (!rc && !s->since && !(s->since = pg_since_new()))
                 rc = err_nomem(e, "a position");
         if (!rc)
-                rc = begin(s, e);
+                rc = pg_source_begin(s, e);
         for (size_t i = 0; !rc && i < count; i++)
                 rc = describe_target(s, &targets[i], e);
         if (!rc)
@@ -380,7 +382,7 @@ static int observe(struct pg_source *s, const struct extract *x, const struct so
         if (!rc)
                 rc = pg_conn_exec_wait(s->conn, "ROLLBACK", e);
         if (!rc)
-                rc = pg_since_observe(s->since, s->conn, s->loop, out, e);
+                rc = pg_since_observe(s->since, s->conn, out, e);
         if (!rc)
                 s->since->x = x;
         return rc;
@@ -416,6 +418,23 @@ static const char *pg_ahead(struct source *source)
         return s->since ? s->since->ahead : "";
 }
 
+static int pg_lock_source(struct source *source, uint64_t key, int64_t wait_ms, struct err *e)
+{
+        struct pg_source *s = (struct pg_source *)source;
+
+        if (s->lock)
+                return err_set(e, ERR_BUG, "a second lock of one source");
+        int rc = pg_lock_take(s, key, wait_ms, &s->lock, e);
+        return rc == PG_LOCK_NONE ? SOURCE_NO_LOCK : rc;
+}
+
+static int pg_lock_check_source(struct source *source, struct err *e)
+{
+        struct pg_source *s = (struct pg_source *)source;
+
+        return s->lock ? pg_lock_check(s->lock, e) : 0;
+}
+
 const struct source_ops source_postgres = {
         .type = "postgres",
         .help = "PostgreSQL 10 or later, read with COPY in one snapshot",
@@ -435,6 +454,8 @@ const struct source_ops source_postgres = {
         .ahead = pg_ahead,
         .read_keys = pg_read_keys,
         .read_deleted = pg_read_deleted,
+        .lock = pg_lock_source,
+        .lock_check = pg_lock_check_source,
         .resume = pg_read_resume,
         .cancel = pg_read_cancel,
 };

@@ -6,6 +6,7 @@
  *   postgres_since.c     the position of a mapper; postgres_observe.c asks, postgres_position.c
  *                        decides, postgres_position_text.c prints and parses, postgres_cursor.c
  *                        compares
+ *   postgres_lock.c      the lock across machines
  *   postgres_describe.c  a table or query and its columns
  *   postgres_shape.c     shapes; postgres_select.c: the statements that read them
  *   postgres_catalog.c   tables, columns, keys and children; postgres_key.c: keys nobody declared
@@ -30,6 +31,7 @@ struct pg_source {
         struct pg_conn *conn;   /* owned; NULL while a read uses it */
         struct pg_read *reads;  /* owned, ended ones too until the next call */
         struct pg_since *since; /* owned; NULL: nothing was observed */
+        struct pg_lock *lock;   /* owned; NULL: none is held */
 };
 
 /* What a read is to deliver. */

@@ -358,6 +358,11 @@ bool pg_conn_is_broken(const struct pg_conn *c)
         return c->state == PG_BROKEN;
 }
 
+int pg_conn_backend(const struct pg_conn *c)
+{
+        return c->pg ? PQbackendPID(c->pg) : 0;
+}
+
 const char *pg_conn_parameter(const struct pg_conn *c, const char *name)
 {
         const char *value = c->pg ? PQparameterStatus(c->pg, name) : NULL;
@@ -424,4 +429,22 @@ int pg_conn_query_wait(struct pg_conn *c, const char *sql,
 
         pg_conn_query(c, sql, on_waited, &w);
         return wait_for(c, &w, e);
+}
+
+static int copy_result(void *ctx, const PGresult *result, struct err *e)
+{
+        PGresult **out = ctx;
+
+        *out = PQcopyResult(result, PG_COPYRES_ATTRS | PG_COPYRES_TUPLES);
+        return *out ? 0 : err_nomem(e, "an answer of the server");
+}
+
+int pg_conn_ask_wait(struct pg_conn *c, const char *sql, PGresult **out, struct err *e)
+{
+        return pg_conn_query_wait(c, sql, copy_result, out, e);
+}
+
+void pg_result_freep(PGresult **result)
+{
+        PQclear(*result);
 }

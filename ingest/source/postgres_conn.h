@@ -81,6 +81,9 @@ bool pg_conn_is_idle(const struct pg_conn *c);
 /** pg_conn_is_broken() - the last command failed because the connection was lost */
 bool pg_conn_is_broken(const struct pg_conn *c);
 
+/** pg_conn_backend() - the process that serves us, as the server (or a pooler) said at the start */
+int pg_conn_backend(const struct pg_conn *c);
+
 /** pg_conn_parameter() - a setting that the server reports: "server_encoding"; "" if it does not */
 const char *pg_conn_parameter(const struct pg_conn *c, const char *name);
 
@@ -96,3 +99,10 @@ int pg_conn_exec_wait(struct pg_conn *c, const char *sql, struct err *e)
 int pg_conn_query_wait(struct pg_conn *c, const char *sql,
         int (*take)(void *ctx, const PGresult *result, struct err *e), void *ctx, struct err *e)
         __attribute__((warn_unused_result));
+
+/** pg_conn_ask_wait() - the same, for a copy of the result: @out is the caller's, to PQclear() */
+int pg_conn_ask_wait(struct pg_conn *c, const char *sql, PGresult **out, struct err *e)
+        __attribute__((warn_unused_result));
+
+/** pg_result_freep() - for cleanup_() */
+void pg_result_freep(PGresult **result);

@@ -179,7 +179,6 @@ static void connected(struct pg_conn *c)
         struct err e;
 
         pg_conn_set_state(c, PG_IDLE);
-        PQsetErrorVerbosity(c->pg, PQERRORS_DEFAULT);
         int rc = PQsetnonblocking(c->pg, 1) == 0 ? 0 : pg_error_lost(c->pg, &e);
         if (!rc)
                 rc = watch_socket(c, false, false, &e);

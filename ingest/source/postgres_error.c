@@ -18,6 +18,7 @@ static const struct sqlstate_class sqlstate_classes[] = {
         {"25P03", ERR_RETRY},  /* idle_in_transaction_session_timeout */
         {"25P04", ERR_RETRY},  /* transaction_timeout */
         {"40", ERR_RETRY},     /* serialization failure, deadlock, conflict with recovery */
+        {"53400", ERR_CONFIG}, /* temp_file_limit: of the query, and the same the next time */
         {"53", ERR_RETRY},     /* too many connections, disk full, out of memory */
         {"55006", ERR_RETRY},  /* the database is being copied or dropped */
         {"55P03", ERR_RETRY},  /* lock_timeout */
@@ -26,7 +27,10 @@ static const struct sqlstate_class sqlstate_classes[] = {
         {"57P", ERR_RETRY},    /* shutdown, crash, starting up */
         {"58", ERR_RETRY},     /* I/O error of the server */
         {"72", ERR_RETRY},     /* snapshot too old */
-        {"XX", ERR_RETRY},     /* internal error of the server */
+        {"HV00N", ERR_RETRY},  /* a foreign table's server cannot be reached */
+        {"XX001", ERR_CONFIG}, /* a damaged table or index stays damaged */
+        {"XX002", ERR_CONFIG},
+        {"XX", ERR_RETRY}, /* internal error of the server: a table that is replaced meanwhile */
 };
 
 enum err_class pg_error_class(const char *sqlstate)
@@ -65,14 +69,19 @@ static int add_hint(int rc, const char *sqlstate, struct err *e)
 {
         static const struct sqlstate_hint hints[] = {
                 {"57014", "the limit is statement_timeout, of the source in erp2couch.yaml or of "
-                          "the server"},
+                          "the server, unless somebody cancelled it there"},
                 {"08P01", "a query has no parameters: remove $1 and the like"},
                 {"42501", "GRANT SELECT to the source's user, and USAGE on a schema"},
                 {"25006", "a query must not write: it runs in a read only transaction"},
                 {"42703", "names with capitals stand in double quotes, texts in single ones"},
                 {"0A000", "a query is read as SELECT * FROM (query): it can only read"},
+                {"40001", "a standby ends reads that its primary's changes cannot wait for: raise "
+                          "max_standby_streaming_delay there, or set hot_standby_feedback = on"},
+                {"53400", "raise it for the source's user, or have the query sort less"},
         };
 
+        if (rc != -(int)pg_error_class(sqlstate)) /* said by a pooler */
+                return rc;
         return hint_of(hints, sizeof(hints) / sizeof(hints[0]), rc, sqlstate, e);
 }
 
@@ -88,6 +97,24 @@ static int add_connection_hint(int rc, const char *sqlstate, struct err *e)
         return hint_of(hints, sizeof(hints) / sizeof(hints[0]), rc, sqlstate, e);
 }
 
+/* What ended a connection may pass, whatever it is called: poolers say "protocol violation" (08P01)
+ * for all that happens to them. A database that was dropped does not come back. */
+static enum err_class class_of_end(const char *sqlstate)
+{
+        return strcmp(sqlstate, "57P04") == 0 ? ERR_CONFIG : ERR_RETRY;
+}
+
+static enum err_class class_of(const PGresult *result, const char *sqlstate)
+{
+        const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+
+        if (!severity) /* poolers send the other one only, untranslated */
+                severity = PQresultErrorField(result, PG_DIAG_SEVERITY);
+        if (severity && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0))
+                return class_of_end(sqlstate);
+        return pg_error_class(sqlstate);
+}
+
 int pg_error_result(const PGresult *result, struct err *e)
 {
         const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
@@ -98,7 +125,7 @@ int pg_error_result(const PGresult *result, struct err *e)
         if (!state) /* libpq's own words: the connection broke */
                 return err_set(e, ERR_RETRY, "%s",
                         message ? message : "the connection to the server was lost");
-        int rc = err_set(e, pg_error_class(state), "%s (%s%s%s%sSQLSTATE %s)",
+        int rc = err_set(e, class_of(result, state), "%s (%s%s%s%sSQLSTATE %s)",
                 message ? message : "error without a message", detail ? detail : "",
                 detail ? "; " : "", hint ? hint : "", hint ? "; " : "", state);
         set_sqlstate(e, state);
@@ -211,6 +238,9 @@ int pg_error_lost(const PGconn *pg, struct err *e)
         char text[ERR_TEXT_MAX / 2], state[6] = "";
 
         flatten(PQerrorMessage(pg), text, sizeof(text), state);
-        return err_set(
-                e, ERR_RETRY, "connection lost: %s", text[0] ? text : "the server closed it");
+        int rc = err_set(e, class_of_end(state), "connection lost: %s%s%s%s",
+                text[0] ? text : "the server closed it", state[0] ? " (SQLSTATE " : "", state,
+                state[0] ? ")" : "");
+        set_sqlstate(e, state);
+        return rc;
 }

@@ -25,7 +25,8 @@ int pg_error_result(const PGresult *result, struct err *e);
  * Return: -ERR_CONFIG refused for good (password, database, TLS); -ERR_RETRY. */
 int pg_error_connection(const PGconn *pg, bool answered, bool closed, struct err *e);
 
-/** pg_error_lost() - the error of a connection that broke in use. Return: -ERR_RETRY. */
+/** pg_error_lost() - the error of a connection that broke in use
+ * The same holds for its messages. Return: -ERR_RETRY; -ERR_CONFIG the database was dropped. */
 int pg_error_lost(const PGconn *pg, struct err *e);
 
 /** pg_error_position() - where in the statement the error is, in characters from 1; 0: unknown */

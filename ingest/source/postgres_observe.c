@@ -48,47 +48,7 @@ enum starts_column { S_PID, S_START, S_OTHER, S_NAME, S_IDLE };
 static const char prepared_sql[] = "SELECT gid FROM pg_catalog.pg_prepared_xacts"
                                    " WHERE database = pg_catalog.current_database() LIMIT 1";
 
-/* ---- one question ---- */
-
-struct answer {
-        bool done;
-        int rc;
-        PGresult *result; /* owned */
-        struct err err;
-};
-
-static void on_answer(void *ctx, int rc, const PGresult *result, const struct err *e)
-{
-        struct answer *a = ctx;
-
-        a->done = true;
-        a->rc = rc;
-        if (rc)
-                a->err = *e;
-        else
-                a->result = PQcopyResult(result, PG_COPYRES_ATTRS | PG_COPYRES_TUPLES);
-}
-
-static void result_freep(PGresult **result)
-{
-        PQclear(*result);
-}
-
-static int ask(struct pg_conn *c, struct loop *loop, const char *sql, PGresult **out, struct err *e)
-{
-        struct answer a = {0};
-
-        pg_conn_exec(c, sql, on_answer, &a);
-        int rc = loop_run_until(loop, &a.done, e);
-        if (rc)
-                return rc;
-        if (a.rc) {
-                *e = a.err;
-                return a.rc;
-        }
-        *out = a.result;
-        return a.result ? 0 : err_nomem(e, "an answer of the server");
-}
+/* ---- the questions ---- */
 
 static int64_t number_at(const PGresult *result, int row, int column)
 {
@@ -98,27 +58,24 @@ static int64_t number_at(const PGresult *result, int row, int column)
         return n;
 }
 
-/* ---- the questions ---- */
-
-static int ask_identity(
-        struct pg_conn *c, struct loop *loop, bool full, PGresult **out, struct err *e)
+static int ask_identity(struct pg_conn *c, bool full, PGresult **out, struct err *e)
 {
         char sql[sizeof(identity_full) + sizeof(identity_rest) + sizeof(identity_from)];
 
         snprintf(sql, sizeof(sql), "%s%s%s", full ? identity_full : identity_plain, identity_rest,
                 full ? identity_from : "");
-        return ask(c, loop, sql, out, e);
+        return pg_conn_ask_wait(c, sql, out, e);
 }
 
-static int observe_identity(struct pg_conn *c, struct loop *loop, struct arena *arena,
-        struct pg_observation *o, struct err *e)
+static int observe_identity(
+        struct pg_conn *c, struct arena *arena, struct pg_observation *o, struct err *e)
 {
-        cleanup_(result_freep) PGresult *r = NULL;
-        int rc = ask_identity(c, loop, true, &r, e);
+        cleanup_(pg_result_freep) PGresult *r = NULL;
+        int rc = ask_identity(c, true, &r, e);
 
         /* Some hosters keep the control file to themselves. */
         if (rc == -ERR_CONFIG)
-                rc = ask_identity(c, loop, false, &r, e);
+                rc = ask_identity(c, false, &r, e);
         if (rc)
                 return rc;
         if (PQntuples(r) != 1)
@@ -132,11 +89,10 @@ static int observe_identity(struct pg_conn *c, struct loop *loop, struct arena *
         return o->system ? 0 : arena_failed(arena, "an observation", e);
 }
 
-static int observe_clock(
-        struct pg_conn *c, struct loop *loop, struct pg_observation *o, struct err *e)
+static int observe_clock(struct pg_conn *c, struct pg_observation *o, struct err *e)
 {
-        cleanup_(result_freep) PGresult *r = NULL;
-        int rc = ask(c, loop, clock_sql, &r, e);
+        cleanup_(pg_result_freep) PGresult *r = NULL;
+        int rc = pg_conn_ask_wait(c, clock_sql, &r, e);
 
         if (rc)
                 return rc;
@@ -215,26 +171,26 @@ static int take_open(
         return rc;
 }
 
-static int observe_open(struct pg_conn *c, struct loop *loop, struct arena *arena,
-        struct pg_observation *o, struct err *e)
+static int observe_open(
+        struct pg_conn *c, struct arena *arena, struct pg_observation *o, struct err *e)
 {
-        cleanup_(result_freep) PGresult *open = NULL;
-        cleanup_(result_freep) PGresult *starts = NULL;
-        cleanup_(result_freep) PGresult *again = NULL;
-        int rc = ask(c, loop, open_sql, &open, e);
+        cleanup_(pg_result_freep) PGresult *open = NULL;
+        cleanup_(pg_result_freep) PGresult *starts = NULL;
+        cleanup_(pg_result_freep) PGresult *again = NULL;
+        int rc = pg_conn_ask_wait(c, open_sql, &open, e);
 
         if (!rc)
-                rc = ask(c, loop, starts_sql, &starts, e);
+                rc = pg_conn_ask_wait(c, starts_sql, &starts, e);
         if (!rc)
-                rc = ask(c, loop, open_sql, &again, e);
+                rc = pg_conn_ask_wait(c, open_sql, &again, e);
         return rc ? rc : take_open(&(struct looks){open, starts, again}, arena, o, e);
 }
 
-static int observe_prepared(struct pg_conn *c, struct loop *loop, struct arena *arena,
-        struct pg_observation *o, struct err *e)
+static int observe_prepared(
+        struct pg_conn *c, struct arena *arena, struct pg_observation *o, struct err *e)
 {
-        cleanup_(result_freep) PGresult *r = NULL;
-        int rc = ask(c, loop, prepared_sql, &r, e);
+        cleanup_(pg_result_freep) PGresult *r = NULL;
+        int rc = pg_conn_ask_wait(c, prepared_sql, &r, e);
 
         if (rc || PQntuples(r) == 0)
                 return rc;
@@ -242,18 +198,17 @@ static int observe_prepared(struct pg_conn *c, struct loop *loop, struct arena *
         return o->prepared ? 0 : arena_failed(arena, "an observation", e);
 }
 
-int pg_observe(struct pg_conn *c, struct loop *loop, struct arena *arena,
-        struct pg_observation *out, struct err *e)
+int pg_observe(struct pg_conn *c, struct arena *arena, struct pg_observation *out, struct err *e)
 {
         struct pg_observation o = {0};
-        int rc = observe_identity(c, loop, arena, &o, e);
+        int rc = observe_identity(c, arena, &o, e);
 
         if (!rc)
-                rc = observe_clock(c, loop, &o, e);
+                rc = observe_clock(c, &o, e);
         if (!rc)
-                rc = observe_open(c, loop, arena, &o, e);
+                rc = observe_open(c, arena, &o, e);
         if (!rc)
-                rc = observe_prepared(c, loop, arena, &o, e);
+                rc = observe_prepared(c, arena, &o, e);
         if (!rc)
                 *out = o;
         return rc;

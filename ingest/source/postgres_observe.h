@@ -46,5 +46,5 @@ struct pg_observation {
 /** pg_observe() - the observation, with @c idle and outside of a transaction; runs the loop
  * @arena: where the observation lives
  * Return: 0; -ERR_RETRY; -ERR_CONFIG; -ERR_CANCEL. */
-int pg_observe(struct pg_conn *c, struct loop *loop, struct arena *arena,
-        struct pg_observation *out, struct err *e) __attribute__((warn_unused_result));
+int pg_observe(struct pg_conn *c, struct arena *arena, struct pg_observation *out, struct err *e)
+        __attribute__((warn_unused_result));

@@ -467,9 +467,25 @@ static void begin_stream(struct pg_stream *s)
         exec_begin(s, NULL, more, on_snapshot);
 }
 
+/* These statements are ours: what is wrong with them is that the snapshot is not there any more. */
+static void on_joined(void *ctx, int rc, const PGresult *result, const struct err *cause)
+{
+        struct err e;
+
+        if (rc == -ERR_CONFIG) {
+                e = *cause;
+                e.class = ERR_RETRY;
+                rc = err_hint(&e, -ERR_RETRY,
+                        "the connection that shared its snapshot was lost, or several servers "
+                        "stand behind this address, of which the dsn must name one");
+                cause = &e;
+        }
+        on_done(ctx, rc, result, cause);
+}
+
 static void join_stream(struct pg_stream *s)
 {
-        exec_begin(s, s->read->snapshot, "", on_done);
+        exec_begin(s, s->read->snapshot, "", on_joined);
 }
 
 static void on_described(void *ctx, int rc, const struct err *e)

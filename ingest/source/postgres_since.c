@@ -114,11 +114,11 @@ static void judge(struct pg_since *s, bool behind, struct source_observation *ou
         snprintf(out->cursor, sizeof(out->cursor), "%s", s->from[0] ? s->from[0] : "");
 }
 
-int pg_since_observe(struct pg_since *s, struct pg_conn *c, struct loop *loop,
-        struct source_observation *out, struct err *e)
+int pg_since_observe(
+        struct pg_since *s, struct pg_conn *c, struct source_observation *out, struct err *e)
 {
         struct pg_observation now;
-        int rc = pg_observe(c, loop, s->arena, &now, e);
+        int rc = pg_observe(c, s->arena, &now, e);
 
         if (rc)
                 return rc;

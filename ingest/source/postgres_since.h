@@ -45,8 +45,8 @@ int pg_since_latest(struct pg_since *s, size_t i, struct str value, struct err *
         __attribute__((warn_unused_result));
 
 /** pg_since_observe() - asks the server behind @c, and judges the position; runs the loop */
-int pg_since_observe(struct pg_since *s, struct pg_conn *c, struct loop *loop,
-        struct source_observation *out, struct err *e) __attribute__((warn_unused_result));
+int pg_since_observe(struct pg_since *s, struct pg_conn *c, struct source_observation *out,
+        struct err *e) __attribute__((warn_unused_result));
 
 /** pg_since_begin() - a read begins: nothing was seen yet
  * @full: of everything */

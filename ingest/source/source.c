@@ -192,6 +192,16 @@ int source_read_deleted(struct source *s, const struct extract *x, const struct 
         return ops_of(s)->read_deleted(s, x, shape, sink, out, e);
 }
 
+int source_lock(struct source *s, uint64_t key, int64_t wait_ms, struct err *e)
+{
+        return ops_of(s)->lock ? ops_of(s)->lock(s, key, wait_ms, e) : SOURCE_NO_LOCK;
+}
+
+int source_lock_check(struct source *s, struct err *e)
+{
+        return ops_of(s)->lock_check ? ops_of(s)->lock_check(s, e) : 0;
+}
+
 void source_resume(struct source_read *r)
 {
         ops_of(r)->resume(r);

@@ -154,6 +154,24 @@ void source_resume(struct source_read *r);
 /** source_cancel() - asks the server to stop; on_end follows with -ERR_CANCEL */
 void source_cancel(struct source_read *r);
 
+/* ---- the lock across machines: PROTOCOL.md section 9 ---- */
+
+#define SOURCE_NO_LOCK 1
+
+/** source_lock() - at most one of all who use this source holds @key, until source_close(); runs
+ * the loop
+ * @wait_ms: how long another holder is waited for
+ * Of one kind of source this is sure, of others not at all: see the connector.
+ * Return: 0; SOURCE_NO_LOCK there is none to be had (logged where that is a surprise);
+ * -ERR_LOCKED, the text names the holder as far as it can be seen; -ERR_RETRY; -ERR_CANCEL. */
+int source_lock(struct source *s, uint64_t key, int64_t wait_ms, struct err *e)
+        __attribute__((warn_unused_result));
+
+/** source_lock_check() - whether the lock is still ours; one that was lost (with a connection that
+ * broke, say) is taken again. In between others may have held it. Runs the loop.
+ * Return: 0 it is, or there is none; -class as source_lock(). */
+int source_lock_check(struct source *s, struct err *e) __attribute__((warn_unused_result));
+
 /* What a connector implements; NULL where it cannot. Same contracts as above. */
 struct source_ops {
         const char *type; /* in `type:` */
@@ -185,6 +203,8 @@ struct source_ops {
                 const struct source_sink *sink, struct source_read **out, struct err *e);
         int (*read_deleted)(struct source *s, const struct extract *x, const struct shape *shape,
                 const struct source_sink *sink, struct source_read **out, struct err *e);
+        int (*lock)(struct source *s, uint64_t key, int64_t wait_ms, struct err *e);
+        int (*lock_check)(struct source *s, struct err *e);
         void (*resume)(struct source_read *r);
         void (*cancel)(struct source_read *r);
 };

@@ -66,8 +66,8 @@ def own_couch():
         pytest.skip("needs an installed Apache CouchDB to start, stop and restore")
     started = []
 
-    def start(**options):
-        started.append(couchdb.PrivateCouch(**options))
+    def start(kind=couchdb.PrivateCouch, **options):
+        started.append(kind(**options))
         return started[-1]
 
     yield start
@@ -111,12 +111,13 @@ def make_project(tmp_path, binary):
 
 @pytest.fixture
 def proxy():
-    """A function that starts a fault proxy: proxy("http", host, port) or proxy("tcp", ...)."""
+    """A function that starts a fault proxy: proxy("http", host, port), "tcp", or "pooler"."""
     started = []
+    makers = {"http": faultproxy.HttpProxy, "tcp": faultproxy.TcpProxy,
+              "pooler": faultproxy.PoolerProxy}
 
-    def start(kind, host, port):
-        maker = faultproxy.HttpProxy if kind == "http" else faultproxy.TcpProxy
-        started.append(maker(host, port))
+    def start(kind, host, port, **options):
+        started.append(makers[kind](host, port, **options))
         return started[-1]
 
     yield start

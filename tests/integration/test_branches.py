@@ -2,6 +2,8 @@
 
 import pytest
 
+from support.project import Exit
+
 
 @pytest.fixture
 def catalog(project, database, apache_couch):
@@ -66,3 +68,15 @@ def test_under_reject_a_winner_of_others_is_theirs_to_settle(project, database, 
     project.run(code=2).counts(rejected=1, unchanged=29)
     assert catalog.conflicts() == ["item:5"]
     assert catalog.get("item:5")["v"] == "theirs"
+
+
+def test_a_leaf_that_a_rule_protects_is_a_reject_and_holds_nothing_up(project, database, catalog):
+    replicate_in(catalog, "item:3", 1, "0", v="theirs")
+    catalog.put({"_id": "_design/rule", "validate_doc_update":
+                 "function (doc) { if (doc._deleted) throw({forbidden: 'nothing goes'}); }"})
+    database.sql("UPDATE item SET v = 'new' WHERE id = 1")
+    project.run(code=Exit.REJECTS).counts(updated=1, unchanged=29, rejected=1)
+    [reject] = project.rejects()
+    assert "nothing goes" in reject["reason"] and reject["key"] == "item:3", reject
+    project.run().counts(unchanged=30)
+    assert catalog.conflicts() == ["item:3"]

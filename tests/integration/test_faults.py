@@ -1,5 +1,7 @@
 """CouchDB and the network at their worst: nothing lost, nothing twice, no needless revision."""
 
+import email.utils
+import json
 import random
 import threading
 import time
@@ -38,8 +40,46 @@ def settled(project, database, generations={"1-"}):
     project.quiet_run(unchanged=catalog.count())
 
 
+def soon(seconds):
+    """As servers write it in Retry-After."""
+    return email.utils.formatdate(time.time() + seconds, usegmt=True)
+
+
+def per_document(error, reason, status=201):
+    """A reply of _bulk_docs that says the same of every document, none of which was written."""
+    def reply(request):
+        return faultproxy.answer(status, json.dumps([
+            {"id": doc["_id"], "error": error, "reason": reason}
+            for doc in json.loads(request)["docs"]]).encode())
+
+    return faultproxy.make(reply)
+
+
+def below_quorum(status, body):
+    """As a cluster answers that could write to one of its replicas only."""
+    return 202, json.dumps([{**row, "accepted": True} if row.get("ok") else row
+                            for row in json.loads(body)]).encode()
+
+
+def silent_workers(status, body):
+    """As CouchDB answers when the processes that write did not answer in time, but wrote."""
+    return 500, json.dumps([{"id": row["id"], "error": "error", "reason": "internal_server_error"}
+                            for row in json.loads(body)]).encode()
+
+
+def failed(status, body):
+    return 500, b'{"error":"internal_server_error","reason":"No DB shards could be opened."}'
+
+
 BULK = ("POST", "/_bulk_docs$")
 FAULTS = {
+    "500, written": faultproxy.rewrite(failed),
+    "500 of each document, written": faultproxy.rewrite(silent_workers),
+    "500 of each document": per_document("error", "internal_server_error", 500),
+    "202": faultproxy.rewrite(below_quorum),
+    "no space": per_document("insufficent_storage", "the disk is full"),
+    "no space, spelt right": per_document("insufficient_storage", "the disk is full"),
+    "507": faultproxy.answer(507),
     "lost replies": faultproxy.drop_reply(),
     "half replies": faultproxy.cut_reply(300),
     "lost requests": faultproxy.cut_request(2000),
@@ -50,6 +90,8 @@ FAULTS = {
     "429": faultproxy.answer(429, retry_after=1),
     "408": faultproxy.answer(408),
     "no JSON": faultproxy.answer(201, b"hello"),
+    "another kind of JSON": faultproxy.answer(201, b'{"ok":true}'),
+    "nothing": faultproxy.answer(201, b""),
     "half JSON": faultproxy.answer(201, b'[{"ok":true,"id":"item:1","rev":"1-'),
     "slow": faultproxy.delay(before=0.3, after=0.3),
 }
@@ -113,8 +155,10 @@ def test_one_document_that_always_breaks_the_server_is_a_reject(table, database,
     settled(table, database)
 
 
-def test_retry_after_is_obeyed(table, front):
-    front.on(*BULK, faultproxy.answer(503, retry_after=3), times=1)
+@pytest.mark.parametrize("status, after", [(503, lambda: 3), (429, lambda: 3),
+                                           (429, lambda: soon(4))], ids=["503", "429", "a date"])
+def test_retry_after_is_obeyed(table, front, status, after):
+    front.on(*BULK, faultproxy.make(lambda _: faultproxy.answer(status, retry_after=after())))
     started = time.monotonic()
     table.run(timeout=180).counts(created=ROWS)
     assert time.monotonic() - started >= 2.5
@@ -148,13 +192,41 @@ def test_couchdb_goes_away_for_good(table, database, front, apache_couch):
     settled(table, database)
 
 
-@pytest.mark.parametrize("status, code", [(401, Exit.CONFIG), (403, Exit.CONFIG)])
-def test_rights_that_go_in_the_middle(table, database, front, status, code):
-    front.on(*BULK, faultproxy.answer(status), skip=2, times=None)
-    table.run(code=code, timeout=60)
-    assert front.count(*BULK, status=status) <= 8  # those in flight, and no more
+HTML = b"<html>by the fault proxy</html>"
+ENDS = {  # of a run: the reply, the exit code, what is said
+    "401": (faultproxy.answer(401), Exit.CONFIG, ["401", "couchdb.auth"]),
+    "403": (faultproxy.answer(403), Exit.CONFIG, ["403", "member of the database"]),
+    "404": (faultproxy.answer(404, b'{"error":"not_found","reason":"Database does not exist."}'),
+            Exit.UNAVAILABLE, ["catalog was deleted during the run", "next run"]),
+    "404 of a proxy": (faultproxy.answer(404, HTML, content_type="text/html"),
+                       Exit.CONFIG, ["404", "by the fault proxy", "couchdb.url"]),
+    "302": (faultproxy.answer(302, HTML, location="http://127.0.0.1:9/"), Exit.CONFIG,
+            ["302", "redirects"]),
+    "405": (faultproxy.answer(405), Exit.CONFIG, ["405", "couchdb.url"]),
+    "415": (faultproxy.answer(415), Exit.CONFIG, ["415", "Content-Type"]),
+    "451": (faultproxy.answer(451, HTML), Exit.CONFIG, ["451", "couchdb.url"]),
+}
+
+
+@pytest.mark.parametrize("reply, code, words", ENDS.values(), ids=ENDS.keys())
+def test_what_does_not_pass_ends_the_run(table, database, front, reply, code, words):
+    """At once, and without another try: five wrong passwords lock an account."""
+    front.on(*BULK, reply, skip=2, times=None)
+    result = table.run(code=code, timeout=60).says(*words)
+    assert result.mapper("item")["created"] == 200
+    assert table.db("catalog").count() == 200
+    assert front.count(*BULK, status=reply.status) <= 8  # those in flight, and no more
     front.clear()
-    table.run()
+    table.run().counts(created=ROWS - 200, unchanged=200)
+    settled(table, database)
+
+
+def test_a_reply_that_does_not_come_does_not_hold_up_the_end(table, database, front):
+    front.on(*BULK, faultproxy.stall())
+    front.on(*BULK, faultproxy.answer(403), times=None)
+    assert table.run(code=Exit.CONFIG).counts().seconds < 30
+    front.clear()
+    table.run().counts(created=ROWS)
     settled(table, database)
 
 

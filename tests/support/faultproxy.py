@@ -19,9 +19,12 @@ from collections import namedtuple
 # What happens to a request. `before`/`after` are seconds of delay before the request goes on and
 # before the reply comes back; status: answer ourselves, nothing goes on; request_bytes: that much
 # of the body goes on, then both sides are cut; reply_bytes: that much of the reply comes back,
-# then the client is cut (0: none of it, though the server did its work); stall: never an answer.
-Fault = namedtuple("Fault", "before after status headers body request_bytes reply_bytes stall",
-                   defaults=(0, 0, None, None, b"", None, None, False))
+# then the client is cut (0: none of it, though the server did its work); stall: never an answer;
+# make: a function from the request's body to the fault that it meets; rewrite: a function from the
+# server's status and body to those that come back.
+Fault = namedtuple("Fault", "before after status headers body request_bytes reply_bytes stall make"
+                            " rewrite", defaults=(0, 0, None, None, b"", None, None, False, None,
+                                                  None))
 Seen = namedtuple("Seen", "method path status fault bytes time body")
 
 
@@ -51,6 +54,16 @@ def cut_request(after_bytes=0):
 
 def stall():
     return Fault(stall=True)
+
+
+def make(function):
+    """A fault for each request: make(lambda request: answer(500, request))."""
+    return Fault(make=function)
+
+
+def rewrite(function):
+    """The server does its work; what it says comes back as function(status, body)."""
+    return Fault(rewrite=function)
 
 
 class Rule:
@@ -92,8 +105,9 @@ def hang_up(sock):
 class Proxy:
     """Listens on 127.0.0.1:port; subclasses say what to do with a connection."""
 
-    def __init__(self, host, port):
+    def __init__(self, host, port, tls=None):
         self.target = (host, port)
+        self.tls = tls  # an ssl.SSLContext: clients come with TLS
         self.rules = []
         self.connections = 0
         self.lock = threading.Lock()
@@ -124,6 +138,12 @@ class Proxy:
     def _serve(self, client, number):
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
+            if self.tls:
+                with self.lock:
+                    self._open.discard(client)
+                client = self.tls.wrap_socket(client, server_side=True)
+                with self.lock:
+                    self._open.add(client)
             self.serve(client, number)
         except OSError:
             pass  # one of the two went away: that is what we are here for
@@ -253,14 +273,14 @@ class Reader:
 class HttpProxy(Proxy):
     """Knows HTTP/1.1: rules look at requests, and every request is kept in `seen`."""
 
-    def __init__(self, host, port):
+    def __init__(self, host, port, tls=None):
         self.seen = []
         self.keep_bodies = False
-        super().__init__(host, port)
+        super().__init__(host, port, tls)
 
     @property
     def url(self):
-        return f"http://{self.host}:{self.port}"
+        return f"https://localhost:{self.port}" if self.tls else f"http://{self.host}:{self.port}"
 
     def on(self, method, path, fault, skip=0, times=1, body=None):
         """A fault for requests of `method` (regular expression) whose path matches `path`; with
@@ -294,6 +314,8 @@ class HttpProxy(Proxy):
                     client.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
                 request = reader.body(headers)
                 fault = self.fault_for(method, path, request) or Fault()
+                if fault.make:
+                    fault = fault.make(request)
                 time.sleep(fault.before)
                 if fault.status or fault.stall:
                     self._note(method, path, fault.status, fault, request)
@@ -340,13 +362,17 @@ class HttpProxy(Proxy):
         while start.split(" ")[1] == "100":
             start, headers, head = upstream.head()
         status = int(start.split(" ")[1])
-        plain = fault.reply_bytes is None and not fault.after
+        plain = fault.reply_bytes is None and not fault.after and not fault.rewrite
         if plain and method != "HEAD" and status not in (204, 304):
             self._note(method, path, status, fault, request)
             return self._stream(client, upstream, headers, head)
         body = b""
         if method != "HEAD" and status not in (204, 304):
             body = upstream.body(headers, until_close=True)
+        if fault.rewrite:
+            status, body = fault.rewrite(status, b"".join(self._chunks(headers, body)))
+            head = (f"HTTP/1.1 {status} Scripted\r\nContent-Type: application/json\r\n"
+                    f"Content-Length: {len(body)}\r\n\r\n").encode()
         self._note(method, path, status, fault, request)
         time.sleep(fault.after)
         whole = head + body
@@ -358,6 +384,20 @@ class HttpProxy(Proxy):
             return False
         client.sendall(whole)
         return headers.get("connection", "").lower() != "close"
+
+    @staticmethod
+    def _chunks(headers, body):
+        """The pieces of a body as they came."""
+        if "chunked" not in headers.get("transfer-encoding", "").lower():
+            yield body
+            return
+        while body:
+            line, body = body.split(b"\r\n", 1)
+            size = int(line.split(b";")[0], 16)
+            if not size:
+                return
+            yield body[:size]
+            body = body[size + 2:]
 
     @staticmethod
     def _stream(client, upstream, headers, head):
@@ -389,16 +429,31 @@ class HttpProxy(Proxy):
 
 
 # What happens to a TCP connection: refused (reset at once), cut after that many bytes from the
-# client (up) or from the server (down), slowed (seconds before each piece from the server), or
-# stalled: after that many bytes from the server nothing more comes, and nothing is closed.
-Wire = namedtuple("Wire", "refuse up down slow stall_after", defaults=(False, None, None, 0, None))
+# client (up) or from the server (down), slowed (seconds before each piece from the server),
+# stalled: after that many bytes from the server nothing more comes, and nothing is closed; or
+# orphaned: when the client goes (see leave()), the server is not told.
+Wire = namedtuple("Wire", "refuse up down slow stall_after orphan",
+                  defaults=(False, None, None, 0, None, False))
 
 
 class TcpProxy(Proxy):
     """Knows bytes only. Rules look at the number of a connection, from 1."""
 
+    def __init__(self, host, port):
+        self._orphans = {}  # number: (client, server)
+        super().__init__(host, port)
+
     def on(self, fault, skip=0, times=1):
         return self.add(lambda number: True, fault, skip, times)
+
+    def leave(self, number):
+        """Cuts the client of an orphaned connection off."""
+        reset(self._orphans[number][0])
+
+    def close(self):
+        super().close()
+        for _, server in self._orphans.values():
+            hang_up(server)
 
     def serve(self, client, number):
         fault = self.fault_for(number) or Wire()
@@ -406,24 +461,30 @@ class TcpProxy(Proxy):
             reset(client)
             return
         server = self.connect()
-        back = threading.Thread(target=self._pump, daemon=True,
-                                args=(server, client, fault.down, fault.slow, fault.stall_after))
+        if fault.orphan:
+            self._orphans[number] = client, server
+        back = threading.Thread(target=self._pump, daemon=True, args=(server, client, fault.down,
+                                                                      fault))
         back.start()
-        self._pump(client, server, fault.up, 0, None)
-        back.join()
+        self._pump(client, server, fault.up, fault._replace(slow=0, stall_after=None))
+        if not fault.orphan:
+            back.join()
         with self.lock:
             self._open.discard(server)
 
-    @staticmethod
-    def _pump(source, sink, limit, slow, stall_after):
+    def passing(self, source, piece):
+        """What goes on of `piece`, which came from the socket `source`."""
+        return piece
+
+    def _pump(self, source, sink, limit, fault):
         """Copies until one side ends, or the limit cuts both."""
         passed = 0
         try:
             while piece := source.recv(1 << 16):
-                if slow:
-                    time.sleep(slow)
-                if stall_after is not None and passed + len(piece) > stall_after:
-                    sink.sendall(piece[:max(stall_after - passed, 0)])
+                if fault.slow:
+                    time.sleep(fault.slow)
+                if fault.stall_after is not None and passed + len(piece) > fault.stall_after:
+                    sink.sendall(piece[:max(fault.stall_after - passed, 0)])
                     while sink.recv(1 << 16):  # until the client gives up
                         pass
                     break
@@ -433,9 +494,30 @@ class TcpProxy(Proxy):
                     reset(source)
                     reset(sink)
                     return
-                sink.sendall(piece)
+                sink.sendall(self.passing(source, piece))
                 passed += len(piece)
         except OSError:
             pass
+        if fault.orphan:
+            return
         hang_up(source)
         hang_up(sink)
+
+
+class PoolerProxy(TcpProxy):
+    """Tells clients of PostgreSQL a process number of its own, as poolers do, and says so, as they
+    do, when a server dies under a statement: one that holds `crash_at`."""
+
+    KEY = b"K\0\0\0\x0c"  # BackendKeyData: the process, a secret
+    CRASH = b"SFATAL\0C08P01\0Mserver conn crashed?\0\0"
+    crash_at = None
+
+    def passing(self, source, piece):
+        if self.crash_at and self.crash_at in piece:
+            source.sendall(b"E" + struct.pack("!I", len(self.CRASH) + 4) + self.CRASH)
+            raise ConnectionError("as planned")
+        at = piece.find(self.KEY)
+        if at < 0:
+            return piece
+        at += len(self.KEY)
+        return piece[:at] + struct.pack("!I", 77) + piece[at + 4:]

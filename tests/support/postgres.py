@@ -112,6 +112,27 @@ class Cluster(Postgres):
         return database
 
 
+class Standby(Cluster):
+    """A copy of a running cluster that follows it: may be read, with the settings of `more`."""
+
+    def __init__(self, primary, more=""):
+        self.bindir, self.user, self.password = primary.bindir, primary.user, primary.password
+        self.folder = temporary_folder("e2c-pg-", self.user)
+        self.port = None
+        self.server = None
+        self._connections = {}
+        try:
+            self._run("pg_basebackup", "--no-sync", "--checkpoint=fast", "-X", "stream", "-R",
+                      "-D", self.folder / "data", "-d",
+                      primary.dsn("replication", "postgres", self.password))
+            with open(self.folder / "data" / "postgresql.conf", "a") as conf:
+                conf.write(f"{more}\nunix_socket_directories = '{self.folder}'\n")
+            self.start()
+        except BaseException:
+            self.remove()
+            raise
+
+
 class Database:
     """One database of the cluster."""
 

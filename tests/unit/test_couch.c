@@ -348,9 +348,9 @@ static void statuses_have_classes(void **state)
                 int status;
                 enum err_class class;
         } cases[] = {{400, ERR_REJECT}, {401, ERR_CONFIG}, {403, ERR_CONFIG}, {404, ERR_CONFIG},
-                {405, ERR_CONFIG}, {408, ERR_RETRY}, {409, ERR_BUG}, {413, ERR_REJECT},
-                {415, ERR_CONFIG}, {429, ERR_RETRY}, {500, ERR_RETRY}, {503, ERR_RETRY},
-                {302, ERR_CONFIG}};
+                {405, ERR_CONFIG}, {408, ERR_RETRY}, {409, ERR_BUG}, {412, ERR_REJECT},
+                {413, ERR_REJECT}, {451, ERR_CONFIG}, {415, ERR_CONFIG}, {429, ERR_RETRY},
+                {500, ERR_RETRY}, {503, ERR_RETRY}, {302, ERR_CONFIG}};
         struct http_reply reply = {.body = STR("{\"error\":\"e\",\"reason\":\"the reason\"}")};
         struct err e;
 

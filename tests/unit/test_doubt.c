@@ -439,6 +439,9 @@ static void credentials_refused_on_the_way(void **state)
         assert_non_null(strstr(e.text, "couchdb.auth"));
         assert_int_equal(s.run->counts[BULK_WRITTEN] + s.run->counts[BULK_ABANDONED], s.run->count);
         assert_true(couch_proxy_count(s.proxy, "_bulk_docs") <= 2 + 3);
+        /* Batches that were under way when the other was refused are told as what they are. */
+        assert_int_equal(s.run->counts[BULK_WRITTEN], 2 * BATCH);
+        assert_int_equal(update_number(s.run->database), 2 * BATCH);
         end_scene(&s);
 }
 

@@ -164,11 +164,14 @@ static const struct {
         const char *sqlstate;
         enum err_class class;
 } class_cases[] = {
+        {"08000", ERR_RETRY},
+        {"08001", ERR_RETRY},
         {"08006", ERR_RETRY},
         {"08P01", ERR_CONFIG},
         {"22012", ERR_CONFIG},
         {"25006", ERR_CONFIG},
         {"25P03", ERR_RETRY},
+        {"25P04", ERR_RETRY},
         {"28P01", ERR_CONFIG},
         {"28000", ERR_CONFIG},
         {"3D000", ERR_CONFIG},
@@ -177,13 +180,26 @@ static const struct {
         {"42501", ERR_CONFIG},
         {"42P01", ERR_CONFIG},
         {"42703", ERR_CONFIG},
+        {"53100", ERR_RETRY},
+        {"53200", ERR_RETRY},
         {"53300", ERR_RETRY},
+        {"53400", ERR_CONFIG},
+        {"55006", ERR_RETRY},
+        {"55P03", ERR_RETRY},
         {"57014", ERR_RETRY},
         {"57P01", ERR_RETRY},
+        {"57P02", ERR_RETRY},
         {"57P03", ERR_RETRY},
         {"57P04", ERR_CONFIG},
+        {"57P05", ERR_RETRY},
         {"58030", ERR_RETRY},
+        {"72000", ERR_RETRY},
+        {"HV00N", ERR_RETRY},
+        {"HV000", ERR_CONFIG},
+        {"P0001", ERR_CONFIG},
         {"XX000", ERR_RETRY},
+        {"XX001", ERR_CONFIG},
+        {"XX002", ERR_CONFIG},
 };
 
 static void sqlstates_decide_what_happens(void **state)
