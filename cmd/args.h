@@ -17,7 +17,7 @@
 struct cli_values {
         const char *config_path; /* NULL: the default places */
         bool json, help, version, verbose, quiet;
-        bool connect, full, dry_run, allow_deletes;
+        bool connect, full, dry_run, allow_deletes, all;
         int64_t limit; /* -1: not given */
         const char *key, *schema, *like;
         const char *pack; /* NULL: none */

@@ -5,6 +5,7 @@
 #include "cmd/cli.h"
 #include "cmd/jobs.h"
 #include "ingest/pipeline/connect.h"
+#include "ingest/pipeline/state_tool.h"
 
 /* The mistakes in mapper files, as JSON: one object a file. */
 struct bad_files {
@@ -147,6 +148,8 @@ static int check(struct cli *cli)
         if (code != EXIT_OK)
                 return code;
         c.config = config;
+        for (size_t i = 0; i < config->mapper_count; i++)
+                state_warn_former(config, &config->mappers[i], cli->log);
         cleanup_(freep) struct connect_report *reports = NULL;
         if (cli->values.connect) {
                 struct job job = {.run = check_job, .ctx = &c};

@@ -8,6 +8,7 @@
 #include "cmd/jobs.h"
 #include "ingest/base/clock.h"
 #include "ingest/pipeline/run.h"
+#include "ingest/pipeline/state_tool.h"
 
 #define PARALLEL_RUNS 4 /* "a few at a time": each has connections and a writer of its own */
 
@@ -205,6 +206,7 @@ static int prepare(struct run_command *c, const struct config *config,
                 m->log = log_child(c->cli->log, "mapper", chosen[i]->spec->name);
                 if (!m->log)
                         return err_nomem(e, "runs");
+                state_warn_former(config, chosen[i], m->log);
                 c->jobs[i] = (struct job){.run = run_job, .ctx = m};
         }
         return 0;

@@ -107,6 +107,10 @@ int couch_local_get(struct couch *c, const char *database, const char *id, cJSON
 int couch_local_put(struct couch *c, const char *database, const char *id, const cJSON *doc,
         struct err *e) __attribute__((warn_unused_result));
 
+/** couch_local_delete() - deletes it. Return: 0; COUCH_ABSENT there was none; -class. */
+int couch_local_delete(struct couch *c, const char *database, const char *id, struct err *e)
+        __attribute__((warn_unused_result));
+
 /* One request to the server, asynchronous; path begins with '/', is already encoded. */
 struct couch_request {
         const char *method, *path;

@@ -4,7 +4,7 @@
  */
 #include "ingest/couch/client.h"
 
-#define PUT_TRIES 5
+#define PUT_TRIES 5 /* and of a deletion */
 
 static int local_path(struct buf *path, const char *database, const char *id, struct err *e)
 {
@@ -88,6 +88,41 @@ int couch_local_put(
                 int status = 0;
                 rc = put_once(c, database, id, doc, &status, e);
                 if (rc == 0 || status != 409)
+                        return rc;
+        }
+        return rc;
+}
+
+static int delete_once(
+        struct couch *c, const char *database, const char *id, int *status, struct err *e)
+{
+        cleanup_buf_ struct buf path;
+        cJSON *old = NULL;
+
+        int rc = couch_local_get(c, database, id, &old, e);
+        if (rc)
+                return rc;
+        rc = local_path(&path, database, id, e);
+        if (rc == 0) {
+                buf_puts(&path, "?rev=");
+                http_url_encode(&path, str_of(couch_json_text(old, "_rev")));
+                rc = buf_cstr(&path) ? 0 : buf_check(&path, "a path", e);
+        }
+        cJSON_Delete(old);
+        if (rc < 0)
+                return rc;
+        const struct couch_request request = {.method = "DELETE", .path = path.data};
+        return couch_call(c, &request, status, NULL, e);
+}
+
+int couch_local_delete(struct couch *c, const char *database, const char *id, struct err *e)
+{
+        int rc = 0;
+
+        for (int i = 0; i < PUT_TRIES; i++) {
+                int status = 0;
+                rc = delete_once(c, database, id, &status, e);
+                if (rc >= 0 || status != 409)
                         return rc;
         }
         return rc;

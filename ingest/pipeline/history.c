@@ -21,6 +21,8 @@ static cJSON *run_document(const struct run *r)
         if (r->report->outcome != RUN_OK && r->report->outcome != RUN_REJECTS)
                 cJSON_AddStringToObject(doc, "error", r->report->err.text);
         run_counts_json(r->counts, doc);
+        if (r->options.key_count) /* no run of its schedule: rejects were tried again */
+                cJSON_AddNumberToObject(doc, "keys", (double)r->options.key_count);
         if (r->report->withheld)
                 cJSON_AddNumberToObject(doc, "withheld", (double)r->report->withheld);
         return doc;

@@ -10,12 +10,15 @@
 #include <string.h>
 #include <xxhash.h>
 
-#define REJECT_MAX_KEY    200        /* bytes of a key that stands in the id as it is */
-#define REJECT_MAX_RECORD 65536      /* bytes of the record that a reject shows */
-#define REJECTS_SHARE_OF  100        /* max_rejects' default needs so many records to judge */
-#define REJECTS_REREAD    10000      /* rejected records that an incremental run looks at again */
-#define REJECT_STAYS      UINT64_MAX /* in place of a run: its record is not read in this one */
-#define REJECTS_EARLY     1000       /* and so many to judge before the read has ended */
+#include "ingest/pipeline/reject_view.h"
+#include "ingest/record/json_scan.h"
+
+#define REJECT_MAX_KEY   200        /* bytes of a key that stands in the id as it is */
+#define REJECTS_LOGGED   20         /* of a run; the others stand in the control database */
+#define REJECTS_SHARE_OF 100        /* max_rejects' default needs so many records to judge */
+#define REJECTS_REREAD   10000      /* rejected records that an incremental run looks at again */
+#define REJECT_STAYS     UINT64_MAX /* in place of a run: its record is not read in this one */
+#define REJECTS_EARLY    1000       /* and so many to judge before the read has ended */
 
 static void put_prefix(const struct run *r, struct buf *out)
 {
@@ -54,6 +57,30 @@ static void put_text_member(struct buf *out, const char *name, const char *value
                 buf_puts(out, "\"(not UTF-8)\"");
 }
 
+/* The document that the record has, or was about to get. */
+static void put_document(struct run *r, struct str key, struct buf *out)
+{
+        const struct pending *p = key.len ? pending_by_key(r->pending, key) : NULL;
+        struct state_entry entry;
+        struct str id = {NULL, 0};
+        uint16_t database = 0;
+
+        if (p) {
+                id = p->id;
+                database = p->database;
+        } else if (key.len && state_get(r->state, key, &entry, NULL) == 0 && entry.doc_count > 0 &&
+                   !entry.docs[0].deleted) {
+                id = entry.docs[0].id;
+                database = entry.docs[0].database;
+        }
+        const char *name = id.ptr ? state_database_name(r->state, database) : NULL;
+        if (!name)
+                return;
+        put_text_member(out, "database", name);
+        buf_puts(out, ",\"document\":");
+        json_put_lossy(out, id);
+}
+
 static void put_body(struct run *r, const struct reject_note *note, const char *first,
         const char *now, uint32_t attempts, struct buf *out)
 {
@@ -64,6 +91,7 @@ static void put_body(struct run *r, const struct reject_note *note, const char *
                 key_json(note->key, out);
         else if (!note->key_text || !json_put_string(out, str_of(note->key_text)))
                 buf_puts(out, "null");
+        put_document(r, note->key, out);
         put_text_member(out, "stage", note->stage);
         put_text_member(out, "field", note->field);
         put_text_member(out, "reason", note->reason);
@@ -98,6 +126,8 @@ static int check_limit(const struct run *r, uint64_t at_least, struct err *e)
         const struct run_counts *n = r->counts;
         int64_t max = r->spec->max_rejects;
 
+        if (r->options.key_count > 0)
+                return 0; /* an operator tries rejects again: there is nothing to guard */
         if (max >= 0 ? n->rejected > (uint64_t)max
                      : n->read > at_least && n->rejected > n->read / 2)
                 return too_many(r, e);
@@ -163,6 +193,8 @@ static int push_reject(struct run *r, const struct reject_note *note, struct buf
                 .parent = before.rev,
                 .body = buf_str(&body),
                 .digest = digest_body(buf_str(&body))};
+        if (!note->record && note->key.len)
+                reject_record_missing(r, note->key, buf_str(id), buf_str(&body), &what);
         return pass_push(r, &what, &doc, e);
 }
 
@@ -177,8 +209,6 @@ static void log_reject(const struct run *r, const struct reject_note *note)
         log_warn(r->log, "reject: key %s: %s%s%s", buf_cstr(&key) ? buf_cstr(&key) : "?",
                 note->field, note->field[0] ? ": " : "", note->reason);
 }
-
-#define REJECTS_LOGGED 20 /* of a run; the others stand in the control database */
 
 int rejects_add(struct run *r, const struct reject_note *note, struct err *e)
 {
@@ -208,81 +238,52 @@ int rejects_add(struct run *r, const struct reject_note *note, struct err *e)
         return over ? over : rc;
 }
 
-/* One component of a key as JSON: an integer, or text. */
-static struct value component_of(const cJSON *item, char number[32])
+static int compare_keys(const void *a, const void *b)
 {
-        const char *text = cJSON_GetStringValue(item);
-
-        if (cJSON_IsNumber(item)) {
-                snprintf(number, 32, "%.0f", item->valuedouble);
-                text = number;
-        }
-        return (struct value){text, text ? (uint32_t)strlen(text) : 0};
-}
-
-/* The source key of a reject in the form of key.h. Return: false where it has none. */
-static bool reject_key(const struct run *r, const cJSON *json, struct buf *out)
-{
-        const cJSON *key = cJSON_GetObjectItemCaseSensitive(json, "key");
-        size_t width = r->shape.key_count;
-        bool is_list = cJSON_IsArray(key);
-        char number[32];
-
-        buf_clear(out);
-        if ((is_list ? (size_t)cJSON_GetArraySize(key) : 1) != width)
-                return false;
-        for (size_t i = 0; i < width; i++) {
-                struct value row[RECORD_MAX_COLUMNS];
-                size_t at = r->shape.key[i];
-                struct shape one = {
-                        .columns = r->shape.columns, .key = &r->shape.key[i], .key_count = 1};
-                row[at] = component_of(is_list ? cJSON_GetArrayItem(key, (int)i) : key, number);
-                if (key_encode(&one, row, out, NULL) != 0)
-                        return false;
-        }
-        return true;
+        return str_cmp(*(const struct str *)a, *(const struct str *)b);
 }
 
 static bool is_given(const struct run *r, struct str key)
 {
-        for (size_t i = 0; i < r->options.key_count; i++)
-                if (str_eq(r->options.keys[i], key))
-                        return true;
-        return false;
+        return bsearch(&key, r->options.keys, r->options.key_count, sizeof(key), compare_keys);
 }
 
 /* Whether this run reads the record of the reject: then it is settled, or comes again. */
-static int take_up(struct run *r, const cJSON *json, bool *read, struct err *e)
+static int take_up(struct run *r, const struct reject_view *reject, bool *read, struct err *e)
 {
-        cleanup_buf_ struct buf key = BUF_INIT(1 << 20);
-        bool has_key = r->mode != RUN_READS_ALL && reject_key(r, json, &key);
+        cleanup_buf_ struct buf key = BUF_INIT(1 << 20), exact = BUF_INIT(1 << 20);
 
         *read = r->mode == RUN_READS_ALL;
-        if (!has_key)
+        if (*read || !reject_view_key(reject, r->shape.key_count, &key) ||
+                key_recode(&r->shape, buf_str(&key), &exact, NULL) != 0)
                 return 0;
         if (r->mode == RUN_READS_KEYS)
-                *read = is_given(r, buf_str(&key));
-        else if (r->wanted.count < REJECTS_REREAD)
-                *read = true;
-        return *read && r->mode == RUN_READS_SINCE ? keyed_want(r, buf_str(&key), e) : 0;
+                *read = is_given(r, buf_str(&key)) || is_given(r, buf_str(&exact));
+        else
+                *read = r->wanted.count < REJECTS_REREAD;
+        return *read && r->mode == RUN_READS_SINCE ? keyed_want(r, buf_str(&exact), e) : 0;
 }
 
 static int load_reject(void *ctx, const struct scan_doc *doc, struct err *e)
 {
         struct run *r = ctx;
+        struct reject_view view = {.id = doc->id};
+        cleanup_buf_ struct buf first = BUF_INIT(MAPPER_MAX_ID);
+        int64_t attempts = 1;
         bool read = false;
-        cJSON *json = cJSON_ParseWithLength(doc->json.ptr, doc->json.len);
-        const char *first = cJSON_GetStringValue(cJSON_GetObjectItem(json, "first"));
-        const cJSON *attempts = cJSON_GetObjectItem(json, "attempts");
-        struct state_reject reject = {.rev = doc->rev,
-                .first = str_of(first ? first : ""),
-                .attempts = attempts ? (uint32_t)attempts->valuedouble : 1};
-        int rc = take_up(r, json, &read, e);
+
+        reject_view_read(doc->json, &view);
+        if (!view.first.ptr || json_unquote(view.first, &first, NULL) != 0)
+                buf_clear(&first);
+        if (view.attempts.ptr && !str_to_int64(view.attempts, &attempts))
+                attempts = 1;
+        struct state_reject reject = {
+                .rev = doc->rev, .first = buf_str(&first), .attempts = (uint32_t)attempts};
+        int rc = take_up(r, &view, &read, e);
         if (!read)
                 reject.run = REJECT_STAYS;
         if (!rc)
                 rc = state_batch_reject(r->batch, doc->id, &reject, e);
-        cJSON_Delete(json);
         if (rc || state_batch_count(r->batch) < RUN_APPLY_CHANGES)
                 return rc;
         return state_apply(r->state, r->batch, e);
@@ -313,11 +314,43 @@ static int clear_reject(void *ctx, struct str id, const struct state_reject *rej
         return pass_push_wait(r, &what, &doc, e);
 }
 
+/* Of a run restricted to keys: those that gave no record, and no reject either. */
+static int count_gone(struct run *r, struct err *e)
+{
+        cleanup_buf_ struct buf key = BUF_INIT(1 << 20), text = BUF_INIT(1 << 20);
+        struct state_entry entry;
+
+        for (size_t i = 0; i < r->options.key_count && !r->blind; i++) {
+                buf_clear(&key);
+                buf_clear(&text);
+                if (key_recode(&r->shape, r->options.keys[i], &key, NULL) != 0)
+                        continue; /* not a key of this mapper: it was not asked for */
+                int rc = state_get(r->state, buf_str(&key), &entry, e);
+                if (rc < 0)
+                        return rc;
+                if ((rc == 0 && bitmap_test(&r->seen, entry.ordinal)) ||
+                        rejects_came_again(r, buf_str(&key)))
+                        continue;
+                if (r->report->gone++ >= REJECTS_LOGGED)
+                        continue;
+                key_text(buf_str(&key), &text);
+                log_info(r->log,
+                        "key %s is gone from the source: its reject is removed; a document of its "
+                        "own, if it has one, goes with the next run that looks for deletions",
+                        buf_cstr(&text) ? text.data : "?");
+        }
+        return 0;
+}
+
 int rejects_clear(struct run *r, struct err *e)
 {
         if (r->options.dry_run)
                 return 0;
-        int rc = state_each_reject(r->state, clear_reject, r, e);
+        int rc = reject_record_complete(r, e);
+        if (!rc)
+                rc = count_gone(r, e);
+        if (!rc)
+                rc = state_each_reject(r->state, clear_reject, r, e);
         if (!rc)
                 rc = settle_all(r, false, e);
         return rc ? err_wrap(e, rc, "removing settled rejects") : 0;

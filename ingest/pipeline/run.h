@@ -36,7 +36,9 @@ struct run_options {
         bool rebuild;       /* of a dry run: believe no state, look at every document */
         bool allow_deletes; /* the delete brake is off for this run */
 
-        /* Only these records, in the form of key.h: no sweep, and the position stays. */
+        /* Only these records, read by key: no sweep, no checkpoint, the position stays. Source keys
+         * as key.h encodes them, sorted; integers may stand as text. Borrowed until the run ends.
+         */
         const struct str *keys;
         size_t key_count; /* 0: as the plan says */
 
@@ -68,6 +70,7 @@ void run_counts_json(const struct run_counts *counts, cJSON *json);
 struct run_report {
         struct run_counts counts;
         uint64_t withheld; /* deletions that the brake held back */
+        uint64_t gone;     /* of run_options.keys: not in the source any more */
         int64_t elapsed_ms;
         enum run_outcome outcome;
         struct err err; /* why, unless outcome is RUN_OK or RUN_REJECTS */

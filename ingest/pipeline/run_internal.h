@@ -50,6 +50,8 @@ struct key_list {
         size_t count;
 };
 
+struct bare_reject; /* of reject_record.c */
+
 struct run {
         const struct config *config;
         const struct config_mapper *mapper;
@@ -107,6 +109,8 @@ struct run {
         bool read_paused; /* until there is room in the writer */
         int read_rc;
         struct err read_err;
+        struct bare_reject *bare; /* rejects without their record yet; in the arena */
+        size_t bare_bytes;
         char *wanted_target; /* a database that a record needs and the run does not know yet */
         bool wake;           /* the linear part has something to do */
 
@@ -145,6 +149,9 @@ void target_set_deinit(struct target_set *set);
 /* ---- start.c: PROTOCOL.md section 2, Start ---- */
 /** start_run() - opens all known targets and brings the state in line with them, or rebuilds it */
 int start_run(struct run *r, struct err *e) __attribute__((warn_unused_result));
+/** start_distrust() - why the state cannot be trusted for @t, a constant; NULL where it can */
+const char *start_distrust(
+        struct run *r, struct target *t, const char *session, const char *closing);
 /** start_target() - a target met for the first time in the middle of a read */
 int start_target(struct run *r, const char *name, struct err *e)
         __attribute__((warn_unused_result));
@@ -273,6 +280,7 @@ int deletions_old_ids(struct run *r, struct err *e) __attribute__((warn_unused_r
 int deletions_sweep(struct run *r, struct err *e) __attribute__((warn_unused_result));
 
 /* ---- rejects.c: PROTOCOL.md section 8 ---- */
+#define REJECT_MAX_RECORD 65536 /* bytes of the record that a reject shows */
 struct reject_note {
         const char *stage; /* "read", "map", "write", "claim" */
         const char *field; /* "" where none */
@@ -292,8 +300,17 @@ bool rejects_held(struct run *r, struct str key);
 bool rejects_came_again(struct run *r, struct str key);
 /** rejects_judge() - after the read: whether max_rejects was passed. Return: 0, -ERR_GUARD. */
 int rejects_judge(struct run *r, struct err *e) __attribute__((warn_unused_result));
-/** rejects_clear() - after a finished read: removes those that did not come again */
+/** rejects_clear() - after a finished read: removes those whose record was read and that did not
+ * come again, and completes those that lack their record */
 int rejects_clear(struct run *r, struct err *e) __attribute__((warn_unused_result));
+
+/* ---- reject_record.c: rejects that were found where their record was not at hand ---- */
+/** reject_record_missing() - remembers that the reject @id, just written with @body, lacks it */
+void reject_record_missing(
+        struct run *r, struct str key, struct str id, struct str body, const struct pending *what);
+/** reject_record_complete() - reads those records by key and writes their rejects again with them
+ * A source that cannot be read leaves them as they are. Return: 0; -class. */
+int reject_record_complete(struct run *r, struct err *e) __attribute__((warn_unused_result));
 
 /* ---- history.c ---- */
 /** history_write() - one document about this run; the last 100 of a mapper are kept */

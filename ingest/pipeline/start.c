@@ -79,8 +79,7 @@ static int meta_text(struct run *r, const char *name, char *out, size_t size, st
         return rc < 0 ? rc : 0;
 }
 
-/* Why the state cannot be trusted for @t; NULL where it can. */
-static const char *distrust_target(
+const char *start_distrust(
         struct run *r, struct target *t, const char *session, const char *closing)
 {
         struct stored_target stored = {0};
@@ -122,7 +121,7 @@ static bool must_rebuild(struct run *r, const char *session, const char *closing
         }
         for (size_t i = 0; i < r->targets.count; i++) {
                 struct target *t = r->targets.items[i];
-                const char *why = distrust_target(r, t, session, closing);
+                const char *why = start_distrust(r, t, session, closing);
                 if (why) {
                         log_warn(r->log, "database %s: %s: the state is rebuilt from CouchDB",
                                 t->name, why);

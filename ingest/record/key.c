@@ -6,6 +6,7 @@
 #include "ingest/record/key.h"
 
 #include "ingest/record/json.h"
+#include "ingest/record/json_scan.h"
 
 #define TAG_INT   'i'
 #define TAG_TEXT  't'
@@ -44,12 +45,21 @@ static void put_text(struct buf *out, struct str s)
         buf_put(out, text_end, sizeof(text_end));
 }
 
+static void put_part(struct buf *out, enum col_kind kind, struct str text)
+{
+        int64_t number;
+
+        if (kind == COL_INT && str_to_int64(text, &number))
+                put_int(out, number);
+        else
+                put_text(out, text);
+}
+
 int key_encode(const struct shape *shape, const struct value *row, struct buf *out, struct err *e)
 {
         for (size_t i = 0; i < shape->key_count; i++) {
                 const struct column *column = &shape->columns.items[shape->key[i]];
                 const struct value *v = &row[shape->key[i]];
-                int64_t number;
 
                 if (!v->ptr)
                         return err_set(e, ERR_REJECT,
@@ -57,11 +67,7 @@ int key_encode(const struct shape *shape, const struct value *row, struct buf *o
                                 "cannot be told from others; name another key, or leave such rows "
                                 "out in the query",
                                 column->name);
-                struct str text = {v->ptr, v->len};
-                if (column->kind == COL_INT && str_to_int64(text, &number))
-                        put_int(out, number);
-                else
-                        put_text(out, text);
+                put_part(out, column->kind, (struct str){v->ptr, v->len});
         }
         return buf_check(out, "source key", e);
 }
@@ -186,4 +192,51 @@ void key_json(struct str key, struct buf *out)
                 out->len--;
                 memmove(out->data + start, out->data + start + 1, out->len - start);
         }
+}
+
+int key_recode(const struct shape *shape, struct str key, struct buf *out, struct err *e)
+{
+        cleanup_buf_ struct buf text = BUF_INIT(out->max);
+        struct value parts[KEY_MAX_PARTS];
+
+        if (shape->key_count > KEY_MAX_PARTS ||
+                key_values(key, &text, parts, shape->key_count, NULL) != 0)
+                return err_set(e, ERR_REJECT, "the source key has %zu columns, and this one others",
+                        shape->key_count);
+        for (size_t i = 0; i < shape->key_count; i++)
+                put_part(out, shape->columns.items[shape->key[i]].kind,
+                        (struct str){parts[i].ptr, parts[i].len});
+        return buf_check(out, "source key", e);
+}
+
+static int put_part_of_json(struct str json, struct buf *out, struct err *e)
+{
+        cleanup_buf_ struct buf text = BUF_INIT(json.len);
+        int64_t number;
+
+        if (str_to_int64(json, &number)) {
+                put_int(out, number);
+                return 0;
+        }
+        int rc = json_unquote(json, &text, e);
+        if (!rc)
+                put_text(out, buf_str(&text));
+        return rc;
+}
+
+int key_of_json(struct str json, struct buf *out, struct err *e)
+{
+        struct json_walk w = {.bad = false};
+        struct str none, part;
+        int rc = 0;
+
+        json = json_trim(json);
+        if (!json_walk_open(&w, json, '['))
+                rc = put_part_of_json(json, out, e);
+        else
+                while (!rc && json_walk_next(&w, &none, &part))
+                        rc = put_part_of_json(json_trim(part), out, e);
+        if (!rc && w.bad)
+                rc = err_set(e, ERR_REJECT, "a source key that is not JSON");
+        return rc ? rc : buf_check(out, "source key", e);
 }

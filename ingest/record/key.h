@@ -27,3 +27,15 @@ void key_text(struct str key, struct buf *out);
 
 /** key_json() - appends it as JSON: 7, "A1", or [7,"A1"] for composite keys */
 void key_json(struct str key, struct buf *out);
+
+#define KEY_MAX_PARTS 32 /* columns of a composite key: as many as a PostgreSQL index has */
+
+/** key_recode() - appends @key as a row of @shape would be encoded: integers as integers
+ * Return: 0; -ERR_REJECT another number of components, or above KEY_MAX_PARTS; -ERR_NOMEM. */
+int key_recode(const struct shape *shape, struct str key, struct buf *out, struct err *e)
+        __attribute__((warn_unused_result));
+
+/** key_of_json() - appends the key that key_json() wrote as @json; strings stay text
+ * Return: 0; -ERR_REJECT it is no key: null, an object, a list of anything else; -ERR_NOMEM. */
+int key_of_json(struct str json, struct buf *out, struct err *e)
+        __attribute__((warn_unused_result));

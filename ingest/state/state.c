@@ -85,6 +85,51 @@ int state_open(
         return 0;
 }
 
+/* What state_open() would find; @s->look is set. */
+static int look(struct state *s, bool busy, const char **why, struct err *e)
+{
+        bool empty = false;
+        int rc = 0;
+
+        if (!state_files_present(s->path))
+                return STATE_ABSENT;
+        *why = "damage was found in it";
+        if (state_files_marked(s->path))
+                return STATE_DAMAGED;
+        s->sealed = busy || state_files_sealed(s->path);
+        rc = state_env_open(s, &empty, why, e);
+        if (rc == STATE_ENV_UNUSABLE)
+                return s->foreign ? STATE_FOREIGN : STATE_DAMAGED;
+        if (rc || empty)
+                return rc ? rc : STATE_ABSENT;
+        rc = state_env_read(s, e);
+        rc = rc ? rc : load_ordinal(s, e);
+        rc = rc ? rc : state_names_load(s, e);
+        rc = rc || s->sealed ? rc : state_check_values(s, e);
+        *why = "damage was found in it";
+        return rc && state_files_marked(s->path) ? STATE_DAMAGED : rc;
+}
+
+int state_peek(const char *path, const struct log *log, bool busy, struct state **out,
+        const char **why, struct err *e)
+{
+        cleanup_(state_closep) struct state *s = calloc(1, sizeof(*s));
+
+        if (!s)
+                return err_nomem(e, "the state");
+        s->log = log;
+        s->look = true;
+        s->path = str_dup(str_of(path));
+        if (!s->path)
+                return err_nomem(e, "the state");
+        int rc = look(s, busy, why, e);
+        if (rc != STATE_DAMAGED && rc != STATE_FOREIGN)
+                *why = "";
+        if (rc == 0)
+                *out = TAKE(s);
+        return rc;
+}
+
 struct state *state_close(struct state *s)
 {
         if (!s)

@@ -51,6 +51,18 @@ struct state_entry {
  * Return: 0; -ERR_CONFIG no rights, not a folder; -ERR_SYSTEM disk full, I/O error; -ERR_NOMEM. */
 int state_open(const char *path, const struct log *log, struct state **out, bool *fresh,
         struct err *e) __attribute__((warn_unused_result));
+#define STATE_ABSENT  1
+#define STATE_DAMAGED 2
+#define STATE_FOREIGN 3
+
+/** state_peek() - opens the state in the folder @path to look at it: nothing is made, written,
+ * renamed or sealed; only functions that read may be called
+ * @busy: another process works on it: its pages are not checked
+ * @why: of DAMAGED and FOREIGN (another program's, another version's), a constant
+ * Return: 0; STATE_ABSENT (also an empty one); STATE_DAMAGED; STATE_FOREIGN; -class. */
+int state_peek(const char *path, const struct log *log, bool busy, struct state **out,
+        const char **why, struct err *e) __attribute__((warn_unused_result));
+
 struct state *state_close(struct state *s);
 DEFINE_CLEANUP(struct state *, state_close);
 
@@ -71,8 +83,6 @@ size_t state_database_count(const struct state *s);
 
 /* ---- reading: returned strings are borrowed until the next state_apply(), state_database() of a
  * new name or state_wipe(); revisions of a struct state_entry live in that struct ---- */
-
-#define STATE_ABSENT 1
 
 /** state_get() - the entry of source key @key. Return: 0, STATE_ABSENT, -ERR_SYSTEM. */
 int state_get(struct state *s, struct str key, struct state_entry *out, struct err *e)

@@ -97,7 +97,8 @@ static int open_environment(struct state *s)
         /* Synchronous commits: two waits for the disk each, 0.6 ms here, 1 us an entry in batches
          * of 1000. MDB_NOMETASYNC gains nothing that can be measured, and would not be durable.
          * NOTLS: readers belong to their transaction, so that walks and the reader coexist. */
-        rc = rc ? rc : mdb_env_open(s->env, s->path, MDB_NOTLS, 0600);
+        unsigned flags = MDB_NOTLS | (s->look ? MDB_RDONLY : 0);
+        rc = rc ? rc : mdb_env_open(s->env, s->path, flags, 0600);
         rc = rc ? rc : file_bytes(s, &bytes);
         if (rc == 0 && map_for(bytes) > MAP_FIRST)
                 rc = mdb_env_set_mapsize(s->env, map_for(bytes));
@@ -153,6 +154,7 @@ static int adopt_tables(struct state *s, const char **why)
                 return rc;
         if (value.mv_size != 1 || *(const char *)value.mv_data != STATE_FORMAT) {
                 *why = "written by another version of this program";
+                s->foreign = true;
                 return 0;
         }
         rc = open_tables(s, txn, 0);
@@ -198,6 +200,8 @@ static int open_all(struct state *s, bool *empty, const char **why)
         if (rc == 0 && mdb_env_get_maxkeysize(s->env) < CODEC_KEY_MAX)
                 rc = MDB_BAD_VALSIZE;
         rc = rc ? rc : is_empty(s, empty);
+        if (rc == 0 && *empty && s->look)
+                return 0;
         if (rc == 0)
                 rc = *empty ? create_tables(s) : adopt_tables(s, why);
         return rc || *why ? rc : open_readers(s);
@@ -210,13 +214,15 @@ int state_env_open(struct state *s, bool *fresh, const char **why, struct err *e
         *why = NULL;
         int rc = open_all(s, &empty, why);
         if (rc == 0 && !*why) {
-                rc = empty ? state_files_sync(s->path, e) : 0;
+                rc = empty && !s->look ? state_files_sync(s->path, e) : 0;
                 *fresh = empty;
                 if (rc == 0)
                         return 0;
         } else {
                 if (rc)
                         *why = unusable(rc);
+                s->foreign |=
+                        rc == MDB_VERSION_MISMATCH || rc == MDB_NOTFOUND || rc == MDB_INCOMPATIBLE;
                 rc = *why ? STATE_ENV_UNUSABLE : state_env_error(s, rc, "open", e);
         }
         state_env_close(s);

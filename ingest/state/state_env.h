@@ -50,6 +50,8 @@ struct state {
         bool opened;                 /* state_open() succeeded */
         bool sealed;                 /* the file is as this program closed it */
         bool broken;                 /* LMDB cannot go on: close and open again */
+        bool look;                   /* state_peek(): nothing is made or written */
+        bool foreign;                /* it is unusable because others wrote it, not damaged */
         bool guess_record, guess_id; /* the next look-up is likely to be the next entry */
         bool unattached;             /* TABLE_UNATTACHED holds something */
         bool parked;                 /* TABLE_PARKED does */
@@ -120,6 +122,8 @@ void state_walk_leave_map(struct state_walk *w);
 int state_files_folder(const char *path, struct err *e) __attribute__((warn_unused_result));
 /** state_files_sync() - makes new names in the folder durable */
 int state_files_sync(const char *path, struct err *e) __attribute__((warn_unused_result));
+/** state_files_present() - whether there is a data file with something in it */
+bool state_files_present(const char *path);
 /** state_files_mark() - notes that the data file must not be used again; best effort */
 void state_files_mark(const char *path);
 /** state_files_marked() - whether there is such a note and a data file */

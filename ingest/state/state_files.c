@@ -122,6 +122,14 @@ int state_files_sync(const char *path, struct err *e)
         return 0;
 }
 
+bool state_files_present(const char *path)
+{
+        char name[PATH_MAX];
+        struct stat st;
+
+        return !join(path, DATA_FILE, name, NULL) && stat(name, &st) == 0 && st.st_size > 0;
+}
+
 void state_files_mark(const char *path)
 {
         char name[PATH_MAX];

@@ -9,7 +9,7 @@ import pytest
 
 from support.project import ROOT, Exit
 
-COMMANDS = ["check", "preview", "run", "init"]
+COMMANDS = ["check", "preview", "run", "init", "rejects", "state", "status"]
 
 
 @pytest.fixture

@@ -171,6 +171,56 @@ static void damaged_keys_are_shown_somehow(void **state)
         }
 }
 
+/* JSON, parts and back: reads by key find the record that a reject names. */
+static void keys_survive_json_and_parts(void **state)
+{
+        static const struct {
+                struct str id, code;
+                const char *json;
+        } cases[] = {
+                {STR("7"), STR("A1"), "[7,\"A1\"]"},
+                {STR("-9007199254740993"), STR("a\"\\\n"),
+                        "[\"-9007199254740993\",\"a\\\"\\\\\\n\"]"},
+                {STR("0"), STR(""), "[0,\"\"]"},
+                {STR("1"), STR("a\0b"), "[1,\"a\\u0000b\"]"},
+        };
+        struct shape shape = shape_of(by_both, 2);
+        cleanup_buf_ struct buf key = BUF_INIT(1000), json = BUF_INIT(1000), back = BUF_INIT(1000),
+                                again = BUF_INIT(1000), space = BUF_INIT(1000);
+        struct value parts[2];
+        struct err e;
+
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                encode(&shape, cases[i].id, cases[i].code, &key);
+                buf_clear(&json), buf_clear(&back), buf_clear(&again);
+                key_json(buf_str(&key), &json);
+                assert_string_equal(buf_cstr(&json), cases[i].json);
+                assert_int_equal(key_of_json(buf_str(&json), &back, &e), 0);
+                assert_int_equal(key_values(buf_str(&back), &space, parts, 2, &e), 0);
+                assert_true(str_eq((struct str){parts[0].ptr, parts[0].len}, cases[i].id));
+                assert_true(str_eq((struct str){parts[1].ptr, parts[1].len}, cases[i].code));
+                assert_int_equal(key_recode(&shape, buf_str(&back), &again, &e), 0);
+                assert_true(str_eq(buf_str(&again), buf_str(&key)));
+        }
+}
+
+static void json_that_is_no_key_is_refused(void **state)
+{
+        static const char *const bad[] = {
+                "null", "", "{}", "true", "1.5", "[1,null]", "[[1]]", "[1"};
+        struct shape shape = shape_of(by_both, 2);
+        cleanup_buf_ struct buf out = BUF_INIT(1000);
+        struct err e;
+
+        for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+                buf_clear(&out);
+                assert_int_equal(key_of_json(str_of(bad[i]), &out, &e), -ERR_REJECT);
+        }
+        buf_clear(&out);
+        assert_int_equal(key_of_json(STR("[1,2,3]"), &out, &e), 0);
+        assert_int_equal(key_recode(&shape, buf_str(&out), &out, &e), -ERR_REJECT);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -181,6 +231,8 @@ int main(void)
                 cmocka_unit_test(keys_can_be_shown),
                 cmocka_unit_test(null_keys_are_refused),
                 cmocka_unit_test(damaged_keys_are_shown_somehow),
+                cmocka_unit_test(keys_survive_json_and_parts),
+                cmocka_unit_test(json_that_is_no_key_is_refused),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -156,6 +156,44 @@ static void sound_files_are_never_set_aside(void **state)
 }
 
 /* Two in one second: still one left, and no error. */
+/* A look makes, renames and repairs nothing, whatever it finds. */
+static void a_look_changes_nothing(void **state)
+{
+        static const struct {
+                const char *way;
+                int finds;
+        } cases[] = {
+                {"true", 0},
+                {"rm $DIR/closed", 0},
+                {"printf 'this is not a database' > $DIR/data.mdb", STATE_DAMAGED},
+                {"truncate -s 20000 $DIR/data.mdb", STATE_DAMAGED},
+                {"touch $DIR/corrupt", STATE_DAMAGED},
+                {"rm $DIR/data.mdb", STATE_ABSENT},
+                {"truncate -s 0 $DIR/data.mdb", STATE_ABSENT},
+        };
+        struct fixture *f = *state;
+
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                struct state *s = NULL;
+                const char *why = NULL;
+                struct err e;
+
+                fill(f, 2000);
+                f->s = state_close(f->s);
+                run_shell(cases[i].way, f->path);
+                run_shell("ls -l --time-style=full-iso $DIR | grep -v lock > $DIR.before", f->path);
+                assert_int_equal(state_peek(f->path, NULL, false, &s, &why, &e), cases[i].finds);
+                assert_int_equal(s ? state_count(s) : 0, cases[i].finds ? 0 : 2000);
+                assert_int_equal(why[0] != '\0', cases[i].finds == STATE_DAMAGED);
+                state_close(s);
+                run_shell("ls -l --time-style=full-iso $DIR | grep -v lock | "
+                          "diff - $DIR.before",
+                        f->path);
+                run_shell("rm -r $DIR $DIR.before", f->path);
+                reopen(f, true);
+        }
+}
+
 static void setting_aside_twice(void **state)
 {
         struct fixture *f = *state;
@@ -441,6 +479,7 @@ int main(void)
                 STATE_TEST(an_unusable_file_is_set_aside),
                 STATE_TEST(damaged_pages_never_kill),
                 STATE_TEST(sound_files_are_never_set_aside),
+                STATE_TEST(a_look_changes_nothing),
                 STATE_TEST(setting_aside_twice),
                 STATE_TEST(an_empty_file_is_a_new_state),
                 STATE_TEST(not_a_folder_is_a_configuration_error),

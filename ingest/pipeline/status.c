@@ -1,0 +1,99 @@
+/* Run documents sort by time: the last one of the scan is the last run. */
+#include "ingest/pipeline/status.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "ingest/base/clock.h"
+#include "ingest/pipeline/lock_peek.h"
+#include "ingest/state/state.h"
+
+void status_deinit(struct status *s)
+{
+        cJSON_Delete(s->last);
+        *s = (struct status){.last = NULL};
+}
+
+/* A retry of rejects says nothing about the other records. */
+static bool is_finished(const cJSON *run)
+{
+        const char *outcome =
+                cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(run, "outcome"));
+
+        return outcome && (strcmp(outcome, "ok") == 0 || strcmp(outcome, "rejects") == 0) &&
+               !cJSON_HasObjectItem(run, "keys");
+}
+
+static int take_run(void *ctx, const struct scan_doc *doc, struct err *e)
+{
+        struct status *s = ctx;
+        cJSON *run = cJSON_ParseWithLength(doc->json.ptr, doc->json.len);
+        const char *started =
+                cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(run, "started"));
+
+        if (!started) { /* not one of ours */
+                cJSON_Delete(run);
+                return 0;
+        }
+        if (is_finished(run))
+                snprintf(s->success, sizeof(s->success), "%s", started);
+        cJSON_Delete(s->last);
+        s->last = run;
+        return 0;
+}
+
+static int count_doc(void *ctx, const struct scan_doc *doc, struct err *e)
+{
+        ++*(uint64_t *)ctx;
+        return 0;
+}
+
+static int64_t lag_of(const char *success)
+{
+        struct tm tm = {.tm_year = 0};
+
+        if (!strptime(success, "%Y-%m-%dT%H:%M:%S", &tm))
+                return -1;
+        int64_t lag = clock_wall_us() / 1000000 - (int64_t)timegm(&tm);
+        return lag < 0 ? 0 : lag; /* a clock that went back */
+}
+
+/* A state that cannot be opened is no reason not to tell the rest. */
+static void read_state(
+        const struct config *config, const char *name, const struct log *log, struct status *out)
+{
+        cleanup_(state_closep) struct state *state = NULL;
+        char folder[4096], data[4200];
+        const char *why;
+        struct err ignored;
+
+        snprintf(folder, sizeof(folder), "%s/%s", config->state_dir, name);
+        snprintf(data, sizeof(data), "%s/data", folder);
+        out->busy = lock_peek(folder);
+        int rc = state_peek(data, log, out->busy != 0, &state, &why, &ignored);
+        out->state = rc == 0               ? STATE_IS_SOUND
+                     : rc == STATE_DAMAGED ? STATE_IS_DAMAGED
+                     : rc == STATE_FOREIGN ? STATE_IS_FOREIGN
+                                           : STATE_IS_MISSING;
+        out->records = state ? state_count(state) : 0;
+}
+
+int status_read(const struct config *config, const struct config_mapper *mapper,
+        struct control *control, const struct log *log, struct status *out, struct err *e)
+{
+        const char *name = mapper->spec->name;
+        const struct str all = {NULL, 0};
+        char prefix[128];
+
+        *out = (struct status){.lag_s = -1};
+        read_state(config, name, log, out);
+        snprintf(prefix, sizeof(prefix), "run:%s:", name);
+        int rc = control_scan(control, str_of(prefix), all, true, take_run, out, e);
+        snprintf(prefix, sizeof(prefix), "reject:%s:", name);
+        if (!rc)
+                rc = control_scan(control, str_of(prefix), all, false, count_doc, &out->rejects, e);
+        if (!rc && out->success[0])
+                out->lag_s = lag_of(out->success);
+        return rc ? err_wrap(e, rc, "status of %s", name) : 0;
+}

@@ -1,0 +1,28 @@
+/*
+ * status.h: how a mapper is doing: its last run, how old its documents may be, its rejects.
+ *
+ * From the run history of the control database and the state; the source is not asked.
+ */
+#pragma once
+
+#include <cjson/cJSON.h>
+
+#include "ingest/pipeline/control.h"
+#include "ingest/pipeline/state_tool.h"
+
+struct status {
+        cJSON *last;      /* owned: the document of the last run; NULL: none */
+        char success[40]; /* when the last run that finished began; "" for none */
+        int64_t lag_s;    /* since then; -1: never */
+        uint64_t rejects; /* in the control database */
+        uint64_t records; /* in the state */
+        long busy;        /* pid of the run that is under way; 0: none */
+        enum state_condition state;
+};
+
+/** status_read() - of @mapper
+ * @out: status_deinit() in any case      Return: 0; -class of CouchDB. */
+int status_read(const struct config *config, const struct config_mapper *mapper,
+        struct control *control, const struct log *log, struct status *out, struct err *e)
+        __attribute__((warn_unused_result));
+void status_deinit(struct status *s);
