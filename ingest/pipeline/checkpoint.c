@@ -142,6 +142,7 @@ int checkpoint_list_targets(struct run *r, struct err *e)
         add_targets(r, local);
         rc = couch_local_put(r->couch, r->control, name, local, e);
         cJSON_Delete(local);
+        crash_point(CRASH_TARGETS_LISTED);
         return rc ? err_wrap(e, rc, "listing the targets in the control database") : 0;
 }
 
@@ -242,7 +243,10 @@ static int store_closing(struct run *r, const char *session, struct buf *positio
                 if (!rc)
                         rc = state_batch_meta(r->batch, name, (struct str){0}, e);
         }
-        return rc ? rc : state_apply(r->state, r->batch, e);
+        if (!rc)
+                rc = state_apply(r->state, r->batch, e);
+        crash_point(CRASH_CLOSING_STORED);
+        return rc;
 }
 
 struct closing {
@@ -275,12 +279,14 @@ static int put_locals(struct run *r, struct closing *c, struct err *e)
                 cJSON *doc = target_facts(r->targets.items[i]);
                 rc = put_local(r, r->targets.items[i]->name, doc, c, e);
                 cJSON_Delete(doc);
+                crash_point(CRASH_TARGET_CLOSED);
         }
         if (!rc) {
                 cJSON *doc = cJSON_CreateObject();
                 add_targets(r, doc);
                 rc = put_local(r, r->control, doc, c, e);
                 cJSON_Delete(doc);
+                crash_point(CRASH_CONTROL_CLOSED);
         }
         return rc;
 }
@@ -293,6 +299,7 @@ static int forget_session(struct run *r, int rc)
         if (state_batch_meta(r->batch, "session", (struct str){0}, &e) != 0 ||
                 state_apply(r->state, r->batch, &e) != 0)
                 log_warn(r->log, "%s", e.text);
+        crash_point(CRASH_SESSION_FORGOTTEN);
         return rc;
 }
 
@@ -306,7 +313,10 @@ static int close_session(struct run *r, struct closing *c, struct err *e)
                 rc = state_batch_meta(r->batch, "session", str_of(c->session), e);
         if (!rc)
                 rc = state_batch_meta(r->batch, "closing", (struct str){0}, e);
-        return rc ? rc : state_apply(r->state, r->batch, e);
+        if (!rc)
+                rc = state_apply(r->state, r->batch, e);
+        crash_point(CRASH_SESSION_STORED);
+        return rc;
 }
 
 int checkpoint_write(struct run *r, struct err *e)
@@ -322,6 +332,7 @@ int checkpoint_write(struct run *r, struct err *e)
                 rc = verify_target(r, r->targets.items[i], e);
         if (rc)
                 return r->replaced ? forget_session(r, rc) : rc;
+        crash_point(CRASH_TARGETS_VERIFIED);
         rc = close_session(r, &c, e);
         buf_deinit(&c.position);
         return rc ? err_wrap(e, rc, "checkpoint") : 0;

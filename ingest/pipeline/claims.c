@@ -241,9 +241,11 @@ int claims_resolve(struct run *r, struct err *e)
                 rc = state_each_parked(r->state, settle_claim, r, e);
         if (!rc)
                 rc = settle_all(r, false, e);
+        crash_point(CRASH_CLAIMS_GRANTED);
         if (!rc)
                 rc = state_batch_unpark_all(r->batch, e);
         if (!rc)
                 rc = settle_apply(r, e);
+        crash_point(CRASH_CLAIMS_SETTLED);
         return rc ? err_wrap(e, rc, "settling claims on document ids") : 0;
 }

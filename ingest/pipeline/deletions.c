@@ -43,6 +43,7 @@ int deletions_old_ids(struct run *r, struct err *e)
         int rc = state_each_owed(r->state, delete_old_id, r, e);
         if (!rc)
                 rc = settle_all(r, false, e);
+        crash_point(CRASH_OLD_IDS_DELETED);
         return rc ? err_wrap(e, rc, "deleting former document ids") : 0;
 }
 
@@ -256,7 +257,10 @@ static int withhold(struct sweep *s, struct err *e)
         s->step = SWEEP_OWE;
         s->r->report->withheld = s->gone;
         int rc = walk(s, e);
-        return rc ? rc : state_apply(s->r->state, s->r->batch, e);
+        if (!rc)
+                rc = state_apply(s->r->state, s->r->batch, e);
+        crash_point(CRASH_DELETIONS_OWED);
+        return rc;
 }
 
 /* A deletion was owed, and the record is back or its document is gone. */
@@ -309,6 +313,7 @@ int deletions_sweep(struct run *r, struct err *e)
                 rc = delete_all(s, e);
         if (!rc)
                 rc = settle_all_owed(r, e);
+        crash_point(CRASH_DELETIONS_DONE);
         arena_free(s->names);
         return rc ? err_wrap(e, rc, "deleting documents of records that are gone") : 0;
 }

@@ -86,9 +86,11 @@ static int on_change(void *ctx, const struct scan_change *c, struct err *e)
                 rc = note_attached(d, c, holder.key, e);
         else
                 rc = str_eq(holder.rev, c->rev) ? 0 : note_unattached(d, c, e);
-        if (rc || state_batch_count(d->r->batch) < RUN_APPLY_CHANGES)
+        if (rc || state_batch_count(d->r->batch) < crash_batch(RUN_APPLY_CHANGES))
                 return rc;
-        return state_apply(d->r->state, d->r->batch, e);
+        rc = state_apply(d->r->state, d->r->batch, e);
+        crash_point(CRASH_DRIFT_NOTED);
+        return rc;
 }
 
 /* An acknowledged write of the unclosed run that the feed does not show: the target is older. */
@@ -142,6 +144,7 @@ int drift_follow(struct run *r, struct target *t, struct str since, struct err *
                 rc = scan_changes(r->couch, t->name, since, on_change, &d, NULL, e);
         if (!rc)
                 rc = state_apply(r->state, r->batch, e);
+        crash_point(CRASH_DRIFT_NOTED);
         if (!rc && d.looked.len)
                 rc = look_at_all(&d, e);
         buf_deinit(&d.looked);

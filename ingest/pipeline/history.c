@@ -102,5 +102,6 @@ int history_write(struct run *r, struct err *e)
         cJSON_AddItemToArray(a.docs, run_document(r));
         retire(&a);
         rc = post_docs(r, a.docs, e);
+        crash_point(CRASH_HISTORY_WRITTEN);
         return rc ? err_wrap(e, rc, "run history in database %s", r->control) : 0;
 }

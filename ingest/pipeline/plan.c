@@ -50,7 +50,10 @@ static int check_fingerprint(struct run *r, bool *same, struct err *e)
         if (*same || rc == STATE_ABSENT || r->options.dry_run)
                 return 0;
         rc = state_batch_meta(r->batch, "fingerprint", (struct str){0}, e);
-        return rc ? rc : state_apply(r->state, r->batch, e);
+        if (!rc)
+                rc = state_apply(r->state, r->batch, e);
+        crash_point(CRASH_FINGERPRINT_VOID);
+        return rc;
 }
 
 static int full_is_due(struct run *r, bool *due, struct err *e)

@@ -141,6 +141,7 @@ static int forget_read(struct run *r, struct err *e)
                 rc = state_batch_unpark_all(r->batch, e);
         if (!rc)
                 rc = settle_apply(r, e);
+        crash_point(CRASH_READ_FORGOTTEN);
         bitmap_clear(&r->seen);
         bitmap_clear(&r->gone);
         r->blind = false;

@@ -299,6 +299,7 @@ int rejects_load(struct run *r, struct err *e)
                 rc = scan_prefix(r->couch, r->control, buf_str(&prefix), true, load_reject, r, e);
         if (!rc && state_batch_count(r->batch) > 0)
                 rc = state_apply(r->state, r->batch, e);
+        crash_point(CRASH_REJECTS_LOADED);
         return rc ? err_wrap(e, rc, "reading the rejects in database %s", r->control) : 0;
 }
 
@@ -353,5 +354,6 @@ int rejects_clear(struct run *r, struct err *e)
                 rc = state_each_reject(r->state, clear_reject, r, e);
         if (!rc)
                 rc = settle_all(r, false, e);
+        crash_point(CRASH_REJECTS_REMOVED);
         return rc ? err_wrap(e, rc, "removing settled rejects") : 0;
 }

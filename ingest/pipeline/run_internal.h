@@ -10,6 +10,7 @@
 #include "ingest/base/clock.h"
 #include "ingest/couch/bulk.h"
 #include "ingest/couch/scan.h"
+#include "ingest/pipeline/crash.h"
 #include "ingest/pipeline/lock.h"
 #include "ingest/pipeline/pending.h"
 #include "ingest/pipeline/run.h"

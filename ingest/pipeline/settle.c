@@ -215,6 +215,20 @@ static int keep_acked(struct run *r, struct pending *p, struct err *e)
         return 0;
 }
 
+/* CouchDB has it, the state does not. */
+static void crash_acked(enum pending_kind kind)
+{
+        static const enum crash_at points[] = {
+                [PENDING_RECORD] = CRASH_RECORD_ACKED,
+                [PENDING_DELETE] = CRASH_DELETION_ACKED,
+                [PENDING_OLD_ID] = CRASH_OLD_ID_ACKED,
+                [PENDING_ORPHAN] = CRASH_DELETION_ACKED,
+                [PENDING_REJECT] = CRASH_REJECT_ACKED,
+                [PENDING_UNREJECT] = CRASH_REJECT_REMOVED,
+        };
+        crash_point(points[kind]);
+}
+
 void settle_outcome(void *ctx, const struct bulk_outcome *o)
 {
         static int (*const handlers[])(
@@ -239,6 +253,7 @@ void settle_outcome(void *ctx, const struct bulk_outcome *o)
                         run_fail(r, rc, &e);
                 return;
         }
+        crash_acked(p->kind);
         rc = handlers[p->kind](r, p, o, &e);
         p->acked = o->result == BULK_WRITTEN || o->result == BULK_EQUAL;
 
@@ -246,9 +261,9 @@ void settle_outcome(void *ctx, const struct bulk_outcome *o)
                 rc = keep_acked(r, p, &e);
         /* After a failure what still comes in is applied once, at the end: a full disk stays full.
          */
-        if (!rc && !r->failed &&
-                (state_batch_count(r->batch) >= RUN_APPLY_CHANGES ||
-                        state_batch_bytes(r->batch) >= RUN_APPLY_BYTES))
+        bool enough = state_batch_count(r->batch) >= crash_batch(RUN_APPLY_CHANGES) ||
+                      state_batch_bytes(r->batch) >= RUN_APPLY_BYTES;
+        if (!rc && !r->failed && enough)
                 rc = settle_apply(r, &e);
         if (rc)
                 run_fail(r, rc, &e);
@@ -267,6 +282,8 @@ int settle_apply(struct run *r, struct err *e)
                 rc = state_apply(r->state, r->batch, e);
         if (rc)
                 return rc;
+        if (r->acked_count)
+                crash_point(CRASH_APPLIED);
         for (size_t i = 0; i < r->acked_count; i++)
                 pending_remove(r->pending, r->acked[i]);
         r->acked_count = 0;

@@ -135,6 +135,7 @@ static int rebuild(struct run *r, struct err *e)
 {
         atomic_store(&r->progress->phase, RUN_REBUILDING);
         int rc = checkpoint_erase(r, e);
+        crash_point(CRASH_STATE_ERASED);
         for (size_t i = 0; !rc && i < r->targets.count; i++)
                 rc = target_adopt(r, r->targets.items[i], e);
         return rc;
@@ -162,6 +163,7 @@ static int finish_closing(struct run *r, const char *session, const char *closin
                         cJSON_DeleteItemFromObject(local, "session");
                         cJSON_AddStringToObject(local, "session", closing);
                         rc = couch_local_put(r->couch, t->name, name, local, e);
+                        crash_point(CRASH_LOCAL_FINISHED);
                 }
                 cJSON_Delete(local);
                 snprintf(t->session, sizeof(t->session), "%s", closing);
@@ -170,7 +172,10 @@ static int finish_closing(struct run *r, const char *session, const char *closin
                 rc = state_batch_meta(r->batch, "session", str_of(now), e);
         if (!rc)
                 rc = state_batch_meta(r->batch, "closing", (struct str){0}, e);
-        return rc ? rc : state_apply(r->state, r->batch, e);
+        if (!rc)
+                rc = state_apply(r->state, r->batch, e);
+        crash_point(CRASH_CLOSING_FINISHED);
+        return rc;
 }
 
 /* Numbers the run durably before its first write: its entries are known if it dies. */
@@ -189,7 +194,10 @@ static int number_run(struct run *r, uint64_t *closed, struct err *e)
         rc = state_batch_meta(r->batch, "run", str_of(text), e);
         if (!rc)
                 rc = state_batch_unpark_all(r->batch, e);
-        return rc ? rc : state_apply(r->state, r->batch, e);
+        if (!rc)
+                rc = state_apply(r->state, r->batch, e);
+        crash_point(CRASH_RUN_NUMBERED);
+        return rc;
 }
 
 /* Follows what others did to the targets since the last checkpoint. Return: 1: rebuild. */

@@ -85,6 +85,7 @@ int target_open(struct run *r, struct target *t, bool make, struct err *e)
                 rc = couch_database_ensure(r->couch, t->name, NULL, e);
                 if (rc)
                         return rc;
+                crash_point(CRASH_TARGET_MADE);
         }
         couch_database_deinit(&t->at_start);
         rc = couch_database(r->couch, t->name, &t->at_start, e);
@@ -123,9 +124,11 @@ static int adopt_document(void *ctx, const struct scan_doc *doc, struct err *e)
         a->count++;
         if (doc->conflicts)
                 rc = branches_note(r, a->t, doc->id, e);
-        if (rc || state_batch_count(r->batch) < RUN_APPLY_CHANGES)
+        if (rc || state_batch_count(r->batch) < crash_batch(RUN_APPLY_CHANGES))
                 return rc;
-        return state_apply(r->state, r->batch, e);
+        rc = state_apply(r->state, r->batch, e);
+        crash_point(CRASH_ADOPTED_SOME);
+        return rc;
 }
 
 int target_adopt(struct run *r, struct target *t, struct err *e)
@@ -140,6 +143,7 @@ int target_adopt(struct run *r, struct target *t, struct err *e)
         if (rc)
                 return err_wrap(e, rc, "reading the documents %.*s* of database %s",
                         STR_ARG(r->spec->id_prefix), t->name);
+        crash_point(CRASH_ADOPTED);
         if (a.count > 0)
                 log_info(r->log, "found %llu documents %.*s* in database %s",
                         (unsigned long long)a.count, STR_ARG(r->spec->id_prefix), t->name);

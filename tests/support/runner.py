@@ -19,7 +19,8 @@ sys.path.insert(0, str(ROOT / "tests"))
 sys.dont_write_bytecode = True
 
 BUILDS = {
-    "sanitize": ["--buildtype=debug", "-Db_sanitize=address,undefined", "-Db_lundef=false"],
+    "sanitize": ["--buildtype=debug", "-Db_sanitize=address,undefined", "-Db_lundef=false",
+                 "-Dcrash_points=true"],
     "release": ["--buildtype=release"],
 }
 STEP_SECONDS = 1200  # of one step; CI as a whole has 20 minutes
