@@ -27,6 +27,12 @@ static int reject_claim(
         return rc == BULK_FULL ? run_wait_room(r, e) : rc;
 }
 
+static bool stands_under(const struct state_entry *entry, uint16_t database, struct str id)
+{
+        return entry->doc_count > 0 && entry->docs[0].database == database &&
+               str_eq(entry->docs[0].id, id);
+}
+
 /* Does source key @holder still want (database, id) after the whole source was read? */
 static int holder_gives_up(struct run *r, const struct state_parked *p, struct str holder,
         struct state_entry *entry, bool *gives_up, struct err *e)
@@ -36,8 +42,7 @@ static int holder_gives_up(struct run *r, const struct state_parked *p, struct s
         *gives_up = true;
         if (rc)
                 return rc == STATE_ABSENT ? 0 : rc;
-        if (entry->doc_count == 0 || entry->docs[0].database != p->database ||
-                !str_eq(entry->docs[0].id, p->id))
+        if (!stands_under(entry, p->database, p->id))
                 return 0;
         *gives_up = gone_is(r, entry->ordinal) || state_has_parked(r->state, holder);
         return 0;
@@ -47,10 +52,15 @@ static int holder_gives_up(struct run *r, const struct state_parked *p, struct s
 static int former_place(
         struct run *r, struct pending *what, struct state_entry *entry, struct err *e)
 {
+        entry->doc_count = 0;
         int rc = state_get(r->state, what->key, entry, e);
 
         if (rc)
                 return rc == STATE_ABSENT ? 0 : rc;
+        if (stands_under(entry, what->database, what->id)) { /* it came twice: nothing to leave */
+                what->existed = !entry->docs[0].deleted;
+                return 0;
+        }
         if (entry->doc_count == 0) { /* displaced by another claim: it moves, and leaves nothing */
                 what->existed = what->moved = true;
                 return 0;
@@ -82,7 +92,12 @@ static int grant(struct run *r, const struct state_parked *p, const struct state
                 .filter = r->spec->filter,
                 .reject_conflicts = r->spec->on_conflict == ON_CONFLICT_REJECT};
 
-        if (holder && holder->key.len) {
+        int rc = former_place(r, &what, &mine, e);
+        if (rc)
+                return rc;
+        if (stands_under(&mine, p->database, p->id)) {
+                pass_write_over(&doc, &mine.docs[0]);
+        } else if (holder && holder->key.len) {
                 what.displaced = holder->key;
                 pass_write_over(&doc, held_here ? &held->docs[0] : NULL);
         } else if (holder) {
@@ -92,9 +107,6 @@ static int grant(struct run *r, const struct state_parked *p, const struct state
                         .attachments = holder->attachments};
                 pass_write_over(&doc, &there);
         }
-        int rc = former_place(r, &what, &mine, e);
-        if (rc)
-                return rc;
         rc = pass_push_wait(r, &what, &doc, e);
         if (rc == -ERR_REJECT) {
                 struct reject_note note = {
@@ -136,8 +148,7 @@ static int resolve_claim(struct run *r, const struct state_parked *p, struct err
         rc = holder_gives_up(r, p, holder.key, &held, &gives_up, e);
         if (rc)
                 return rc;
-        bool held_here = held.doc_count > 0 && held.docs[0].database == p->database &&
-                         str_eq(held.docs[0].id, p->id);
+        bool held_here = stands_under(&held, p->database, p->id);
         if (gives_up)
                 return grant(r, p, &holder, &held, held_here, e);
         if (held.run != r->number && r->counts->unchanged > 0)

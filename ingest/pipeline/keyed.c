@@ -68,8 +68,9 @@ static int add_key(struct chunk *c, struct bitmap *asked, struct str key, struct
                         return 0;
                 if (rc == 0)
                         c->ordinals[c->ordinal_count++] = entry.ordinal;
-        } else if (rc == STATE_ABSENT && rejects_came_again(r, key)) {
-                return 0;
+        } else if (rc == STATE_ABSENT &&
+                   (rejects_came_again(r, key) || state_has_parked(r->state, key))) {
+                return 0; /* this run has read it */
         }
         if (rc < 0)
                 return rc;

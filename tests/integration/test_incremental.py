@@ -184,6 +184,20 @@ def test_swapped_ids_in_an_incremental_run(project, database):
     project.run("--full").counts(unchanged=50)
 
 
+def test_a_rejected_record_without_a_document_gets_the_id_that_another_leaves(project, database):
+    """It stands among the changed ones and among the rejects: it is to be read once."""
+    database.sql("CREATE TABLE item (id int PRIMARY KEY, code text, changed timestamptz);"
+                 " INSERT INTO item SELECT n, 'c' || n, now() FROM generate_series(1, 30) n;"
+                 " UPDATE item SET code = 'c1' WHERE id = 2")
+    mapper(project, "cursor: changed", columns=["code", "id"], target_id="item:${code}")
+    project.run(code=Exit.REJECTS).counts(created=29, rejected=2)
+    database.sql("UPDATE item SET code = 'free', changed = now() WHERE id = 1;"
+                 " UPDATE item SET changed = now() WHERE id = 2")
+    project.run()
+    assert project.db("catalog").get("item:c1")["id"] == 2
+    project.quiet_run("--full", unchanged=30)
+
+
 def test_rejected_records_are_looked_at_again(project, database, stamped):
     database.sql("UPDATE item SET v = NULL, changed = now() WHERE id = 20")
     mapper(project, "cursor: changed", columns=[], fields="v: {from: v, required: true}")
