@@ -100,6 +100,8 @@ int checkpoint_targets(struct run *r, struct err *e)
                 return rc;
         if (rc == COUCH_ABSENT)
                 return 0;
+        const char *session = cJSON_GetStringValue(cJSON_GetObjectItem(local, "session"));
+        snprintf(r->control_session, sizeof(r->control_session), "%s", session ? session : "");
         const cJSON *item;
         cJSON_ArrayForEach(item, cJSON_GetObjectItem(local, "targets"))
         {

@@ -27,6 +27,7 @@
         X(DRIFT_NOTED, "voided digests of foreign edits", "their records read again")              \
         X(TARGETS_LISTED, "all known targets in the control database", "anything in new ones")     \
         X(FINGERPRINT_VOID, "no fingerprint: the mapper is another", "its first document")         \
+        X(BRANCH_ACKED, "a losing leaf of a document is deleted", "the others")                    \
         X(REJECTS_LOADED, "the rejects that earlier runs left", "this run's")                      \
         /* writing (sections 3, 4 and 8) */                                                        \
         X(RECORD_ACKED, "one more document in CouchDB", "its entry in the state")                  \

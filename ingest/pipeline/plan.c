@@ -83,6 +83,7 @@ static int reason_for_all(struct run *r, char *why, size_t size, struct err *e)
                 !r->mapper->extract->cursor ? "the mapper has no cursor"
                 : r->options.full           ? "--full"
                 : r->rebuilt                ? "the state was rebuilt"
+                : r->control_lost           ? "the control database and its rejects were lost"
                 : !same                     ? "the mapper changed since the last full read"
                 : due                       ? "its schedule `full` is due"
                 : r->overflow               ? "others changed very many documents"

@@ -76,8 +76,9 @@ struct run {
         struct tz *zone; /* owned: of the mapper's timezone; NULL: none is set */
         struct mapper_program *program;
         struct target_set targets;
-        const char *control; /* name of the control database */
-        bool control_absent; /* a dry run does not make it */
+        const char *control;      /* name of the control database */
+        char control_session[40]; /* in its `_local` at the start; "" for none */
+        bool control_absent;      /* a dry run does not make it */
 
         struct state *state;
         char *scratch_state; /* folder of a dry run's own state, removed at the end; or NULL */
@@ -95,6 +96,7 @@ struct run {
 
         enum run_mode mode;
         bool rebuilt;           /* the state knows nothing but what the targets hold */
+        bool control_lost;      /* the control database is not the one of the last run */
         bool observed;          /* the source's position is known: it may be stored at the end */
         bool held_position;     /* ... but the stored one stays (a standby behind) */
         int64_t now_us;         /* when this run's read began, wall time */
@@ -213,7 +215,8 @@ int checkpoint_read_writes(struct run *r, struct target *t, struct err *e)
         __attribute__((warn_unused_result));
 /** checkpoint_name() - "erp2couch-MAPPER", the id of our `_local` documents */
 const char *checkpoint_name(struct run *r, char out[96]);
-/** checkpoint_targets() - the targets listed in the control database, into r->targets */
+/** checkpoint_targets() - what the control database holds: the targets listed there, into
+ * r->targets, and r->control_session */
 int checkpoint_targets(struct run *r, struct err *e) __attribute__((warn_unused_result));
 /** checkpoint_list_targets() - lists r->targets in the control database, before their first use */
 int checkpoint_list_targets(struct run *r, struct err *e) __attribute__((warn_unused_result));

@@ -223,6 +223,7 @@ static void crash_acked(enum pending_kind kind)
                 [PENDING_DELETE] = CRASH_DELETION_ACKED,
                 [PENDING_OLD_ID] = CRASH_OLD_ID_ACKED,
                 [PENDING_ORPHAN] = CRASH_DELETION_ACKED,
+                [PENDING_BRANCH] = CRASH_BRANCH_ACKED,
                 [PENDING_REJECT] = CRASH_REJECT_ACKED,
                 [PENDING_UNREJECT] = CRASH_REJECT_REMOVED,
         };

@@ -141,6 +141,27 @@ static int rebuild(struct run *r, struct err *e)
         return rc;
 }
 
+/* Brings the `_local` of a database to the session that was closing, if it is not there yet. */
+static int finish_local(
+        struct run *r, const char *database, char held[40], const char *closing, struct err *e)
+{
+        char name[96];
+        cJSON *local = NULL;
+
+        if (strcmp(held, closing) == 0)
+                return 0;
+        int rc = couch_local_get(r->couch, database, checkpoint_name(r, name), &local, e);
+        if (rc == 0) {
+                cJSON_DeleteItemFromObject(local, "session");
+                cJSON_AddStringToObject(local, "session", closing);
+                rc = couch_local_put(r->couch, database, name, local, e);
+                crash_point(CRASH_LOCAL_FINISHED);
+        }
+        cJSON_Delete(local);
+        snprintf(held, 40, "%s", closing);
+        return rc < 0 ? rc : 0;
+}
+
 /* The session was closing when the last run died: some targets hold it, so all shall. */
 static int finish_closing(struct run *r, const char *session, const char *closing, struct err *e)
 {
@@ -151,25 +172,14 @@ static int finish_closing(struct run *r, const char *session, const char *closin
                 return 0;
         for (size_t i = 0; i < r->targets.count; i++)
                 reached |= strcmp(r->targets.items[i]->session, closing) == 0;
-        const char *now = reached ? closing : session;
         for (size_t i = 0; !rc && reached && i < r->targets.count; i++) {
                 struct target *t = r->targets.items[i];
-                char name[96];
-                cJSON *local = NULL;
-                if (strcmp(t->session, closing) == 0)
-                        continue;
-                rc = couch_local_get(r->couch, t->name, checkpoint_name(r, name), &local, e);
-                if (rc == 0) {
-                        cJSON_DeleteItemFromObject(local, "session");
-                        cJSON_AddStringToObject(local, "session", closing);
-                        rc = couch_local_put(r->couch, t->name, name, local, e);
-                        crash_point(CRASH_LOCAL_FINISHED);
-                }
-                cJSON_Delete(local);
-                snprintf(t->session, sizeof(t->session), "%s", closing);
+                rc = finish_local(r, t->name, t->session, closing, e);
         }
-        if (rc >= 0)
-                rc = state_batch_meta(r->batch, "session", str_of(now), e);
+        if (!rc && reached && !r->control_lost)
+                rc = finish_local(r, r->control, r->control_session, closing, e);
+        if (!rc)
+                rc = state_batch_meta(r->batch, "session", str_of(reached ? closing : session), e);
         if (!rc)
                 rc = state_batch_meta(r->batch, "closing", (struct str){0}, e);
         if (!rc)
@@ -238,6 +248,10 @@ int start_run(struct run *r, struct err *e)
         if (rc)
                 return rc;
         r->rebuilt = lost || must_rebuild(r, session, closing);
+        /* With it the rejects are gone: only a full read finds their records again. */
+        r->control_lost =
+                !r->control_session[0] || (strcmp(r->control_session, session) != 0 &&
+                                                  strcmp(r->control_session, closing) != 0);
         rc = r->rebuilt ? rebuild(r, e) : finish_closing(r, session, closing, e);
         if (!rc)
                 rc = number_run(r, &closed, e);

@@ -159,7 +159,7 @@ def change_mapper(lane):
 
 
 def edit(lane):
-    """The same edits in each lane give the same revisions."""
+    """The same edits, and leaves from elsewhere, give the same revisions in each lane."""
     target = lane.project.db("b")
     for key in (3, 70, 71, 72):
         row = lane.database.sql("SELECT kind, code FROM item WHERE id = %s", [key])
@@ -167,6 +167,9 @@ def edit(lane):
             target.put({"_id": f"item:{row[0][1]}", "v": "meddled"})
     doomed = lane.database.value("SELECT code FROM item WHERE id = 73")
     target.call("DELETE", f"/item:{doomed}", params={"rev": target.revs()[f"item:{doomed}"]})
+    for leaf in ("0" * 32, "1" * 32):
+        target.call("POST", "/_bulk_docs", json={"new_edits": False, "docs": [
+            {"_id": "item:c4", "_rev": f"1-{leaf}", "v": "of a replica"}]})
 
 
 def proxied(lane):

@@ -113,6 +113,20 @@ def test_a_control_database_that_was_deleted(project, database, catalog):
     assert project.control.local("erp2couch-item")
 
 
+def test_a_control_database_that_was_deleted_takes_the_rejects_along(project, database):
+    """They are the memory of what an incremental run has to look at again."""
+    database.sql("CREATE TABLE item AS SELECT n AS id, CASE n WHEN 7 THEN NULL ELSE 'v' END AS v,"
+                 " n AS version FROM generate_series(1, 30) n")
+    project.table_mapper(extract="cursor: version\nlookback: 0s",
+                         fields="v: {from: v, required: true}")
+    project.run(code=Exit.REJECTS).counts(created=29, rejected=1)
+    project.run(code=Exit.REJECTS)
+    project.control.delete()
+    project.run(code=Exit.REJECTS).counts(unchanged=29, rejected=1)
+    assert [doc["key"] for doc in project.rejects()] == [7]
+    assert project.run(code=Exit.REJECTS).mapper()["read"] < 5
+
+
 def test_an_edit_of_ours_is_overwritten(project, database, catalog):
     catalog.put({"_id": "item:7", "v": "edited"})
     project.run().counts(updated=1, unchanged=299)
