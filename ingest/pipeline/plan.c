@@ -152,6 +152,9 @@ int plan_store(struct run *r, struct buf *position, struct err *e)
         buf_clear(position);
         if (r->observed && !r->held_position) {
                 rc = source_position(r->source, position, e);
+                const char *ahead = source_ahead(r->source);
+                if (!rc && ahead[0])
+                        log_warn(r->log, "%s", ahead);
                 if (!rc)
                         rc = state_batch_meta(r->batch, "position", buf_str(position), e);
         }

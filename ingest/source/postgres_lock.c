@@ -123,7 +123,7 @@ static void end_former(struct pg_lock *l)
 static int open_session(struct pg_lock *l, struct err *e)
 {
         const struct pg_source *s = l->source;
-        int64_t backend, started_us;
+        int64_t backend = 0, started_us = 0;
 
         l->conn = pg_conn_free(l->conn);
         int rc = pg_conn_new(s->options, s->loop, s->log, &l->conn, e);

@@ -323,7 +323,7 @@ struct plain {
 
 static void plain_field(const char *text, int min, int max, bool *out)
 {
-        char copy[64], *save, *item;
+        char copy[320], *save, *item;
 
         snprintf(copy, sizeof(copy), "%s", text);
         for (item = strtok_r(copy, ",", &save); item; item = strtok_r(NULL, ",", &save)) {
