@@ -174,7 +174,7 @@ def small_couch(own_couch):
 
     server = own_couch(kind=SmallCouch)
     yield server, lambda: mount("100m", "remount")
-    server.server.stop()
+    server.stop()
     subprocess.run(["umount", "-l", folder])
 
 

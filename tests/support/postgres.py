@@ -60,6 +60,14 @@ class Cluster(Postgres):
     def dsn(self, database, user="reader", password=READER_PASSWORD, port=None, **more):
         return super().dsn(database, user, password, port, **more)
 
+    def lets_in(self):
+        """Whether connections are accepted: not while it recovers from a crash."""
+        try:
+            self.connect("postgres").close()
+            return True
+        except psycopg2.OperationalError:
+            return False
+
     def connect(self, database, **more):
         """A connection of the superuser's own, for tests that hold transactions open."""
         return psycopg2.connect(self.dsn(database, "postgres", self.password, **more))
@@ -113,24 +121,32 @@ class Cluster(Postgres):
 
 
 class Standby(Cluster):
-    """A copy of a running cluster that follows it: may be read, with the settings of `more`."""
+    """A copy of a running cluster that follows it, with the settings `more`; it may be read unless
+    they say `hot_standby = off`."""
 
     def __init__(self, primary, more=""):
         self.bindir, self.user, self.password = primary.bindir, primary.user, primary.password
         self.folder = temporary_folder("e2c-pg-", self.user)
-        self.port = None
-        self.server = None
+        self.port, self.outlive, self.server = None, False, None
+        self.closed = "hot_standby = off" in more
         self._connections = {}
         try:
             self._run("pg_basebackup", "--no-sync", "--checkpoint=fast", "-X", "stream", "-R",
                       "-D", self.folder / "data", "-d",
                       primary.dsn("replication", "postgres", self.password))
-            with open(self.folder / "data" / "postgresql.conf", "a") as conf:
+            with open(self.folder / "data/postgresql.conf", "a") as conf:
                 conf.write(f"{more}\nunix_socket_directories = '{self.folder}'\n")
             self.start()
         except BaseException:
             self.remove()
             raise
+
+    def _answers(self):
+        if not self.closed:
+            return super()._answers()
+        self.server.check()
+        state = self.folder / "data/postmaster.pid"
+        return state.exists() and state.read_text().rstrip().endswith("standby")
 
 
 class Database:
