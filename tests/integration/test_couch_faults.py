@@ -13,7 +13,7 @@ from support import couchdb, faultproxy
 from support.project import Exit
 
 ROWS = 1000
-BULK = ("POST", "/_bulk_docs$")
+BULK = ("POST", "catalog/_bulk_docs$")  # not those of the control database
 
 
 def fill(project, database):

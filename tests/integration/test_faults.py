@@ -71,7 +71,7 @@ def failed(status, body):
     return 500, b'{"error":"internal_server_error","reason":"No DB shards could be opened."}'
 
 
-BULK = ("POST", "/_bulk_docs$")
+BULK = ("POST", "catalog/_bulk_docs$")  # not those of the control database
 FAULTS = {
     "500, written": faultproxy.rewrite(failed),
     "500 of each document, written": faultproxy.rewrite(silent_workers),
