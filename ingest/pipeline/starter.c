@@ -11,7 +11,6 @@
 #include "ingest/pipeline/starter_internal.h"
 
 #define ARENA_MAX   ((size_t)16 << 20) /* names of at most 5 x 1664 columns */
-#define PAGE_WIDTH  96                 /* characters of a line of SQL */
 #define NAME_WIDTH  26                 /* fields: names up to here are aligned */
 #define VALUE_WIDTH 44                 /* and their values up to here */
 #define NOTE_MAX    100                /* characters of a column's comment */
@@ -120,7 +119,7 @@ static void put_query(const struct starter_rows *rows, size_t indent, struct buf
                 put_select_item(&rows->columns[i], &item);
                 starter_fail_with(out, &item);
                 size_t more = text_width(buf_str(&item)) + 2;
-                if (width + more > PAGE_WIDTH) {
+                if (width + more > STARTER_PAGE_WIDTH) {
                         buf_printf(out, ",\n%*s", (int)indent + 7, "");
                         width = 0;
                 } else if (width > 0) {

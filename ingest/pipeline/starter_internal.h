@@ -9,7 +9,8 @@
 
 #include "ingest/pipeline/starter.h"
 
-#define STARTER_MAX_CHILDREN 4 /* nested; more would hide the record among its relations */
+#define STARTER_MAX_CHILDREN 4  /* nested; more would hide the record among its relations */
+#define STARTER_PAGE_WIDTH   96 /* characters of a line of the mapper */
 
 enum left_out { KEPT, LEFT_BINARY, LEFT_SECRET, LEFT_UNREADABLE, LEFT_UNNAMED };
 

@@ -5,7 +5,6 @@
 #include "ingest/base/text.h"
 #include "ingest/pipeline/starter_internal.h"
 
-#define PAGE_WIDTH  96   /* characters of a line */
 #define COMMENT_MAX 2000 /* characters of one comment of the source */
 
 static bool is_word_char(char c)
@@ -105,7 +104,7 @@ void starter_put_comment(struct buf *out, size_t indent, struct str text)
         text_put_line(&line, text, COMMENT_MAX);
         struct str rest = buf_str(&line);
         while (rest.len > 0) {
-                size_t n = line_bytes(rest, PAGE_WIDTH - indent - 2);
+                size_t n = line_bytes(rest, STARTER_PAGE_WIDTH - indent - 2);
                 put_indent(out, indent);
                 buf_printf(out, "# %.*s\n", (int)n, rest.ptr);
                 n += n < rest.len && rest.ptr[n] == ' ';

@@ -391,7 +391,8 @@ def test_tables_that_others_inherit_from(named, database):
     passes_unedited(project, database, texts)
 
 
-@pytest.mark.parametrize("erp, tables", [("tryton", TRYTON), ("odoo", ODOO)])
+@pytest.mark.parametrize("erp, tables", [
+    ("tryton", TRYTON), pytest.param("odoo", ODOO, marks=pytest.mark.slow)])
 def test_tables_of_real_erps_pass_unedited(request, named, erp, tables):
     dumped = request.getfixturevalue("dumps").original(erp)
     if dumped is None:

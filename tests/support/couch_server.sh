@@ -35,6 +35,9 @@ level = warning
 ; 10 iterations: tests log in often, and the default takes 0.2 s each time
 [chttpd_auth]
 iterations = 10
+; five wrong passwords within five minutes would lock the account for all tests that follow
+[chttpd_auth_lockout]
+mode = off
 [jwt_keys]
 hmac:_default = dGVzdC1rZXktb2YtdGhlLXVuaXQtdGVzdHM=
 [jwt_auth]
