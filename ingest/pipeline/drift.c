@@ -16,6 +16,7 @@ struct drift {
         struct buf looked; /* ids to look at, each with its length before it: of a dry run */
         bool restored;     /* a write of the unclosed run is missing from the feed */
         uint64_t closed;   /* number of the last run that reached its checkpoint */
+        uint64_t tombstones, tombstones_seen; /* of unclosed runs: in the state, in the feed */
 };
 
 /* A dry run has no writer that would compare: it looks at the documents itself. */
@@ -64,6 +65,12 @@ static int note_attached(
         return 0;
 }
 
+/* A deletion of a run that did not close. */
+static bool is_unclosed_tombstone(const struct drift *d, const struct state_holder *holder)
+{
+        return holder->deleted && holder->run > d->closed;
+}
+
 static int on_change(void *ctx, const struct scan_change *c, struct err *e)
 {
         struct drift *d = ctx;
@@ -84,8 +91,10 @@ static int on_change(void *ctx, const struct scan_change *c, struct err *e)
                 rc = c->deleted ? 0 : note_unattached(d, c, e);
         else if (holder.key.len)
                 rc = note_attached(d, c, holder.key, e);
+        else if (!str_eq(holder.rev, c->rev))
+                rc = note_unattached(d, c, e);
         else
-                rc = str_eq(holder.rev, c->rev) ? 0 : note_unattached(d, c, e);
+                d->tombstones_seen += is_unclosed_tombstone(d, &holder);
         if (rc || state_batch_count(d->r->batch) < crash_batch(RUN_APPLY_CHANGES))
                 return rc;
         rc = state_apply(d->r->state, d->r->batch, e);
@@ -105,6 +114,28 @@ static int find_missing(void *ctx, struct str key, const struct state_entry *ent
                 return 0;
         d->restored = !bitmap_test(&d->present, entry->ordinal);
         return d->restored;
+}
+
+static int count_tombstone(
+        void *ctx, uint16_t database, struct str id, const struct state_holder *doc, struct err *e)
+{
+        struct drift *d = ctx;
+
+        (void)id;
+        (void)e;
+        d->tombstones += database == d->t->number && is_unclosed_tombstone(d, doc);
+        return 0;
+}
+
+/* Sets d->restored. A tombstone that others wrote over is theirs by now, and not counted. */
+static int look_for_missing(struct drift *d, struct err *e)
+{
+        int rc = state_each_record(d->r->state, find_missing, d, e);
+
+        if (rc >= 0 && !d->restored)
+                rc = state_each_unattached(d->r->state, count_tombstone, d, e);
+        d->restored = d->restored || d->tombstones_seen < d->tombstones;
+        return rc < 0 ? rc : 0;
 }
 
 static int look_at_all(struct drift *d, struct err *e)
@@ -149,7 +180,7 @@ int drift_follow(struct run *r, struct target *t, struct str since, struct err *
                 rc = look_at_all(&d, e);
         buf_deinit(&d.looked);
         if (!rc && d.closed + 1 < r->number)
-                rc = state_each_record(r->state, find_missing, &d, e);
+                rc = look_for_missing(&d, e);
         bitmap_deinit(&d.present);
         if (rc < 0)
                 return err_wrap(e, rc, "following the changes of database %s", t->name);

@@ -153,7 +153,7 @@ static int settle_deletion(
         struct run *r, const struct pending *p, const struct bulk_outcome *o, struct err *e)
 {
         struct target *t = target_find(&r->targets, str_of(o->database));
-        struct state_holder tombstone = {.rev = o->rev, .deleted = true};
+        struct state_holder tombstone = {.rev = o->rev, .deleted = true, .run = r->number};
         struct state_owed owed = {
                 .reason = STATE_OWED_OLD_ID, .key = p->key, .database = p->database, .id = p->id};
         int rc = 0;

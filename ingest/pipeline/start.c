@@ -162,6 +162,20 @@ static int finish_local(
         return rc < 0 ? rc : 0;
 }
 
+/* A target may have been restored after the run died, to a time when it held the session before:
+ * then the documents of that run are missing. So it counts as a run that did not close. */
+static int unclose(struct run *r, struct err *e)
+{
+        char text[24];
+        int rc = meta_text(r, "closed", text, sizeof(text), e);
+        unsigned long long closed = strtoull(text, NULL, 10);
+
+        if (rc || closed == 0)
+                return rc;
+        snprintf(text, sizeof(text), "%llu", closed - 1);
+        return state_batch_meta(r->batch, "closed", str_of(text), e);
+}
+
 /* The session was closing when the last run died: some targets hold it, so all shall. */
 static int finish_closing(struct run *r, const char *session, const char *closing, struct err *e)
 {
@@ -182,6 +196,8 @@ static int finish_closing(struct run *r, const char *session, const char *closin
                 rc = state_batch_meta(r->batch, "session", str_of(reached ? closing : session), e);
         if (!rc)
                 rc = state_batch_meta(r->batch, "closing", (struct str){0}, e);
+        if (!rc)
+                rc = unclose(r, e);
         if (!rc)
                 rc = state_apply(r->state, r->batch, e);
         crash_point(CRASH_CLOSING_FINISHED);

@@ -94,6 +94,7 @@ struct state_holder {
         struct digest digest; /* of such */
         bool deleted;         /* of such: a tombstone */
         bool attachments;     /* of such: it has some */
+        uint64_t run;         /* of a tombstone: number of the run that made it; 0: not ours */
 };
 
 /** state_holder() - who holds a document id. Return: 0, STATE_ABSENT, -ERR_SYSTEM. */

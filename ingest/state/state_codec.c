@@ -5,7 +5,7 @@
  *
  *   entry       ordinal run [full key] count { flags database id [rev] [digest] }...
  *   holder      [full id] source key
- *   unattached  [full id] flags rev [digest]
+ *   unattached  [full id] flags run rev [digest]
  *   owed        reason key database id rev
  *   parked      database id key ordinal digest body
  *   reject      [full key] attempts rev first
@@ -219,7 +219,7 @@ void codec_put_holder(struct buf *out, struct str stored, struct str id, struct 
 void codec_put_unattached(
         struct buf *out, struct str stored, struct str id, const struct state_holder *doc)
 {
-        char *p = buf_room(out, string_bound(id) + document_bound(doc->rev));
+        char *p = buf_room(out, string_bound(id) + VARINT_BYTES + document_bound(doc->rev));
 
         if (!p)
                 return;
@@ -229,7 +229,7 @@ void codec_put_unattached(
          * gone when the read that follows has attached them. */
         *p++ = (char)((doc->deleted ? DOC_DELETED : 0) | (doc->attachments ? DOC_ATTACHMENTS : 0) |
                       (digest_is_set(&doc->digest) ? DOC_DIGEST : 0) | DOC_REV_TEXT);
-        p = string(p, doc->rev);
+        p = string(varint(p, doc->run), doc->rev);
         if (digest_is_set(&doc->digest))
                 p = bytes(p, doc->digest.bytes, DIGEST_BYTES);
         done(out, p);

@@ -14,7 +14,7 @@
 
 #include "ingest/state/state.h"
 
-#define STATE_FORMAT 1 /* a file of another format is set aside */
+#define STATE_FORMAT 2 /* a file of another format is set aside */
 
 #define CODEC_KEY_MAX 511 /* LMDB's limit in its default build */
 

@@ -168,6 +168,7 @@ enum codec_result codec_get_unattached(struct str value, struct str stored, cons
         doc->key = STR("");
         doc->deleted = flags & DOC_DELETED;
         doc->attachments = flags & DOC_ATTACHMENTS;
+        doc->run = varint(&in);
         doc->rev = string(&in);
         digest(&in, flags, &doc->digest);
         if (id)

@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 
+from support import faultproxy
 from support.project import Exit
 
 
@@ -247,6 +248,28 @@ def test_a_target_alone_restored_from_an_older_copy(restorable, database, tmp_pa
     couch.restart_on_same_port()
     project.run().counts(updated=40, unchanged=260)
     check(project, database, catalog)
+
+
+@pytest.mark.parametrize("change", ["UPDATE item SET v = 'later' WHERE id <= 3",
+                                    "DELETE FROM item WHERE id <= 3"])
+def test_a_restore_whose_lost_writes_others_made_up_for(restorable, database, proxy, change):
+    """The run dies while it closes, the target goes back to the checkpoint before, and somebody
+    writes as much as was lost: no session and no number shows it, only the feed."""
+    project, save, restore = restorable
+    load(project, database)
+    save()
+    database.sql(change)
+    front = proxy("http", project.couch.host, project.couch.port)
+    front.on("PUT", "/_local/", faultproxy.answer(503), skip=1, times=None)  # the list of targets
+    project.configure(couchdb={"url": front.url, "retry_for": "1s"})
+    project.run(code=Exit.UNAVAILABLE)
+    project.configure(couchdb={"url": project.couch.base})
+    restore()
+    project.db("catalog").bulk([{"_id": f"other:{n}"} for n in range(3)])
+    project.run()
+    docs = {key: doc["v"] for key, doc in project.db("catalog").docs().items()
+            if key.startswith("item:")}
+    assert docs == dict(database.sql("SELECT 'item:' || id, v FROM item"))
 
 
 def test_an_older_state_directory_is_not_believed(project, database, catalog, tmp_path,

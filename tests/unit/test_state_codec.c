@@ -211,6 +211,7 @@ static void holders_come_back(void **state)
 
                 doc.deleted = random() % 2;
                 doc.attachments = random() % 2;
+                doc.run = (uint64_t)random() << (random() % 33);
                 random_digest(&doc.digest);
                 buf_clear(&out);
                 codec_put_unattached(&out, stored, id, &doc);
@@ -220,6 +221,7 @@ static void holders_come_back(void **state)
                 assert_str(back.rev, doc.rev);
                 assert_int_equal(back.deleted, doc.deleted);
                 assert_int_equal(back.attachments, doc.attachments);
+                assert_int_equal(back.run, doc.run);
                 assert_int_equal(back.key.len, 0);
                 assert_memory_equal(&back.digest, &doc.digest, DIGEST_BYTES);
                 for (size_t cut = 0; cut < out.len; cut++)
