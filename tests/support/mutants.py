@@ -1,4 +1,4 @@
-"""The table of the protocol's sentences: what stands for each in the code, and which tests notice when it is taken out.
+"""The table of the protocol's sentences: which code each stands on, and which tests notice.
 
 tests/mutants/N-NAME.toml holds the sentences of one section of the protocol, in their order:
 
@@ -8,7 +8,7 @@ tests/mutants/N-NAME.toml holds the sentences of one section of the protocol, in
     says = "NULL cursors are read too"         # the protocol's words, shortened
     out = "`or cursor is null` in the query"   # what is taken out of the code to prove it
     tests = ["test_since.c::null_cursors_are_read", "test_incremental.py::test_null_cursor"]
-    [[sentence.edit]]                          # how: one or several, each text stands once in its file
+    [[sentence.edit]]                          # how; each text stands once in its file
     file = "ingest/source/postgres_since.c"
     from = '''...'''
     to = '''...'''
@@ -63,7 +63,8 @@ def page():
     """docs/protocol.md as the tables make it."""
     lines = [INTRODUCTION]
     for _, table in tables():
-        lines += [f"## {table['title']}", "", "| sentence | taken out | noticed by |", "|---|---|---|"]
+        lines += [f"## {table['title']}", "",
+                  "| sentence | taken out | noticed by |", "|---|---|---|"]
         for sentence in table.get("sentence", []):
             tests = ", ".join(f"`{name}`" for name in sentence.get("tests", []))
             out = sentence.get("out") or "not in code: " + sentence.get("why", "")
@@ -76,8 +77,10 @@ def edit_complaints(edit):
     path = ROOT / edit.get("file", "")
     if set(edit) != {"file", "from", "to"} or not path.is_file():
         yield f"an edit needs `file` (that exists), `from`, `to`: {edit.get('file')}"
-    elif path.read_text().count(edit["from"]) != 1:
-        yield f"{edit['file']} has the text to take out {path.read_text().count(edit['from'])} times"
+        return
+    times = path.read_text().count(edit["from"])
+    if times != 1:
+        yield f"{edit['file']} has the text to take out {times} times"
 
 
 def sentence_complaints(sentence):
@@ -100,7 +103,7 @@ def complaints():
     """All that is wrong with the tables and the page."""
     for path, number, sentence in sentences():
         for complaint in sentence_complaints(sentence):
-            yield f"{path.relative_to(ROOT)}: sentence {number} ({sentence.get('says', '')[:40]}): {complaint}"
+            yield f"{path.name}: {number}, {sentence.get('says', '')[:40]}: {complaint}"
     if not PAGE.is_file() or PAGE.read_text() != page():
         yield "docs/protocol.md is not what the tables say: run tests/tools/mutants --write"
 
