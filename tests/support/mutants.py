@@ -29,9 +29,9 @@ KEYS = {"says", "out", "why", "tests", "edit"}
 INTRODUCTION = """\
 # What a run guarantees, sentence by sentence
 
-Each line is a sentence of the run's protocol, what was taken out of the code to see whether somebody
-notices, and the tests that then fail. `tests/tools/mutants` takes each out in turn, builds, runs the
-tests and expects them to fail (`--only WORD` for some). This page is written by
+Each line is a sentence of the run's protocol, what was taken out of the code to see whether
+anything notices, and the tests that then fail. `tests/tools/mutants` takes each out in turn,
+builds, runs the tests and expects them to fail (`--only WORD` for some). This page is written by
 `tests/tools/mutants --write` from `tests/mutants`, where the exact edits are.
 """
 
