@@ -6,6 +6,7 @@ it Skipped, with the reason.
 
 import json
 import os
+import time
 from dataclasses import asdict, dataclass, field
 
 from measure import Failed, measure, median, side_by_side, spread
@@ -16,6 +17,7 @@ REPLAYS = ((250, 8), (500, 8), (1000, 4))
 CHECKED_MAPPERS = 100
 SMALL_ROWS = 10_000  # the smallest size at which memory is looked at
 OVERWRITTEN_ROWS = 10_000  # couchimport --overwrite takes minutes for more
+SWEEP_EVERY_S = 1
 STATE_ENTRIES, STATE_BATCH = 300_000, 1000
 
 
@@ -227,6 +229,34 @@ def changed(setting):
                    detail={"updated": touched, "couchimport_s": theirs.wall})]
 
 
+def incremental(setting):
+    """With a cursor and nothing new: our own time; then with a sweep of all keys, against psql's
+    COPY of them."""
+    need_couch(setting)
+    rows, repeat = setting.options.items, setting.options.repeat
+    folder = setting.loaded()
+    setting.database.sql("CREATE INDEX IF NOT EXISTS bench_updated ON bench_items (updated)")
+    folder.extract("cursor: updated")
+    folder.run(updated=None, unchanged=None)  # another mapper: everything is read
+    idle = [folder.run(unchanged=None) for _ in range(repeat + 1)][1:]
+    setting.note_memory("nothing new", rows, idle)
+    folder.extract(f"deletes: {{every: {SWEEP_EVERY_S}s}}")
+
+    def sweep():
+        time.sleep(SWEEP_EVERY_S)
+        return folder.run(unchanged=None)
+
+    sweep()
+    runs = side_by_side({"ours": sweep, "copy": lambda: setting.copy(
+        "SELECT id FROM bench_items")}, repeat)
+    setting.note_memory("sweep", rows, runs["ours"])
+    return [Result("nothing_new", f"incremental run, nothing new in {rows:,} rows, CPU",
+                   median([one.cpu for one in idle]) * 1000, 50, "ms",
+                   ours=f"{median(walls(idle)) * 1000:.0f} ms wall"),
+            compared("sweep", f"incremental run with a sweep of {rows:,} keys against psql's COPY",
+                     runs["ours"], runs["copy"], 1.5)]
+
+
 def memory(setting):
     """Peak anonymous memory of first loads, runs and previews at all sizes seen."""
     small = Folder.of_items(setting, SMALL_ROWS)
@@ -260,7 +290,7 @@ def state(setting):
 
 
 ROWS = {row.__name__: row for row in (
-    check, preview, orders, first_load, load_cpu, unchanged, changed, memory, state)}
+    check, preview, orders, first_load, load_cpu, unchanged, changed, incremental, memory, state)}
 
 
 def goal_text(result):

@@ -171,6 +171,7 @@ def test_a_lock_that_was_lost_is_taken_again(table, database, slow_couch):
 
 @pytest.mark.slow
 def test_a_lock_that_another_has_meanwhile_closes_no_run(stranger, table, database, slow_couch):
+    table.run()
     slow_couch.on("POST", "/_bulk_docs$", faultproxy.delay(before=0.3), times=None)
     database.sql("UPDATE item SET v = 'x' || id")
     process, (_, holder) = running(table, database)

@@ -124,8 +124,7 @@ KEYS = [
     row("type mysql", config("type: postgres", "type: mysql"), "check",
         CONFIG + ":9:11: ", "'mysql' is not in this version", "this version has: postgres"),
     row("schedule in words", sale("source: erp", "source: erp\nschedule: every 5 minutes"),
-        "check", SALE + ":3:11: ", "the minute of a cron expression is from 0 to 59",
-        "with * , - and /"),
+        "check", SALE + ":3:11: ", "'every 5 minutes'", "a cron expression is five fields"),
     row("cursor without full reads", sale("  key: id\n  ch", "  key: id\n  cursor: id\n  ch"),
         "check", SALE + ":6:3: ", "'cursor' with 'children'", "needs a 'full' schedule"),
 ]
@@ -479,7 +478,7 @@ COMMAND_LINE = [
     usage("--dry-run run", "unknown option --dry-run", "before the command", "stand behind it"),
     usage("run \u2014full", '"\u2014full" ', "a typographic dash", "--full"),
     usage("chekc", 'unknown command "chekc"', ",", 'did you mean "check"?'),
-    usage("product", 'unknown command "product"', "there is check, run", "erp2couch --help"),
+    usage("product", 'unknown command "product"', "there is check, preview", "erp2couch --help"),
     usage("check -c", "--config ", "needs a value", "--config FILE"),
     row("key of another type", NOTHING, "preview product --key abc",
         "key: ", 'invalid input syntax for type integer: "abc"', "--key takes a value"),
