@@ -28,8 +28,8 @@ struct target {
         uint64_t own_writes;            /* revisions that this run made in it */
         uint64_t unclosed_writes;       /* and runs without a checkpoint before it */
         char session[40];               /* in its `_local` at the start; "" for none */
-        char stored_instance[32];       /* instance_start_time in that `_local` */
-        int64_t stored_number;          /* number of update_seq in that `_local`; -1: none */
+        char *stored_seq;               /* owned: update_seq in that `_local`; NULL: none */
+        int64_t stored_number;          /* its number; -1: none */
 };
 
 struct target_set {
@@ -133,6 +133,8 @@ void run_fail(struct run *r, int rc, const struct err *e);
 int run_wait_room(struct run *r, struct err *e) __attribute__((warn_unused_result));
 
 /* ---- target.c ---- */
+struct target *target_free(struct target *t);
+DEFINE_CLEANUP(struct target *, target_free);
 struct target *target_find(struct target_set *set, struct str database);
 int target_add(struct run *r, const char *name, struct target **out, struct err *e)
         __attribute__((warn_unused_result));

@@ -40,9 +40,7 @@ static void drop_target(struct run *r, size_t i)
         memmove(&r->targets.items[i], &r->targets.items[i + 1],
                 (r->targets.count - i - 1) * sizeof(r->targets.items[0]));
         r->targets.count--;
-        couch_database_deinit(&t->at_start);
-        free(t->name);
-        free(t);
+        target_free(t);
 }
 
 /* A former database that an operator deleted is not made again: *@lost is set instead. */
@@ -241,8 +239,11 @@ static int follow_targets(struct run *r, uint64_t closed, struct err *e)
                 bool quiet =
                         !unclosed && t->at_start.n <= 1 && r->server.predicts &&
                         t->at_start.update_number == stored.number + (int64_t)stored.own_writes;
-                if (!rc && !quiet && stored.update_seq)
-                        rc = drift_follow(r, t, str_of(stored.update_seq), e);
+                /* The target's own is older where a run died while it closed; and what happened
+                 * since then is all that a target restored to that time can tell. */
+                const char *since = t->stored_seq ? t->stored_seq : stored.update_seq;
+                if (!rc && !quiet && since)
+                        rc = drift_follow(r, t, str_of(since), e);
                 stored_target_deinit(&stored);
         }
         return rc;

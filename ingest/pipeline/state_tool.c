@@ -164,6 +164,7 @@ static int ask_target(struct run *r, const char *name, struct state_look *out, s
         if (rc == 0)
                 why = start_distrust(r, &t, out->session, out->closing);
         couch_database_deinit(&t.at_start);
+        free(t.stored_seq);
         if (known)
                 known->distrust = why;
         if (why)

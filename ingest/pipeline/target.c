@@ -19,17 +19,16 @@ struct target *target_find(struct target_set *set, struct str database)
         return NULL;
 }
 
-static struct target *target_free(struct target *t)
+struct target *target_free(struct target *t)
 {
         if (t) {
                 couch_database_deinit(&t->at_start);
+                free(t->stored_seq);
                 free(t->name);
                 free(t);
         }
         return NULL;
 }
-
-DEFINE_CLEANUP(struct target *, target_free);
 
 int target_add(struct run *r, const char *name, struct target **out, struct err *e)
 {
@@ -63,16 +62,17 @@ int target_add(struct run *r, const char *name, struct target **out, struct err 
 }
 
 /* Session and facts of the checkpoint that the target holds. */
-static void read_checkpoint(struct target *t, const cJSON *local)
+static int read_checkpoint(struct target *t, const cJSON *local, struct err *e)
 {
         const char *session = cJSON_GetStringValue(cJSON_GetObjectItem(local, "session"));
-        const char *instance =
-                cJSON_GetStringValue(cJSON_GetObjectItem(local, "instance_start_time"));
         const char *seq = cJSON_GetStringValue(cJSON_GetObjectItem(local, "update_seq"));
 
         snprintf(t->session, sizeof(t->session), "%s", session ? session : "");
-        snprintf(t->stored_instance, sizeof(t->stored_instance), "%s", instance ? instance : "");
-        t->stored_number = seq ? strtoll(seq, NULL, 10) : -1;
+        if (!seq)
+                return 0;
+        t->stored_number = strtoll(seq, NULL, 10);
+        t->stored_seq = str_dup(str_of(seq));
+        return t->stored_seq ? 0 : err_nomem(e, "checkpoint");
 }
 
 int target_open(struct run *r, struct target *t, bool make, struct err *e)
@@ -96,10 +96,11 @@ int target_open(struct run *r, struct target *t, bool make, struct err *e)
                 return rc;
         t->session[0] = '\0';
         t->stored_number = -1;
-        if (rc == 0)
-                read_checkpoint(t, local);
+        free(t->stored_seq);
+        t->stored_seq = NULL;
+        rc = rc == 0 ? read_checkpoint(t, local, e) : 0;
         cJSON_Delete(local);
-        return 0;
+        return rc;
 }
 
 struct adoption {

@@ -272,6 +272,26 @@ def test_a_restore_whose_lost_writes_others_made_up_for(restorable, database, pr
     assert docs == dict(database.sql("SELECT 'item:' || id, v FROM item"))
 
 
+def test_an_edit_after_a_restore_that_the_state_is_ahead_of(restorable, database, proxy):
+    """As above, and the dead run began later than the copy was made: what others do to our
+    documents first shows only in what follows the restored target's own checkpoint."""
+    project, save, restore = restorable
+    load(project, database)
+    save()
+    catalog = project.db("catalog")
+    catalog.bulk([{"_id": f"other:{n}"} for n in range(5)])
+    front = proxy("http", project.couch.host, project.couch.port)
+    front.on("PUT", "/_local/", faultproxy.answer(503), skip=1, times=None)  # the list of targets
+    project.configure(couchdb={"url": front.url, "retry_for": "1s"})
+    project.run(code=Exit.UNAVAILABLE)
+    project.configure(couchdb={"url": project.couch.base})
+    restore()
+    catalog.put({"_id": "item:7", "v": "edited"})
+    catalog.bulk([{"_id": f"other:{n}"} for n in range(20)])
+    project.run().counts(updated=1, unchanged=299)
+    assert catalog.get("item:7")["v"] == "v7"
+
+
 def test_an_older_state_directory_is_not_believed(project, database, catalog, tmp_path,
                                                   apache_couch):
     shutil.copytree(project.state, tmp_path / "old state")
