@@ -253,7 +253,6 @@ static int store_closing(struct run *r, const char *session, struct buf *positio
 
 struct closing {
         char session[2 * SESSION_BYTES + 1];
-        char fingerprint[FINGERPRINT_BYTES];
         struct buf position;
 };
 
@@ -267,7 +266,7 @@ static int put_local(
                 cJSON_AddStringToObject(doc, "cursor", c->position.data);
         else
                 cJSON_AddNullToObject(doc, "cursor");
-        cJSON_AddStringToObject(doc, "fingerprint", c->fingerprint);
+        cJSON_AddStringToObject(doc, "fingerprint", r->fingerprint);
         cJSON_AddStringToObject(doc, "mapper", r->spec->name);
         cJSON_AddStringToObject(doc, "at", clock_rfc3339(clock_wall_us(), at));
         return couch_local_put(r->couch, database, checkpoint_name(r, name), doc, e);
@@ -328,8 +327,6 @@ int checkpoint_write(struct run *r, struct err *e)
 
         if (!rc)
                 rc = source_lock_check(r->source, e);
-        if (!rc)
-                rc = fingerprint_mapper(r, c.fingerprint, e);
         for (size_t i = 0; !rc && i < r->targets.count; i++)
                 rc = verify_target(r, r->targets.items[i], e);
         if (rc)

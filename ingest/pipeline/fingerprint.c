@@ -38,6 +38,22 @@ static int feed_file(XXH3_state_t *h, const char *path, struct err *e)
         return n < 0 ? err_set(e, ERR_SYSTEM, "read %s: %m", path) : 0;
 }
 
+/* The mapper as it was read when the program began, variables replaced: the file may have changed
+ * since. Comments and line breaks are not in it. */
+static void feed_node(XXH3_state_t *h, const struct ynode *n)
+{
+        feed(h, &n->kind, sizeof(n->kind));
+        feed(h, &n->count, sizeof(n->count));
+        if (ynode_is_scalar(n))
+                feed(h, n->text.ptr, n->text.len);
+        for (size_t i = 0; n->kind == YNODE_LIST && i < n->count; i++)
+                feed_node(h, n->items[i]);
+        for (size_t i = 0; n->kind == YNODE_MAP && i < n->count; i++) {
+                feed(h, n->pairs[i].key.ptr, n->pairs[i].key.len);
+                feed_node(h, n->pairs[i].value);
+        }
+}
+
 static void feed_columns(XXH3_state_t *h, const struct columns *columns)
 {
         for (size_t i = 0; i < columns->count; i++) {
@@ -58,8 +74,9 @@ int fingerprint_mapper(const struct run *r, char out[FINGERPRINT_BYTES], struct 
         feed_columns(h, &r->shape.columns);
         for (size_t i = 0; i < r->shape.child_count; i++)
                 feed_columns(h, &r->shape.children[i].columns);
-        int rc = feed_file(h, r->spec->path, e);
-        if (!rc && r->spec->schema && r->config->schemas) {
+        feed_node(h, r->spec->doc->root);
+        int rc = 0;
+        if (r->spec->schema && r->config->schemas) {
                 char path[4096];
                 snprintf(path, sizeof(path), "%s/%s.schema.json", r->config->schemas,
                         r->spec->schema);

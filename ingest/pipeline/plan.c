@@ -38,15 +38,12 @@ static int put_number(struct run *r, const char *name, int64_t n, struct err *e)
  * durably and before its first write: A, then B killed half way, then A must read everything. */
 static int check_fingerprint(struct run *r, bool *same, struct err *e)
 {
-        char now[FINGERPRINT_BYTES];
         struct str stored;
-        int rc = fingerprint_mapper(r, now, e);
+        int rc = state_meta_get(r->state, "fingerprint", &stored, e);
 
-        if (!rc)
-                rc = state_meta_get(r->state, "fingerprint", &stored, e);
         if (rc < 0)
                 return rc;
-        *same = rc == 0 && str_is(stored, now);
+        *same = rc == 0 && str_is(stored, r->fingerprint);
         if (*same || rc == STATE_ABSENT || r->options.dry_run)
                 return 0;
         rc = state_batch_meta(r->batch, "fingerprint", (struct str){0}, e);
@@ -70,13 +67,11 @@ static int full_is_due(struct run *r, bool *due, struct err *e)
 }
 
 /* Why everything is read whatever the position says; "" where that need not be. */
-static int reason_for_all(struct run *r, char *why, size_t size, struct err *e)
+static int reason_for_all(struct run *r, bool same, char *why, size_t size, struct err *e)
 {
-        bool same, due = false;
-        int rc = check_fingerprint(r, &same, e);
+        bool due = false;
+        int rc = full_is_due(r, &due, e);
 
-        if (!rc)
-                rc = full_is_due(r, &due, e);
         if (rc)
                 return rc;
         snprintf(why, size, "%s",
@@ -122,13 +117,17 @@ int plan_observe(struct run *r, struct err *e)
 int plan_run(struct run *r, struct err *e)
 {
         char why[NOTE_MAX];
+        bool same;
 
         r->now_us = clock_wall_us();
+        int rc = check_fingerprint(r, &same, e);
+        if (rc)
+                return rc;
         if (r->options.key_count) {
                 r->mode = RUN_READS_KEYS;
                 return 0;
         }
-        int rc = reason_for_all(r, why, sizeof(why), e);
+        rc = reason_for_all(r, same, why, sizeof(why), e);
         if (rc)
                 return rc;
         r->mode = why[0] ? RUN_READS_ALL : RUN_READS_SINCE;
@@ -146,7 +145,6 @@ int plan_run(struct run *r, struct err *e)
 
 int plan_store(struct run *r, struct buf *position, struct err *e)
 {
-        char fingerprint[FINGERPRINT_BYTES];
         int rc = 0;
 
         buf_clear(position);
@@ -162,8 +160,6 @@ int plan_store(struct run *r, struct buf *position, struct err *e)
                 rc = put_number(r, "swept", r->now_us, e);
         if (rc || r->mode != RUN_READS_ALL)
                 return rc;
-        rc = fingerprint_mapper(r, fingerprint, e);
-        if (!rc)
-                rc = state_batch_meta(r->batch, "fingerprint", str_of(fingerprint), e);
+        rc = state_batch_meta(r->batch, "fingerprint", str_of(r->fingerprint), e);
         return rc ? rc : put_number(r, "full", r->now_us, e);
 }

@@ -173,6 +173,8 @@ static int open_run(struct run *r, struct err *e)
                 rc = open_state(r, e);
         if (!rc)
                 rc = open_source(r, e);
+        if (!rc)
+                rc = fingerprint_mapper(r, r->fingerprint, e);
         return rc ? rc : open_couch(r, e);
 }
 

@@ -38,6 +38,8 @@ struct target_set {
         struct target *last; /* the one found last: rows of one target stand together */
 };
 
+#define FINGERPRINT_BYTES 33
+
 /* What a run reads. */
 enum run_mode {
         RUN_READS_ALL,   /* and finds what is gone by what did not come */
@@ -72,7 +74,8 @@ struct run {
         struct bulk *bulk;
         struct source *source;
         struct shape shape;
-        size_t flag;     /* column of deletes.column */
+        char fingerprint[FINGERPRINT_BYTES]; /* of the mapper that this run is */
+        size_t flag;                         /* column of deletes.column */
         struct tz *zone; /* owned: of the mapper's timezone; NULL: none is set */
         struct mapper_program *program;
         struct target_set targets;
@@ -228,7 +231,6 @@ int checkpoint_erase(struct run *r, struct err *e) __attribute__((warn_unused_re
 int checkpoint_write(struct run *r, struct err *e) __attribute__((warn_unused_result));
 
 /* ---- fingerprint.c ---- */
-#define FINGERPRINT_BYTES 33
 /** fingerprint_mapper() - of mapper, schema, shape and renderer: equal means equal documents */
 int fingerprint_mapper(const struct run *r, char out[FINGERPRINT_BYTES], struct err *e)
         __attribute__((warn_unused_result));
