@@ -263,15 +263,29 @@ static int withhold(struct sweep *s, struct err *e)
         return rc;
 }
 
+/* A displaced record has a document again, or is gone and needs none. */
+static int settle_displaced(struct run *r, const struct state_owed *owed,
+        const struct state_entry *entry, struct err *e)
+{
+        bool gone = entry->doc_count == 0 && gone_is(r, entry->ordinal);
+
+        if (entry->doc_count == 0 && !gone)
+                return 0;
+        int rc = gone ? state_batch_delete(r->batch, owed->key, e) : 0;
+        return rc ? rc : state_batch_settle(r->batch, owed, e);
+}
+
 /* A deletion was owed, and the record is back or its document is gone. */
 static int settle_owed(void *ctx, const struct state_owed *owed, struct err *e)
 {
         struct run *r = ctx;
         struct state_entry entry;
 
-        if (owed->reason != STATE_OWED_DELETION)
+        if (owed->reason == STATE_OWED_OLD_ID)
                 return 0;
         int rc = state_get(r->state, owed->key, &entry, e);
+        if (rc == 0 && owed->reason == STATE_OWED_DISPLACED)
+                return settle_displaced(r, owed, &entry, e);
         if (rc < 0 || (rc == 0 && !bitmap_test(&r->seen, entry.ordinal)))
                 return rc;
         return state_batch_settle(r->batch, owed, e);

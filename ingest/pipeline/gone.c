@@ -80,11 +80,11 @@ static int sweep_keys(struct run *r, struct err *e)
         return rc ? err_wrap(e, rc, "reading all keys") : 0;
 }
 
-/* ---- deletions that were withheld ---- */
+/* ---- deletions that were withheld, records that lost their document to another ---- */
 
 static int want_owed(void *ctx, const struct state_owed *owed, struct err *e)
 {
-        return owed->reason == STATE_OWED_DELETION ? keyed_want(ctx, owed->key, e) : 0;
+        return owed->reason == STATE_OWED_OLD_ID ? 0 : keyed_want(ctx, owed->key, e);
 }
 
 static int read_owed(struct run *r, struct err *e)

@@ -44,7 +44,8 @@ static int leave_old_id(struct run *r, const struct pending *p, struct err *e)
         return rc ? rc : state_batch_owe(r->batch, &owed, e);
 }
 
-/* The former holder of the id has no document any more until it gets one of its own. */
+/* The former holder of the id has no document any more until it gets one of its own. It is owed
+ * that: its row may not have changed since the cursor, and then nobody else would read it. */
 static int displace(struct run *r, const struct pending *p, struct err *e)
 {
         const struct pending *other = pending_by_key(r->pending, p->displaced);
@@ -61,7 +62,9 @@ static int displace(struct run *r, const struct pending *p, struct err *e)
         if (gone_is(r, entry.ordinal))
                 return state_batch_delete(r->batch, p->displaced, e);
         entry.doc_count = 0;
-        return state_batch_put(r->batch, p->displaced, &entry, e);
+        rc = state_batch_put(r->batch, p->displaced, &entry, e);
+        struct state_owed owed = {.reason = STATE_OWED_DISPLACED, .key = p->displaced};
+        return rc ? rc : state_batch_owe(r->batch, &owed, e);
 }
 
 static int count_record(

@@ -177,3 +177,102 @@ def test_a_swap_in_the_middle_of_a_kill(project, database, codes):
     process.communicate()
     project.run()
     settled(project, database, codes)
+
+
+# ---- interrupted, in full and in incremental runs ----
+
+# Swap, ring, chain, reuse of an id that was left and of one whose holder is gone, a plain move.
+TANGLE = """
+UPDATE item i SET code = o.code FROM item o WHERE (i.id, o.id) IN (
+  (1, 2), (2, 1), (10, 11), (11, 12), (12, 13), (13, 10), (20, 21), (21, 22), (22, 23));
+UPDATE item SET code = 'FREE' WHERE id = 23;
+DELETE FROM item WHERE id = 33;
+INSERT INTO item VALUES (701, 'K20', 'w'), (702, 'K33', 'x'), (0, 'N0', 'y');
+UPDATE item SET code = 'MOVED' WHERE id = 40;
+"""
+# Only those who come first show in the cursor: who stood in their way is found by key.
+HIDDEN = "UPDATE item SET stamp = 1 WHERE id BETWEEN 1 AND 100 AND id NOT IN (1, 10, 40)"
+INTERRUPTIONS = [("", "APPLIED:7"), ("", "CLAIMS_GRANTED"), *(("cursor: stamp", at) for at in (
+    "RECORD_ACKED:9", "APPLIED:7", "APPLIED:11", "CLAIMS_GRANTED", "CLAIMS_SETTLED",
+    "OLD_ID_ACKED", "OLD_IDS_DELETED"))]
+
+
+@pytest.fixture
+def dying(project, database):
+    """The same rows with a cursor; a function that runs, and dies at a crash point."""
+    if b"ERP2COUCH_CRASH_AT" not in project.binary.read_bytes():
+        pytest.skip("needs a program built with -Dcrash_points=true")
+    database.sql("CREATE SEQUENCE s; CREATE TABLE item (id int PRIMARY KEY, code text, v text,"
+                 " stamp bigint DEFAULT nextval('s'));"
+                 " INSERT INTO item SELECT n, 'K' || n, 'v' || n FROM generate_series(1, 100) n")
+    project.configure(couchdb={"max_batch_docs": 2, "max_in_flight": 1})
+
+    def die(at, *words):
+        return project.erp2couch("run", *words, env={"ERP2COUCH_CRASH_BATCH": "1",
+                                                     "ERP2COUCH_CRASH_AT": at}).expect(-9)
+
+    return die
+
+
+def change(database, sql):
+    database.sql(sql + "; UPDATE item SET stamp = nextval('s') WHERE stamp > 0;" + HIDDEN)
+
+
+def owed(project):
+    shown = project.erp2couch("state", "show", "item", "--json").expect(Exit.OK)
+    return shown.json["owed"]
+
+
+@pytest.mark.parametrize("extract, at", INTERRUPTIONS)
+def test_moves_that_were_interrupted_are_finished(project, database, dying, extract, at):
+    """Also for a record that lost its document to a newcomer before it got its own, and that no
+    cursor shows: it is owed one."""
+    project.table_mapper(columns=["id", "code", "v"], target_id="item:${code}", extract=extract)
+    project.run().counts(created=100)
+    target = project.db("catalog")
+    change(database, TANGLE)
+    dying(at)
+    project.run()
+    assert target.docs() == expected(database)
+    assert set(target.deleted()) == {"item:K40"}
+    assert max(target.revs().values())[:2] == "2-"
+    assert owed(project) == 0
+    project.quiet_run("--full", unchanged=102)
+
+
+def test_a_displaced_record_that_is_gone_meanwhile_is_owed_nothing(project, database, dying):
+    project.table_mapper(columns=["id", "code", "v"], target_id="item:${code}",
+                         extract="cursor: stamp")
+    project.run()
+    change(database, TANGLE)
+    dying("APPLIED:7")
+    assert owed(project) > 0
+    database.sql("DELETE FROM item WHERE id BETWEEN 20 AND 23")
+    project.run()
+    assert owed(project) == 0
+    project.run("--full")
+    assert project.db("catalog").docs() == expected(database)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_random_moves_are_interrupted_again_and_again(project, database, dying, seed):
+    """Codes are shuffled between the interruptions, too; each run that ends leaves SQL's."""
+    chance = random.Random(seed)
+    project.table_mapper(columns=["id", "code", "v"], target_id="item:${code}",
+                         extract="cursor: stamp")
+    project.run().counts(created=100)
+    for turn in range(6):
+        for _ in range(2):
+            some = chance.sample(range(1, 101), 12)
+            shuffled = chance.sample(some, 12)
+            left = chance.choice(some)
+            database.sql(
+                "UPDATE item i SET code = o.code, stamp = nextval('s') FROM item o WHERE (i.id,"
+                " o.id) IN (" + ",".join(map(str, zip(some, shuffled))) + ");"
+                f"UPDATE item SET code = 'T{turn}-' || code WHERE id = {left};"
+                f"INSERT INTO item SELECT {101 + turn}, 'K{left}', 'new' WHERE NOT EXISTS (SELECT"
+                f" FROM item WHERE code = 'K{left}')")
+            project.erp2couch("run", env={"ERP2COUCH_CRASH_BATCH": "1", "ERP2COUCH_CRASH_AT":
+                                          f"APPLIED:{chance.randrange(1, 12)}"})
+        project.run()
+        assert project.db("catalog").docs() == expected(database), turn
