@@ -359,30 +359,53 @@ static int ask_latest(struct pg_source *s, const struct pg_target *t, size_t i, 
         return rc;
 }
 
-/* Described anew: the types of cursors, as they are now. In the same transaction: the snapshot of
- * the largest values must be older than the observation. */
-static int observe(struct pg_source *s, const struct extract *x, const struct source_watch *watch,
-        struct arena *arena, struct source_observation *out, struct err *e)
+/* The types of cursors are those of now. Leaves the transaction open. */
+static int prepare_observation(struct pg_source *s, const struct extract *x,
+        const struct source_watch *watch, struct arena *arena, struct pg_target **targets,
+        size_t *count, struct err *e)
 {
-        struct pg_target *targets;
-        size_t count;
-        int rc = pg_targets_new(x, arena, &targets, &count, e);
+        int rc = pg_targets_new(x, arena, targets, count, e);
 
         if (!rc && !s->since && !(s->since = pg_since_new()))
                 rc = err_nomem(e, "a position");
         if (!rc)
                 rc = pg_source_begin(s, e);
-        for (size_t i = 0; !rc && i < count; i++)
-                rc = describe_target(s, &targets[i], e);
-        if (!rc)
-                rc = pg_since_prepare(s->since, targets, count, watch, e);
+        for (size_t i = 0; !rc && i < *count; i++)
+                rc = describe_target(s, &(*targets)[i], e);
+        return rc ? rc : pg_since_prepare(s->since, *targets, *count, watch, e);
+}
+
+/* The snapshot of the largest values must be older than the observation. */
+static int observe_after_latest(struct pg_source *s, const struct pg_target *targets, size_t count,
+        struct source_observation *out, struct err *e)
+{
+        int rc = 0;
+
         for (size_t i = 0; !rc && i < count; i++)
                 if (pg_since_needs_latest(s->since, i))
                         rc = ask_latest(s, &targets[i], i, e);
         if (!rc)
                 rc = pg_conn_exec_wait(s->conn, "ROLLBACK", e);
+        return rc ? rc : pg_since_observe(s->since, s->conn, out, e);
+}
+
+/* That the stored position does not hold may be seen from the observation only: then ordered
+ * cursors stand nowhere, and are asked for like those of a first run. */
+static int observe(struct pg_source *s, const struct extract *x, const struct source_watch *watch,
+        struct arena *arena, struct source_observation *out, struct err *e)
+{
+        struct pg_target *targets;
+        size_t count;
+        int rc = prepare_observation(s, x, watch, arena, &targets, &count, e);
+        bool asked = !rc && s->since->refused;
+
         if (!rc)
-                rc = pg_since_observe(s->since, s->conn, out, e);
+                rc = observe_after_latest(s, targets, count, out, e);
+        if (!rc && s->since->refused && !asked) {
+                rc = pg_source_begin(s, e);
+                if (!rc)
+                        rc = observe_after_latest(s, targets, count, out, e);
+        }
         if (!rc)
                 s->since->x = x;
         return rc;

@@ -58,6 +58,8 @@ static int take_stored(struct pg_since *s, struct str text, struct err *e)
         if (rc == -ERR_NOMEM)
                 return rc;
         s->has_stored = rc == 0;
+        if (s->has_stored)
+                s->refused = NULL;
         return 0;
 }
 
@@ -85,7 +87,7 @@ bool pg_since_needs_latest(const struct pg_since *s, size_t i)
 
         if (!pg_cursor_is_ordered(is->kind))
                 return false;
-        return !s->has_stored || i >= s->stored.count || !was->value || was->kind != is->kind ||
+        return s->refused || i >= s->stored.count || !was->value || was->kind != is->kind ||
                strcmp(was->text, is->text) != 0;
 }
 

@@ -37,7 +37,8 @@ int pg_since_prepare(struct pg_since *s, const struct pg_target *targets, size_t
         const struct source_watch *watch, struct err *e) __attribute__((warn_unused_result));
 
 /** pg_since_needs_latest() - whether the server should be asked for the largest value of stream @i
- * Of ordered cursors that stand nowhere yet: without it, only the second run could set them. */
+ * Of ordered cursors that stand nowhere yet, or not any more, as an observation may show: without
+ * it, only the second run could set them. */
 bool pg_since_needs_latest(const struct pg_since *s, size_t i);
 
 /** pg_since_latest() - the answer, from a snapshot before the observation; .ptr NULL: no rows */

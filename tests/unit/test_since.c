@@ -562,6 +562,26 @@ static void what_a_position_does_not_fit_reads_everything(void **state)
         fixture_free(f);
 }
 
+/* Those that have no clock, too, are read in full once. */
+static void an_ordered_cursor_is_set_by_one_full_read(void **state)
+{
+        (void)state;
+        pg_cluster_or_skip();
+        fresh("CREATE TABLE t (id int, w int); INSERT INTO t VALUES (1, 7), (2, 8)");
+        struct fixture *f = fixture_open("postgres", NULL);
+        struct mapper *m = mapper_new(f, "{table: t, key: id, cursor: w, lookback: 0s}", NULL);
+        check_full(m, "there is no cursor yet");
+        swap_position(m, "\"observed_us\":\"1", "\"observed_us\":\"9");
+        check_full(m, "clock went backwards");
+        swap_position(m, "\"database\":\"", "\"database\":\"9");
+        check_full(m, "another database");
+        m = remade(m, "{table: t, key: id, cursor: w + 1, lookback: 0s}");
+        check_full(m, "another cursor");
+        assert_string_equal(m->seen.cursor, "9");
+        mapper_free(m);
+        fixture_free(f);
+}
+
 static void rows_in_the_future_are_told(void **state)
 {
         (void)state;
@@ -741,6 +761,7 @@ int main(void)
                 cmocka_unit_test(zoneless_times_need_a_zone),
                 cmocka_unit_test(a_very_long_value_is_no_cursor),
                 cmocka_unit_test(what_a_position_does_not_fit_reads_everything),
+                cmocka_unit_test(an_ordered_cursor_is_set_by_one_full_read),
                 cmocka_unit_test(rows_in_the_future_are_told),
                 cmocka_unit_test(observations_are_used_once),
                 cmocka_unit_test(text_without_an_encoding),
