@@ -27,3 +27,9 @@ bool schedule_is_set(const struct schedule *s);
  * Return: false where it never is: not set, or a date that never comes. */
 bool schedule_next(
         const struct schedule *s, const struct tz *zone, int64_t last_s, int64_t *next_s);
+
+/** schedule_is_due() - whether @s is due at @now_s, as schedule_next()
+ * A last time that is still to come says nothing: the clock went back since. Then it is due, or it
+ * would not be until the clock is there again. */
+bool schedule_is_due(
+        const struct schedule *s, const struct tz *zone, int64_t last_s, int64_t now_s);

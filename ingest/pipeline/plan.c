@@ -55,15 +55,12 @@ static int check_fingerprint(struct run *r, bool *same, struct err *e)
 
 static int full_is_due(struct run *r, bool *due, struct err *e)
 {
-        int64_t last, next;
+        int64_t last;
         int rc = meta_number(r, "full", &last, e);
 
-        *due = false;
-        if (rc || !schedule_is_set(&r->spec->full))
-                return rc;
-        if (schedule_next(&r->spec->full, r->zone, last / 1000000, &next))
-                *due = next <= r->now_us / 1000000;
-        return 0;
+        *due = rc == 0 &&
+               schedule_is_due(&r->spec->full, r->zone, last / 1000000, r->now_us / 1000000);
+        return rc;
 }
 
 /* Why everything is read whatever the position says; "" where that need not be. */

@@ -620,6 +620,36 @@ static void schedules_are_decoded(void **state)
         tz_free(zone);
 }
 
+/* A clock that went back must not put a full read off for ever. */
+static void schedules_are_due(void **state)
+{
+        static const struct {
+                const char *text;
+                int64_t last, now;
+                bool due;
+        } cases[] = {
+                {"'0 3 * * *'", 1767225600, 1767236399, false},
+                {"'0 3 * * *'", 1767225600, 1767236400, true},
+                {"'0 3 * * *'", 1767225600, 1767225599, true},
+                {"'0 0 30 2 *'", 1767225600, 1767225599, false},
+                {"{every: 1h}", 1767225600, 1767225600, false},
+                {"{every: 1h}", 1767225600, 1767229199, false},
+                {"{every: 1h}", 1767225600, 1767229200, true},
+                {"{every: 1h}", 0, 1767225600, true},
+                {"{every: 1h}", 1767225600, 1767225599, true},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < COUNT(cases); i++) {
+                char text[512];
+                snprintf(text, sizeof(text), HEAD "  a: a\nfull: %s\n", cases[i].text);
+                struct mapper_spec *m = parse(text);
+                if (schedule_is_due(&m->full, NULL, cases[i].last, cases[i].now) != cases[i].due)
+                        fail_msg("case %zu: %s", i, cases[i].text);
+                mapper_spec_free(m);
+        }
+}
+
 static void schedules_are_refused_with_the_reason(void **state)
 {
         static const struct bad cases[] = {
@@ -740,6 +770,7 @@ int main(void)
                 cmocka_unit_test(paths_are_refused_with_the_reason),
                 cmocka_unit_test(columns_with_spaces_are_paths),
                 cmocka_unit_test(schedules_are_decoded),
+                cmocka_unit_test(schedules_are_due),
                 cmocka_unit_test(schedules_are_refused_with_the_reason),
                 cmocka_unit_test(tests_are_checked_in_shape),
                 cmocka_unit_test(files_are_loaded),
