@@ -5,6 +5,16 @@
 
 #define RETRY_FOR_MS 3000 /* a server that starts just now is met; nobody waits for minutes */
 
+/* The zone of the mapper must be there where its cursors need one. */
+static int check_cursor(struct source *source, const struct config_mapper *m, struct err *e)
+{
+        cleanup_(tz_freep) struct tz *zone = NULL;
+        int rc = m->spec->timezone ? tz_load(m->spec->timezone, &zone, e) : 0;
+        struct source_watch watch = {.zone = zone};
+
+        return rc ? rc : source_check_watch(source, m->extract, &watch, e);
+}
+
 static int check_mapper(struct source *source, const struct config_mapper *m,
         struct connect_report *report, struct err *e)
 {
@@ -20,7 +30,7 @@ static int check_mapper(struct source *source, const struct config_mapper *m,
         report->columns = shape.columns.count;
         rc = mapper_compile(m->spec, &shape, &program, e);
         mapper_program_free(program);
-        return rc;
+        return rc || !m->extract->cursor ? rc : check_cursor(source, m, e);
 }
 
 /* All mappers of one source over one connection. */

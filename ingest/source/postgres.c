@@ -411,6 +411,29 @@ static int observe(struct pg_source *s, const struct extract *x, const struct so
         return rc;
 }
 
+static int check_watch(struct pg_source *s, const struct extract *x,
+        const struct source_watch *watch, struct arena *arena, struct err *e)
+{
+        struct pg_target *targets;
+        size_t count;
+        int rc = prepare_observation(s, x, watch, arena, &targets, &count, e);
+
+        return rc ? rc : pg_conn_exec_wait(s->conn, "ROLLBACK", e);
+}
+
+static int pg_check_watch(struct source *source, const struct extract *x,
+        const struct source_watch *watch, struct err *e)
+{
+        struct pg_source *s = (struct pg_source *)source;
+        cleanup_(arena_freep) struct arena *arena = arena_new(DESCRIBE_ARENA_MAX);
+
+        pg_reads_reap(s, false);
+        int rc = arena ? check_watch(s, x, watch, arena, e) : err_nomem(e, "a position");
+        if (rc)
+                s->conn = pg_conn_free(s->conn); /* whatever state it is in */
+        return rc;
+}
+
 static int pg_observe_source(struct source *source, const struct extract *x,
         const struct source_watch *watch, struct source_observation *out, struct err *e)
 {
@@ -471,6 +494,7 @@ const struct source_ops source_postgres = {
         .discover = pg_discover,
         .read_all = pg_read_all,
         .read_by_keys = pg_read_by_keys,
+        .check_watch = pg_check_watch,
         .observe = pg_observe_source,
         .read_since = pg_read_since,
         .position = pg_position_of,

@@ -152,6 +152,14 @@ static int cannot(const struct extract *x, const char *key, const char *type, st
         return extract_error(x, key, e, "a source of type %s cannot do that", type);
 }
 
+int source_check_watch(
+        struct source *s, const struct extract *x, const struct source_watch *watch, struct err *e)
+{
+        if (!ops_of(s)->check_watch)
+                return cannot(x, "cursor", ops_of(s)->type, e);
+        return ops_of(s)->check_watch(s, x, watch, e);
+}
+
 int source_observe(struct source *s, const struct extract *x, const struct source_watch *watch,
         struct source_observation *out, struct err *e)
 {

@@ -105,6 +105,12 @@ struct source_observation {
         char cursor[1024]; /* where the read begins, without the lookback of times: for people */
 };
 
+/** source_check_watch() - whether the cursors of @x can be followed with @watch; runs the loop
+ * Only for an extract with a cursor, described before.
+ * Return: 0; -ERR_CONFIG a time without zone, with its place; -ERR_RETRY. */
+int source_check_watch(struct source *s, const struct extract *x, const struct source_watch *watch,
+        struct err *e) __attribute__((warn_unused_result));
+
 /** source_observe() - looks at what is going on in the source, before a read; runs the loop
  * Only for an extract with a cursor, described before. The next read_all or read_since of @x
  * uses the observation; where it fails, it may be tried again with the same one.
@@ -193,6 +199,8 @@ struct source_ops {
         int (*read_by_keys)(struct source *s, const struct extract *x, const struct shape *shape,
                 const struct value *keys, size_t count, const struct source_sink *sink,
                 struct source_read **out, struct err *e);
+        int (*check_watch)(struct source *s, const struct extract *x,
+                const struct source_watch *watch, struct err *e);
         int (*observe)(struct source *s, const struct extract *x, const struct source_watch *watch,
                 struct source_observation *out, struct err *e);
         int (*read_since)(struct source *s, const struct extract *x, const struct shape *shape,
