@@ -311,7 +311,7 @@ static int delete_all(struct sweep *s, struct err *e)
 
 int deletions_sweep(struct run *r, struct err *e)
 {
-        if (r->mode == RUN_READS_KEYS)
+        if (r->mode == RUN_READS_KEYS || r->held_position)
                 return 0;
         cleanup_(freep) struct sweep *s = calloc(1, sizeof(*s));
         if (!s)

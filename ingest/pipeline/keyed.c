@@ -136,9 +136,11 @@ int keyed_read(struct run *r, struct err *e)
         c.keys = c.arena ? calloc(KEYED_CHUNK * r->shape.key_count, sizeof(*c.keys)) : NULL;
         c.ordinals = c.keys ? calloc(KEYED_CHUNK, sizeof(*c.ordinals)) : NULL;
         if (c.ordinals)
-                rc = read_list(&c, &list, e);
+                rc = plan_read_older(r, e);
         else
                 rc = list.len ? err_nomem(e, "keys") : 0;
+        if (c.ordinals && !rc)
+                rc = read_list(&c, &list, e);
         free(c.ordinals);
         free(c.keys);
         arena_free(c.arena);

@@ -34,6 +34,18 @@ static int put_number(struct run *r, const char *name, int64_t n, struct err *e)
         return state_batch_meta(r->batch, name, str_of(text), e);
 }
 
+/* From here on everything must be read, whatever becomes of this run. */
+static int void_fingerprint(struct run *r, struct err *e)
+{
+        if (r->options.dry_run)
+                return 0;
+        int rc = state_batch_meta(r->batch, "fingerprint", (struct str){0}, e);
+        if (!rc)
+                rc = state_apply(r->state, r->batch, e);
+        crash_point(CRASH_FINGERPRINT_VOID);
+        return rc;
+}
+
 /* Whether the mapper is the one whose documents all stand there. Another one voids what is stored,
  * durably and before its first write: A, then B killed half way, then A must read everything. */
 static int check_fingerprint(struct run *r, bool *same, struct err *e)
@@ -43,14 +55,14 @@ static int check_fingerprint(struct run *r, bool *same, struct err *e)
 
         if (rc < 0)
                 return rc;
+        r->incomplete = rc == STATE_ABSENT;
         *same = rc == 0 && str_is(stored, r->fingerprint);
-        if (*same || rc == STATE_ABSENT || r->options.dry_run)
-                return 0;
-        rc = state_batch_meta(r->batch, "fingerprint", (struct str){0}, e);
-        if (!rc)
-                rc = state_apply(r->state, r->batch, e);
-        crash_point(CRASH_FINGERPRINT_VOID);
-        return rc;
+        return *same || r->incomplete ? 0 : void_fingerprint(r, e);
+}
+
+int plan_read_older(struct run *r, struct err *e)
+{
+        return r->held_position ? void_fingerprint(r, e) : 0;
 }
 
 static int full_is_due(struct run *r, bool *due, struct err *e)
@@ -76,6 +88,7 @@ static int reason_for_all(struct run *r, bool same, char *why, size_t size, stru
                 : r->options.full           ? "--full"
                 : r->rebuilt                ? "the state was rebuilt"
                 : r->control_lost           ? "the control database and its rejects were lost"
+                : r->incomplete             ? "no full read of it is complete"
                 : !same                     ? "the mapper changed since the last full read"
                 : due                       ? "its schedule `full` is due"
                 : r->overflow               ? "others changed very many documents"
@@ -101,14 +114,15 @@ int plan_observe(struct run *r, struct err *e)
         if (seen.held[0])
                 log_info(r->log, "the cursor waits for %s", seen.held);
         if (seen.behind)
-                log_warn(r->log, "%s: nothing is swept and the cursor stays", seen.why);
+                log_warn(r->log, "the standby is behind what the last run read: nothing is deleted "
+                                 "and the cursor stays");
         if (!seen.usable && r->mode == RUN_READS_SINCE) {
                 r->mode = RUN_READS_ALL;
                 log_info(r->log, "reading everything: %s", seen.why);
         } else if (r->mode == RUN_READS_SINCE) {
                 log_info(r->log, "reading what changed since %s", seen.cursor);
         }
-        return 0;
+        return r->mode == RUN_READS_ALL ? plan_read_older(r, e) : 0;
 }
 
 int plan_run(struct run *r, struct err *e)
@@ -153,6 +167,8 @@ int plan_store(struct run *r, struct buf *position, struct err *e)
                 if (!rc)
                         rc = state_batch_meta(r->batch, "position", buf_str(position), e);
         }
+        if (r->held_position)
+                return rc;
         if (!rc && (r->mode == RUN_READS_ALL || r->swept_keys))
                 rc = put_number(r, "swept", r->now_us, e);
         if (rc || r->mode != RUN_READS_ALL)

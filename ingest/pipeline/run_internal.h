@@ -100,6 +100,7 @@ struct run {
         enum run_mode mode;
         bool rebuilt;           /* the state knows nothing but what the targets hold */
         bool control_lost;      /* the control database is not the one of the last run */
+        bool incomplete;        /* no full read of this mapper has finished and counted */
         bool observed;          /* the source's position is known: it may be stored at the end */
         bool held_position;     /* ... but the stored one stays (a standby behind) */
         int64_t now_us;         /* when this run's read began, wall time */
@@ -174,6 +175,9 @@ int drift_follow(struct run *r, struct target *t, struct str since, struct err *
 int plan_run(struct run *r, struct err *e) __attribute__((warn_unused_result));
 /** plan_observe() - looks at the source again, before a read that begins anew */
 int plan_observe(struct run *r, struct err *e) __attribute__((warn_unused_result));
+/** plan_read_older() - before a read of records that may be older than those an earlier run read:
+ * on a standby that is behind, of everything or by key. The next run reads everything. */
+int plan_read_older(struct run *r, struct err *e) __attribute__((warn_unused_result));
 /** plan_store() - what the next run's plan needs, into the batch of the checkpoint
  * @position: text to put into the `_local` documents, too; "" where there is no cursor */
 int plan_store(struct run *r, struct buf *position, struct err *e)

@@ -52,10 +52,15 @@ static const char *cursors_refused(const struct pg_position *p, const struct pg_
         return NULL;
 }
 
+static bool is_same_database(const struct pg_position *p, const struct pg_observation *now)
+{
+        return p->database == now->database && strcmp(p->system, now->system) == 0;
+}
+
 const char *pg_position_refused(const struct pg_position *p, const struct pg_observation *now,
         const struct pg_cursor *cursors, size_t count, const struct tz *zone)
 {
-        if (p->database != now->database || strcmp(p->system, now->system) != 0)
+        if (!is_same_database(p, now))
                 return "the source is another database than at the last run";
         if (p->timeline && now->timeline && p->timeline != now->timeline)
                 return "the source was restored, or a standby took over";
@@ -70,7 +75,7 @@ const char *pg_position_refused(const struct pg_position *p, const struct pg_obs
 
 bool pg_position_is_behind(const struct pg_position *p, const struct pg_observation *now)
 {
-        return now->standby && now->wal < p->wal;
+        return now->standby && now->wal < p->wal && is_same_database(p, now);
 }
 
 /* The value of the newest checkpoint that is older than the lookback; the oldest one that is known

@@ -82,7 +82,8 @@ int pg_position_print(const struct pg_position *p, struct buf *out, struct err *
 const char *pg_position_refused(const struct pg_position *p, const struct pg_observation *now,
         const struct pg_cursor *cursors, size_t count, const struct tz *zone);
 
-/** pg_position_is_behind() - a standby that has not replayed what the last read saw */
+/** pg_position_is_behind() - a standby that has not replayed what the last read saw
+ * Also where @p is refused for another reason. */
 bool pg_position_is_behind(const struct pg_position *p, const struct pg_observation *now);
 
 /** pg_position_observe() - what is known at @now, before a read

@@ -111,7 +111,6 @@ static void judge(struct pg_since *s, bool behind, struct source_observation *ou
         snprintf(out->why, sizeof(out->why), "%s",
                 s->refused    ? s->refused
                 : !s->from[0] ? "no cursor could be set yet"
-                : behind      ? "the standby is behind what the last run read"
                               : "");
         snprintf(out->cursor, sizeof(out->cursor), "%s", s->from[0] ? s->from[0] : "");
 }
@@ -130,7 +129,7 @@ int pg_since_observe(
         rc = pg_position_observe(before, &now, s->cursors, s->count, s->zone, s->arena,
                 &s->position, out->held, sizeof(out->held), e);
         if (!rc)
-                judge(s, before && pg_position_is_behind(before, &now), out);
+                judge(s, s->has_stored && pg_position_is_behind(&s->stored, &now), out);
         return rc;
 }
 

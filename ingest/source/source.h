@@ -100,7 +100,7 @@ struct source_observation {
         bool usable;       /* source_read_since() may be called */
         bool behind;       /* a standby that has not got what the last read saw: neither sweep, nor
                               store another position */
-        char why[160];     /* not usable, or behind: for the log */
+        char why[160];     /* not usable: for the log */
         char held[160];    /* what keeps the cursor from following the clock; "" for nothing */
         char cursor[1024]; /* where the read begins, without the lookback of times: for people */
 };
