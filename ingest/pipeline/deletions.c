@@ -12,42 +12,7 @@
 #define BRAKE_FREE  10  /* so many deletions never need permission */
 #define SWEEP_CHUNK 500 /* deletions copied out of the walk before they are sent */
 
-/* ---- former ids ---- */
-
-static int delete_old_id(void *ctx, const struct state_owed *owed, struct err *e)
-{
-        struct run *r = ctx;
-        struct state_holder holder;
-
-        if (owed->reason != STATE_OWED_OLD_ID)
-                return 0;
-        int rc = state_holder(r->state, owed->database, owed->id, &holder, e);
-        if (rc < 0)
-                return rc;
-        if (rc == STATE_ABSENT || holder.key.len || holder.deleted)
-                return state_batch_settle(r->batch, owed, e);
-        struct pending what = {.kind = PENDING_OLD_ID,
-                .database = owed->database,
-                .key = owed->key,
-                .id = owed->id};
-        struct bulk_doc doc = {.database = state_database_name(r->state, owed->database),
-                .id = owed->id,
-                .parent = holder.rev,
-                .deleted = true,
-                .reject_conflicts = r->spec->on_conflict == ON_CONFLICT_REJECT};
-        return pass_push_wait(r, &what, &doc, e);
-}
-
-int deletions_old_ids(struct run *r, struct err *e)
-{
-        int rc = state_each_owed(r->state, delete_old_id, r, e);
-        if (!rc)
-                rc = settle_all(r, false, e);
-        crash_point(CRASH_OLD_IDS_DELETED);
-        return rc ? err_wrap(e, rc, "deleting former document ids") : 0;
-}
-
-/* ---- the sweep ---- */
+/* ---- deletions, some at a time ---- */
 
 struct gone {
         struct pending what; /* strings point into names */
@@ -63,7 +28,32 @@ struct sweep {
         struct gone chunk[SWEEP_CHUNK];
         size_t count;
         struct arena *names; /* of the chunk; reset with it */
+        uint64_t orphans;    /* of those gone */
+        bool looks;          /* for orphans, decided when it counts */
 };
+
+static struct sweep *sweep_free(struct sweep *s)
+{
+        if (s)
+                arena_free(s->names);
+        free(s);
+        return NULL;
+}
+DEFINE_CLEANUP(struct sweep *, sweep_free);
+
+static int sweep_new(struct run *r, struct sweep **out, struct err *e)
+{
+        cleanup_(sweep_freep) struct sweep *s = calloc(1, sizeof(*s));
+
+        if (!s)
+                return err_nomem(e, "deletions");
+        s->r = r;
+        s->names = arena_new(64 << 20);
+        if (!s->names)
+                return err_nomem(e, "deletions");
+        *out = TAKE(s);
+        return 0;
+}
 
 /* One document as it stands in CouchDB, for its `keep` fields. */
 struct kept {
@@ -147,6 +137,44 @@ static int add_to_chunk(struct sweep *s, const struct pending *what, struct str 
         return ++s->count < SWEEP_CHUNK ? 0 : delete_chunk(s, e);
 }
 
+/* ---- former ids ---- */
+
+static int delete_old_id(void *ctx, const struct state_owed *owed, struct err *e)
+{
+        struct sweep *s = ctx;
+        struct state_holder holder;
+
+        if (owed->reason != STATE_OWED_OLD_ID)
+                return 0;
+        int rc = state_holder(s->r->state, owed->database, owed->id, &holder, e);
+        if (rc < 0)
+                return rc;
+        if (rc == STATE_ABSENT || holder.key.len || holder.deleted)
+                return state_batch_settle(s->r->batch, owed, e);
+        struct pending what = {.kind = PENDING_OLD_ID,
+                .database = owed->database,
+                .key = owed->key,
+                .id = owed->id};
+        return add_to_chunk(s, &what, holder.rev, e);
+}
+
+int deletions_old_ids(struct run *r, struct err *e)
+{
+        cleanup_(sweep_freep) struct sweep *s = NULL;
+        int rc = sweep_new(r, &s, e);
+
+        if (!rc)
+                rc = state_each_owed(r->state, delete_old_id, s, e);
+        if (!rc)
+                rc = delete_chunk(s, e);
+        if (!rc)
+                rc = settle_all(r, false, e);
+        crash_point(CRASH_OLD_IDS_DELETED);
+        return rc ? err_wrap(e, rc, "deleting former document ids") : 0;
+}
+
+/* ---- the sweep ---- */
+
 static int owe_deletion(struct run *r, struct str key, struct err *e)
 {
         struct state_owed owed = {.reason = STATE_OWED_DELETION, .key = key};
@@ -195,19 +223,40 @@ static int sweep_orphan(
                 return 0;
         s->live += s->step == SWEEP_COUNT;
         s->gone += s->step == SWEEP_COUNT;
-        if (s->step != SWEEP_DELETE) /* the next full read finds it again */
+        s->orphans += s->step == SWEEP_COUNT;
+        if (s->step != SWEEP_DELETE) /* the next full read finds it again: plan.c sees to it */
                 return 0;
         struct pending what = {.kind = PENDING_ORPHAN, .database = database, .id = id};
         return add_to_chunk(s, &what, doc->rev, e);
 }
 
+static int count_unclaimed(
+        void *ctx, uint16_t database, struct str id, const struct state_holder *doc, struct err *e)
+{
+        struct sweep *s = ctx;
+
+        s->r->report->unclaimed += !doc->deleted;
+        return 0;
+}
+
 /* A rejected record is attached to no document, so that one without a record may be its own: then
- * such documents stay until a run without rejects. */
+ * such documents stay until a full read without rejects. */
 static int walk_orphans(struct sweep *s, struct err *e)
 {
-        if (s->r->counts->rejected > 0 || s->r->mode != RUN_READS_ALL || !gone_sweeps_all(s->r))
+        struct run *r = s->r;
+
+        if (r->mode != RUN_READS_ALL || !gone_sweeps_all(r))
                 return 0;
-        return state_each_unattached(s->r->state, sweep_orphan, s, e);
+        if (s->step == SWEEP_COUNT)
+                s->looks = r->counts->rejected == 0;
+        if (s->looks)
+                return state_each_unattached(r->state, sweep_orphan, s, e);
+        if (s->step != SWEEP_COUNT)
+                return 0;
+        int rc = state_each_unattached(r->state, count_unclaimed, s, e);
+        if (!rc && r->report->unclaimed)
+                r->unclaimed = UNCLAIMED_REJECTS;
+        return rc;
 }
 
 /* Where every known record was seen, an ordinary run looks no further. Rejected records that are
@@ -241,11 +290,11 @@ static bool found_nothing(const struct run *r)
         return r->swept_keys && bitmap_count(&r->present) == 0;
 }
 
-static bool brake_holds(const struct sweep *s)
+static bool is_too_much(const struct sweep *s)
 {
         const struct extract_deletes *d = &s->r->mapper->extract->deletes;
 
-        if (s->r->options.allow_deletes || s->gone == 0)
+        if (s->gone == 0)
                 return false;
         if (found_nothing(s->r))
                 return true;
@@ -256,6 +305,8 @@ static int withhold(struct sweep *s, struct err *e)
 {
         s->step = SWEEP_OWE;
         s->r->report->withheld = s->gone;
+        if (s->orphans)
+                s->r->unclaimed = UNCLAIMED_WITHHELD;
         int rc = walk(s, e);
         if (!rc)
                 rc = state_apply(s->r->state, s->r->batch, e);
@@ -311,23 +362,20 @@ static int delete_all(struct sweep *s, struct err *e)
 
 int deletions_sweep(struct run *r, struct err *e)
 {
+        cleanup_(sweep_freep) struct sweep *s = NULL;
+
         if (r->mode == RUN_READS_KEYS || r->held_position)
                 return 0;
-        cleanup_(freep) struct sweep *s = calloc(1, sizeof(*s));
-        if (!s)
-                return err_nomem(e, "sweep");
-        s->r = r;
-        s->names = arena_new(64 << 20);
-        if (!s->names)
-                return err_nomem(e, "sweep");
-        int rc = walk(s, e);
-        if (!rc && brake_holds(s))
+        int rc = sweep_new(r, &s, e);
+        if (!rc)
+                rc = walk(s, e);
+        r->report->beyond_brake = !rc && is_too_much(s);
+        if (!rc && r->report->beyond_brake && !r->options.allow_deletes)
                 rc = withhold(s, e);
         else if (!rc && s->gone > 0)
                 rc = delete_all(s, e);
         if (!rc)
                 rc = settle_all_owed(r, e);
         crash_point(CRASH_DELETIONS_DONE);
-        arena_free(s->names);
         return rc ? err_wrap(e, rc, "deleting documents of records that are gone") : 0;
 }

@@ -5,7 +5,8 @@
  *
  * Kept in the state: `position` (the source's text), `fingerprint` (of the mapper of the last
  * finished full read; none while another mapper's documents may stand there), `full` and `swept`
- * (when all was read, when all keys were).
+ * (when all was read, when all keys were), `unclaimed` (documents that no record claims stayed, and
+ * why: only a full read finds them again).
  */
 #include "ingest/pipeline/run_internal.h"
 
@@ -75,12 +76,25 @@ static int full_is_due(struct run *r, bool *due, struct err *e)
         return rc;
 }
 
+/* Whether documents that no record claims stayed, and may go now. */
+static int orphans_wait(struct run *r, bool *wait, struct err *e)
+{
+        int64_t why;
+        int rc = meta_number(r, "unclaimed", &why, e);
+
+        *wait = why == UNCLAIMED_WITHHELD ||
+                (why == UNCLAIMED_REJECTS && state_reject_count(r->state) == 0);
+        return rc;
+}
+
 /* Why everything is read whatever the position says; "" where that need not be. */
 static int reason_for_all(struct run *r, bool same, char *why, size_t size, struct err *e)
 {
-        bool due = false;
+        bool due = false, orphans = false;
         int rc = full_is_due(r, &due, e);
 
+        if (!rc)
+                rc = orphans_wait(r, &orphans, e);
         if (rc)
                 return rc;
         snprintf(why, size, "%s",
@@ -92,6 +106,7 @@ static int reason_for_all(struct run *r, bool same, char *why, size_t size, stru
                 : !same                     ? "the mapper changed since the last full read"
                 : due                       ? "its schedule `full` is due"
                 : r->overflow               ? "others changed very many documents"
+                : orphans                   ? "documents that no record claims are to be deleted"
                                             : "");
         return 0;
 }
@@ -174,5 +189,7 @@ int plan_store(struct run *r, struct buf *position, struct err *e)
         if (rc || r->mode != RUN_READS_ALL)
                 return rc;
         rc = state_batch_meta(r->batch, "fingerprint", str_of(r->fingerprint), e);
+        if (!rc)
+                rc = put_number(r, "unclaimed", r->unclaimed, e);
         return rc ? rc : put_number(r, "full", r->now_us, e);
 }

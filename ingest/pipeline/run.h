@@ -69,8 +69,10 @@ void run_counts_json(const struct run_counts *counts, cJSON *json);
 
 struct run_report {
         struct run_counts counts;
-        uint64_t withheld; /* deletions that the brake held back */
-        uint64_t gone;     /* of run_options.keys: not in the source any more */
+        uint64_t withheld;  /* deletions that the brake held back */
+        bool beyond_brake;  /* there are more than it lets pass, held back or permitted */
+        uint64_t unclaimed; /* documents of no record that stay while records are rejected */
+        uint64_t gone;      /* of run_options.keys: not in the source any more */
         int64_t elapsed_ms;
         enum run_outcome outcome;
         struct err err; /* why, unless outcome is RUN_OK or RUN_REJECTS */

@@ -47,6 +47,13 @@ enum run_mode {
         RUN_READS_KEYS   /* the records that were asked for (rejects retry): no checkpoint */
 };
 
+/* Why documents that no record claims stay. Stored in the state: the numbers stand. */
+enum run_unclaimed {
+        UNCLAIMED_NONE = 0,
+        UNCLAIMED_REJECTS = 1, /* one of the rejected records may be theirs */
+        UNCLAIMED_WITHHELD = 2 /* the brake */
+};
+
 /* Source keys in their encoded form, one after the other. */
 struct key_list {
         struct buf bytes;
@@ -108,7 +115,8 @@ struct run {
         bool overflow;          /* more were wanted than a list holds: everything is read */
 
         struct source_read *read;
-        int restarts;       /* of the read, after the source failed */
+        int restarts; /* of the read, after the source failed */
+        enum run_unclaimed unclaimed;
         bool blind;         /* a record came without its key: what is gone cannot be told */
         bool replaced;      /* a target is not the one that the run began with */
         bool source_failed; /* the read ended by itself, with an error */
@@ -327,3 +335,6 @@ int reject_record_complete(struct run *r, struct err *e) __attribute__((warn_unu
 /* ---- history.c ---- */
 /** history_write() - one document about this run; the last 100 of a mapper are kept */
 int history_write(struct run *r, struct err *e) __attribute__((warn_unused_result));
+/** history_note_here() - the same in a file beside the state: also of a run that could not reach
+ * CouchDB */
+void history_note_here(const struct run *r);

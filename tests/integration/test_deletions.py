@@ -95,6 +95,36 @@ def test_a_tombstone_keeps_the_fields_it_is_told_to(project, database, catalog, 
     assert tombstone == {"_id": "item:5", "_deleted": True, "type": "item", "rep": "kept"}
 
 
+def tombstone(catalog, doc_id):
+    """The deleted document, without what CouchDB adds."""
+    [row] = [row for row in catalog.changes(include_docs="true") if row["id"] == doc_id]
+    assert row["doc"].pop("_deleted")
+    return {key: value for key, value in row["doc"].items() if key not in ("_id", "_rev")}
+
+
+def test_a_tombstone_keeps_what_the_document_holds_now(project, database, catalog, apache_couch):
+    """Not what the source said last: somebody passed it to another rep."""
+    project.table_mapper(columns=["v", "rep"], extract="deletes: {keep: [rep]}")
+    catalog.put({**catalog.get("item:5"), "rep": "another"})
+    database.sql("DELETE FROM item WHERE id = 5")
+    project.run().counts(deleted=1, unchanged=199)
+    assert tombstone(catalog, "item:5") == {"rep": "another"}
+
+
+def test_a_tombstone_of_a_former_id_keeps_them_too(project, database, apache_couch):
+    database.sql("CREATE TABLE item AS SELECT n AS id, 'c' || n AS code, 'kept' AS rep FROM"
+                 " generate_series(1, 30) n")
+    project.table_mapper(columns=["code", "rep"], target_id="item:${code}",
+                         extract="deletes: {keep: [type, rep]}")
+    project.run().counts(created=30)
+    database.sql("UPDATE item SET code = 'm' || id, rep = 'new' WHERE id <= 3")
+    project.run().counts(moved=3, unchanged=27)
+    for number in (1, 2, 3):
+        assert tombstone(project.db("catalog"), f"item:c{number}") == {"type": "item",
+                                                                       "rep": "kept"}
+    project.quiet_run(unchanged=30)
+
+
 def test_a_tombstone_keeps_nothing_by_default(project, database, catalog, apache_couch):
     database.sql("DELETE FROM item WHERE id = 5")
     project.run()
@@ -126,3 +156,44 @@ def test_documents_that_nobody_claims_are_swept(project, database, catalog):
         catalog.put({"_id": f"item:{number}", "type": "item", "v": "?"})
     project.run().counts(deleted=2, unchanged=200)
     assert set(catalog.deleted()) == {"item:901", "item:902"}
+
+
+@pytest.fixture
+def orphaned(project, database):
+    """200 rows with a cursor, 3 documents more that nobody claims, and no state."""
+    database.sql("CREATE TABLE item AS SELECT n AS id, 'v' || n AS v, now() - interval '1 day' AS"
+                 " changed FROM generate_series(1, 200) n; UPDATE item SET changed = now() -"
+                 " interval '2 days' WHERE id < 200")
+    mapper(project)
+    project.run().counts(created=200)
+    (project.folder / "state").rename(project.folder / "lost")
+    project.db("catalog").bulk([{"_id": f"item:{n}", "v": "?"} for n in (901, 902, 903)])
+    return project.db("catalog")
+
+
+def mapper(project):
+    project.table_mapper(extract="cursor: changed", more="timezone: UTC",
+                         fields="v: {from: v, required: true}")
+
+
+def test_withheld_orphans_are_found_again_between_full_reads(project, database, orphaned):
+    """They have no key to owe them by."""
+    orphaned.bulk([{"_id": f"item:{n}", "v": "?"} for n in range(904, 940)])
+    project.run(code=Exit.REFUSED).counts(unchanged=200)
+    project.run(code=Exit.REFUSED).counts(unchanged=200)
+    project.run("--allow-deletes").counts(deleted=39, unchanged=200)
+    project.quiet_run(unchanged=1)
+
+
+def test_orphans_wait_until_no_record_is_rejected(project, database, orphaned):
+    """One of them may be the rejected record's own."""
+    database.sql("UPDATE item SET v = NULL WHERE id = 7")
+    project.run(code=Exit.REJECTS).counts(rejected=1, unchanged=199)
+    project.run(code=Exit.REJECTS).counts(rejected=1, unchanged=1)
+    told = project.erp2couch("verify", "item", "--json").expect(Exit.REJECTS).json
+    assert (told["extra"], told["unclaimed"], told["rejected"]) == (0, 4, 1)  # its own, too
+    project.erp2couch("verify", "item").expect(Exit.REJECTS).says("4 more documents have no record")
+    database.sql("UPDATE item SET v = 'v7' WHERE id = 7")
+    project.run().counts(unchanged=2)
+    project.run().counts(deleted=3, unchanged=200)
+    project.quiet_run(unchanged=1)
