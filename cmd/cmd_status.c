@@ -20,10 +20,17 @@ static int read_all(void *ctx, struct loop *loop, struct err *e)
 {
         struct status_command *c = ctx;
         struct control control;
+        struct err failure;
         int rc = control_open(c->config, loop, c->cli->log, &control, e);
 
-        for (size_t i = 0; i < c->count && !rc; i++, c->done += !rc)
-                rc = status_read(c->config, c->chosen[i], &control, c->cli->log, &c->of[i], e);
+        for (; c->done < c->count; c->done++) {
+                int read = status_read(c->config, c->chosen[c->done], rc ? NULL : &control,
+                        c->cli->log, &c->of[c->done], &failure);
+                if (!read)
+                        continue;
+                *e = failure; /* the others are told all the same, without CouchDB */
+                rc = read;
+        }
         control_close(&control);
         return rc;
 }
@@ -55,7 +62,10 @@ static cJSON *status_json(const char *name, const struct status *s)
                 cJSON_AddNumberToObject(json, "lag_seconds", (double)s->lag_s);
         else
                 cJSON_AddNullToObject(json, "lag_seconds");
-        cJSON_AddNumberToObject(json, "rejects", (double)s->rejects);
+        if (s->asked)
+                cJSON_AddNumberToObject(json, "rejects", (double)s->rejects);
+        else
+                cJSON_AddNullToObject(json, "rejects");
         cJSON_AddNumberToObject(json, "records", (double)s->records);
         cJSON_AddStringToObject(json, "state", state_condition_name(s->state));
         if (s->busy)
@@ -127,7 +137,7 @@ static int print_row(struct table *t, const char *name, const struct status *s, 
         }
         put_lag(s->lag_s, lag);
         snprintf(records, sizeof(records), "%" PRIu64, s->records);
-        snprintf(rejects, sizeof(rejects), "%" PRIu64, s->rejects);
+        snprintf(rejects, sizeof(rejects), s->asked ? "%" PRIu64 : "?", s->rejects);
         put_note(s, note, sizeof(note));
         const char *const cells[COLUMNS] = {name, s->last ? text_of(s, "started") : "never",
                 text_of(s, "outcome"), seconds, read, written, lag, records, rejects, note};
@@ -203,9 +213,11 @@ const struct cli_command command_status = {
         .words = "[MAPPER...]",
         .max_words = CLI_MAX_WORDS,
         .summary = "last run, lag and rejects of each mapper",
-        .detail = "From the run history and the rejects in CouchDB's control database, and the\n"
-                  "local state. LAG is the time since the last run that finished began: that old\n"
-                  "may a change in the source be that is not in CouchDB yet. Ends with 0 whatever\n"
-                  "the mappers' state is. With --json: {\"mappers\": [...]}.",
+        .detail = "From the run history and the rejects in CouchDB's control database, the local\n"
+                  "state, and what the last run of this machine left beside it. LAG is the time\n"
+                  "since the last run that finished began: that old may a change in the source be\n"
+                  "that is not in CouchDB yet. With --json: {\"mappers\": [...]}.\n\n"
+                  "Ends with 0 however the mappers' runs ended. Where CouchDB does not answer, it\n"
+                  "tells what is known here and ends with 69; the number of rejects is not.",
         .run = status,
 };

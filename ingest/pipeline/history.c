@@ -1,4 +1,5 @@
 /* A run is a document "run:MAPPER:TIME" in the control database; TIME sorts by age. */
+#include "ingest/pipeline/last_run.h"
 #include "ingest/pipeline/run_internal.h"
 
 #include <stdio.h>
@@ -26,6 +27,18 @@ static cJSON *run_document(const struct run *r)
         if (r->report->withheld)
                 cJSON_AddNumberToObject(doc, "withheld", (double)r->report->withheld);
         return doc;
+}
+
+void history_note_here(const struct run *r)
+{
+        bool done = r->report->outcome == RUN_OK || r->report->outcome == RUN_REJECTS;
+
+        /* One that another run locked out did nothing; without the lock it may not write, either */
+        if (!r->lock || r->options.dry_run || r->report->outcome == RUN_LOCKED)
+                return;
+        cJSON *doc = run_document(r);
+        last_run_write(r->config, r->spec->name, doc, done && !r->options.key_count, r->log);
+        cJSON_Delete(doc);
 }
 
 struct aging {

@@ -324,6 +324,7 @@ void run_mapper(const struct config *config, const struct config_mapper *mapper,
         bool couch_is_down = rc == -ERR_RETRY && !r.source_failed;
         if (r.bulk && !loop_cancelled(loop) && !couch_is_down && history_write(&r, &e) != 0)
                 log_warn(log, "%s", e.text);
+        history_note_here(&r);
         close_run(&r);
         atomic_store(&progress->phase, RUN_ENDED);
 }

@@ -1,4 +1,5 @@
-/* Run documents sort by time: the last one of the scan is the last run. */
+/* Run documents sort by time: the last one of the scan is the last run, unless the file beside the
+ * state has a later one, which did not reach CouchDB. */
 #include "ingest/pipeline/status.h"
 
 #include <stdio.h>
@@ -6,6 +7,7 @@
 #include <time.h>
 
 #include "ingest/base/clock.h"
+#include "ingest/pipeline/last_run.h"
 #include "ingest/pipeline/lock_peek.h"
 #include "ingest/state/state.h"
 
@@ -79,21 +81,54 @@ static void read_state(
         out->records = state ? state_count(state) : 0;
 }
 
-int status_read(const struct config *config, const struct config_mapper *mapper,
-        struct control *control, const struct log *log, struct status *out, struct err *e)
+static const char *started(const cJSON *run)
 {
-        const char *name = mapper->spec->name;
+        const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(run, "started"));
+
+        return text ? text : "";
+}
+
+/* What the last run of this machine left, where it is newer. */
+static void read_here(const struct config *config, const char *name, struct status *out)
+{
+        char success[sizeof(out->success)];
+        cJSON *here = last_run_read(config, name, success, sizeof(success));
+
+        if (strcmp(success, out->success) > 0)
+                memcpy(out->success, success, sizeof(success));
+        if (here && strcmp(started(here), started(out->last)) > 0) {
+                cJSON_Delete(out->last);
+                out->last = here;
+                return;
+        }
+        cJSON_Delete(here);
+}
+
+static int read_control(
+        struct control *control, const char *name, struct status *out, struct err *e)
+{
         const struct str all = {NULL, 0};
         char prefix[128];
 
-        *out = (struct status){.lag_s = -1};
-        read_state(config, name, log, out);
         snprintf(prefix, sizeof(prefix), "run:%s:", name);
         int rc = control_scan(control, str_of(prefix), all, true, take_run, out, e);
         snprintf(prefix, sizeof(prefix), "reject:%s:", name);
         if (!rc)
                 rc = control_scan(control, str_of(prefix), all, false, count_doc, &out->rejects, e);
-        if (!rc && out->success[0])
-                out->lag_s = lag_of(out->success);
+        out->asked = rc == 0;
         return rc ? err_wrap(e, rc, "status of %s", name) : 0;
+}
+
+int status_read(const struct config *config, const struct config_mapper *mapper,
+        struct control *control, const struct log *log, struct status *out, struct err *e)
+{
+        const char *name = mapper->spec->name;
+
+        *out = (struct status){.lag_s = -1};
+        read_state(config, name, log, out);
+        int rc = control ? read_control(control, name, out, e) : 0;
+        read_here(config, name, out);
+        if (out->success[0])
+                out->lag_s = lag_of(out->success);
+        return rc;
 }

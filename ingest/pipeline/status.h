@@ -1,7 +1,8 @@
 /*
  * status.h: how a mapper is doing: its last run, how old its documents may be, its rejects.
  *
- * From the run history of the control database and the state; the source is not asked.
+ * From the run history of the control database, the state, and the file that the last run of this
+ * machine left beside it (last_run.h); the source is not asked.
  */
 #pragma once
 
@@ -14,6 +15,7 @@ struct status {
         cJSON *last;      /* owned: the document of the last run; NULL: none */
         char success[40]; /* when the last run that finished began; "" for none */
         int64_t lag_s;    /* since then; -1: never */
+        bool asked;       /* the control database answered: @rejects is known */
         uint64_t rejects; /* in the control database */
         uint64_t records; /* in the state */
         long busy;        /* pid of the run that is under way; 0: none */
@@ -21,6 +23,7 @@ struct status {
 };
 
 /** status_read() - of @mapper
+ * @control: NULL: CouchDB cannot be asked, what is known here must do
  * @out: status_deinit() in any case      Return: 0; -class of CouchDB. */
 int status_read(const struct config *config, const struct config_mapper *mapper,
         struct control *control, const struct log *log, struct status *out, struct err *e)

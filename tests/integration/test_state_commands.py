@@ -212,7 +212,7 @@ def test_reset(table, database):
     result = table.erp2couch("state", "reset", "item", "--json").expect(Exit.OK).json
     assert result["checkpoints"] == 2 and result["removed_bytes"] > 0
     assert session_of(table) is None and table.db("catalog").local("erp2couch-item") is None
-    assert [path.name for path in (table.state / "item").iterdir()] == ["lock"]
+    assert {path.name for path in (table.state / "item").iterdir()} == {"lock", "last-run.json"}
     assert table.snapshot("catalog") == documents
     table.quiet_run(unchanged=ROWS)
     assert session_of(table)
@@ -336,9 +336,52 @@ def test_status(table, database):
     assert 0 <= mapper["lag_seconds"] < 300 and mapper["running"] is None
     database.sql("ALTER TABLE item RENAME TO gone")
     table.run(code=Exit.CONFIG)
-    table.erp2couch("status").expect(Exit.OK).says(r"item +\S+ +ok|item +\S+ +failed")
+    table.erp2couch("status").expect(Exit.OK).says(r"item +\S+ +failed .*gone|item +\S+ +failed")
     assert table.erp2couch("status", "--json").json["mappers"][0]["last_success"] == \
         mapper["last_success"]
+
+
+def only(result):
+    [mapper] = result.json["mappers"]
+    return mapper
+
+
+def test_status_tells_a_failure_that_couchdb_never_heard_of(table):
+    """The source is asked before CouchDB, and CouchDB itself may be down."""
+    before = only(table.erp2couch("status", "--json"))
+    dsn = table.env["ERP_DSN"]
+    table.env["ERP_DSN"] = "host=127.0.0.1 port=9 dbname=none"
+    table.run(code=Exit.UNAVAILABLE)
+    table.run("--dry-run", code=Exit.UNAVAILABLE)
+    after = only(table.erp2couch("status", "--json").expect(Exit.OK))
+    assert after["last_run"]["outcome"] == "unavailable" and after["last_run"]["started"] > \
+        before["last_run"]["started"]
+    assert "Connection refused" in after["last_run"]["error"]
+    assert after["last_success"] == before["last_success"] and after["lag_seconds"] >= 0
+    table.erp2couch("status").expect(Exit.OK).says("unavailable .*Connection refused")
+    table.env["ERP_DSN"] = dsn
+    table.run()
+    assert only(table.erp2couch("status", "--json"))["last_run"]["outcome"] == "ok"
+
+
+def test_status_without_couchdb_tells_what_is_known_here(table):
+    before = only(table.erp2couch("status", "--json"))
+    table.configure(couchdb={"url": "http://127.0.0.1:9", "retry_for": "1s"})
+    result = table.erp2couch("status", "--json").expect(Exit.UNAVAILABLE)
+    assert {**only(result), "lag_seconds": 0} == {**before, "lag_seconds": 0, "rejects": None}
+    table.run(code=Exit.UNAVAILABLE)
+    result = table.erp2couch("status").expect(Exit.UNAVAILABLE).says(r"item +\S+ +unavailable")
+    assert only(table.erp2couch("status", "--json"))["last_success"] == before["last_success"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"run": 7, "success": {}}', '{"run": {}}',
+                                  '{"success": "yesterday", "run": {"started": "x"}}'])
+def test_status_with_a_file_of_the_last_run_that_is_not_ours(table, text):
+    (table.state / "item/last-run.json").write_text(text)
+    table.erp2couch("status").expect(Exit.OK)
+    assert only(table.erp2couch("status", "--json").expect(Exit.OK))["records"] == ROWS
+    table.run()
+    assert only(table.erp2couch("status", "--json"))["last_run"]["outcome"] == "ok"
 
 
 def test_status_before_the_first_run(project):
