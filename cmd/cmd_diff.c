@@ -8,10 +8,11 @@
 
 #include "cmd/cli.h"
 #include "cmd/jobs.h"
+#include "cmd/out.h"
 #include "ingest/pipeline/diff.h"
 
 #define SAMPLES_DEFAULT 10
-#define SHOWN_MAX       60 /* bytes of a value on the terminal */
+#define SHOWN_MAX       60 /* characters of a value on the terminal */
 
 struct diff_command {
         struct cli *cli;
@@ -48,65 +49,109 @@ static uint64_t count_of(const struct diff_command *c, enum run_change change)
         return counts[change];
 }
 
-static void print_value(const char *json)
+static void put_value(struct buf *out, const char *json)
 {
         size_t n = json ? strlen(json) : 0;
 
         if (!json)
-                printf("(absent)");
-        else if (n > SHOWN_MAX)
-                printf("%.*s... (%zu bytes)", SHOWN_MAX, json, n);
-        else
-                printf("%s", json);
+                buf_puts(out, "(absent)");
+        else if (out_text(out, str_of(json), SHOWN_MAX) == SHOWN_MAX && n > SHOWN_MAX)
+                buf_printf(out, " (%zu bytes)", n);
 }
 
-static void print_sample(const struct diff_command *c, const struct diff_sample *s)
+static void put_sample(const struct diff_command *c, const struct diff_sample *s, struct buf *out)
 {
-        printf("  %s %s/%s", name_of(c, s->change), s->database, s->id);
-        if (s->old_id[0])
-                printf(" (now %s)", s->old_id);
-        printf("\n");
+        buf_printf(out, "  %s %s/", name_of(c, s->change), s->database);
+        out_text(out, str_of(s->id), 0);
+        if (s->old_id[0]) {
+                buf_puts(out, " (now ");
+                out_text(out, str_of(s->old_id), 0);
+                buf_putc(out, ')');
+        }
+        buf_putc(out, '\n');
         for (size_t i = 0; i < s->field_count; i++) {
-                printf("    %s: ", s->fields[i].name);
-                print_value(s->fields[i].was);
-                printf(" -> ");
-                print_value(s->fields[i].is);
-                printf("\n");
+                buf_puts(out, "    ");
+                out_text(out, str_of(s->fields[i].name), SHOWN_MAX);
+                buf_puts(out, ": ");
+                put_value(out, s->fields[i].was);
+                buf_puts(out, " -> ");
+                put_value(out, s->fields[i].is);
+                buf_putc(out, '\n');
         }
 }
 
-static void print_bytes(uint64_t bytes)
+static int put_samples(const struct diff_command *c, struct out *out, struct err *e)
 {
-        if (bytes < 10000)
-                printf("%" PRIu64 " bytes", bytes);
-        else if (bytes < 10000000)
-                printf("%.1f kB", (double)bytes / 1e3);
-        else
-                printf("%.1f MB", (double)bytes / 1e6);
+        int rc = 0;
+
+        for (int k = 0; !rc && k < DIFF_CHANGES; k++) {
+                size_t shown = c->report.sample_count[k];
+                for (size_t i = 0; !rc && i < shown; i++) {
+                        put_sample(c, &c->report.samples[k][i], &out->buf);
+                        rc = out_more(out, e);
+                }
+                if (count_of(c, k) > shown && c->options.limit)
+                        buf_printf(&out->buf, "  ... and %" PRIu64 " more: %s\n",
+                                count_of(c, k) - shown, name_of(c, k));
+        }
+        return rc;
 }
 
-static void print_report(const struct diff_command *c)
+static void put_bytes(struct buf *out, uint64_t bytes)
+{
+        if (bytes < 10000)
+                buf_printf(out, "%" PRIu64 " bytes", bytes);
+        else if (bytes < 10000000)
+                buf_printf(out, "%.1f kB", (double)bytes / 1e3);
+        else
+                buf_printf(out, "%.1f MB", (double)bytes / 1e6);
+}
+
+static void put_counts(const struct diff_command *c, struct buf *out)
 {
         const struct run_counts *n = &c->report.run.counts;
 
-        printf("%s: ", c->mapper->spec->name);
+        buf_printf(out, "%s: ", c->mapper->spec->name);
         for (int k = 0; k < DIFF_CHANGES; k++)
                 if (!c->options.verify || k != RUN_MOVES || n->moved)
-                        printf("%s %" PRIu64 ", ", name_of(c, k), count_of(c, k));
-        printf("%s %" PRIu64 ", rejected %" PRIu64 "\n", c->options.verify ? "equal" : "unchanged",
-                n->unchanged, n->rejected);
-        for (int k = 0; k < DIFF_CHANGES; k++) {
-                for (size_t i = 0; i < c->report.sample_count[k]; i++)
-                        print_sample(c, &c->report.samples[k][i]);
-                if (count_of(c, k) > c->report.sample_count[k] && c->options.limit)
-                        printf("  ... and %" PRIu64 " more to %s\n",
-                                count_of(c, k) - c->report.sample_count[k], diff_change_name(k));
+                        buf_printf(out, "%s %" PRIu64 ", ", name_of(c, k), count_of(c, k));
+        buf_printf(out, "%s %" PRIu64 ", rejected %" PRIu64 "\n",
+                c->options.verify ? "equal" : "unchanged", n->unchanged, n->rejected);
+}
+
+/* What the numbers do not tell. */
+static void put_remarks(const struct diff_command *c, struct buf *out)
+{
+        const struct run_report *run = &c->report.run;
+
+        if (run->unclaimed)
+                buf_printf(out,
+                        "%" PRIu64 " more documents have no record; they are left alone while "
+                        "records are rejected, because they may be theirs\n",
+                        run->unclaimed);
+        if (c->options.verify)
+                return;
+        if (run->beyond_brake)
+                buf_printf(out, "a run would withhold the deletions and end with 77: more than "
+                                "deletes.max; run --allow-deletes permits them\n");
+        if (c->report.bytes) {
+                buf_puts(out, "each device that replicates all of it would pull about ");
+                put_bytes(out, c->report.bytes);
+                buf_putc(out, '\n');
         }
-        if (!c->options.verify && c->report.bytes) {
-                printf("each device that replicates all of it would pull about ");
-                print_bytes(c->report.bytes);
-                printf("\n");
-        }
+}
+
+static int print_report(const struct diff_command *c, struct err *e)
+{
+        struct out out;
+
+        out_init(&out);
+        put_counts(c, &out.buf);
+        int rc = put_samples(c, &out, e);
+        put_remarks(c, &out.buf);
+        rc = rc ? rc : out_flush(&out, e);
+        out_deinit(&out);
+        return rc;
 }
 
 /* ---- for programs ---- */
@@ -156,6 +201,10 @@ static cJSON *report_json(const struct diff_command *c, bool equal)
         cJSON_AddNumberToObject(json, "rejected", (double)run->counts.rejected);
         if (!c->options.verify)
                 cJSON_AddNumberToObject(json, "bytes", (double)c->report.bytes);
+        if (run->beyond_brake && !c->options.verify)
+                cJSON_AddNumberToObject(json, "withheld", (double)run->counts.deleted);
+        if (run->unclaimed)
+                cJSON_AddNumberToObject(json, "unclaimed", (double)run->unclaimed);
         cJSON *samples = cJSON_AddArrayToObject(json, "samples");
         for (int k = 0; k < DIFF_CHANGES; k++)
                 for (size_t i = 0; i < c->report.sample_count[k]; i++)
@@ -173,6 +222,7 @@ static cJSON *report_json(const struct diff_command *c, bool equal)
 static int finish(struct diff_command *c, int signal_number)
 {
         const struct run_report *run = &c->report.run;
+        struct err print_err;
         bool equal = true;
         int code = EXIT_OK;
 
@@ -188,8 +238,10 @@ static int finish(struct diff_command *c, int signal_number)
                 log_error(c->log, "%s", run->err.text);
         if (c->cli->values.json)
                 return cli_print_json(report_json(c, equal), code);
-        if (run->err.class == ERR_NONE)
-                print_report(c);
+        if (run->err.class == ERR_NONE && print_report(c, &print_err) != 0) {
+                log_error(c->log, "%s", print_err.text);
+                code = EXIT_INTERNAL;
+        }
         return code;
 }
 
@@ -262,10 +314,13 @@ const struct cli_command command_diff = {
         .max_words = 1,
         .summary = "show what a run would create, update, move and delete",
         .detail =
-                "Reads the source, maps and compares as a run does, and writes nothing. Updates "
-                "are\n"
-                "shown field by field. The bytes are what each device would pull that replicates\n"
-                "all of it. Deletions are counted whether or not the brake would withhold them.",
+                "Reads the source, maps and compares as a run does, and writes nothing: neither "
+                "to\n"
+                "CouchDB nor to the state. Updates are shown field by field. The bytes are what\n"
+                "each device would pull that replicates all of it. Deletions are counted whether\n"
+                "or not the brake would withhold them, and it is said if it would. A run that\n"
+                "starts meanwhile ends with 75: both take the mapper's lock. Exit codes: 0, also\n"
+                "where there is something to write; 2 where records would be rejected.",
         .options = diff_options,
         .option_count = sizeof(diff_options) / sizeof(diff_options[0]),
         .run = diff,
@@ -277,9 +332,11 @@ const struct cli_command command_verify = {
         .min_words = 1,
         .max_words = 1,
         .summary = "compare every document in CouchDB with the source",
-        .detail = "Believes neither the local state nor a cursor: reads the whole source and all\n"
-                  "documents of the mapper, and names what is missing, different or extra. Writes\n"
-                  "nothing. Exit code 0 where all are equal, 2 where not.",
+        .detail =
+                "Believes neither the local state nor a cursor: reads the whole source and all\n"
+                "documents of the mapper, and names what is missing, different, elsewhere (under\n"
+                "another id) or extra. Writes nothing. A run that starts meanwhile ends with 75:\n"
+                "both take the mapper's lock. Exit code 0 where all are equal, 2 where not.",
         .options = verify_options,
         .option_count = sizeof(verify_options) / sizeof(verify_options[0]),
         .run = verify,

@@ -1,5 +1,7 @@
 """diff shows what the next run does, verify what CouchDB holds beside the source."""
 
+import re
+
 import pytest
 
 from support.project import Exit
@@ -75,6 +77,26 @@ def test_limit_bounds_the_samples(project, database, catalog):
     assert diff(project, "--limit", "0")["samples"] == []
 
 
+def test_diff_tells_what_the_brake_would_withhold(project, database, catalog):
+    database.sql("DELETE FROM item WHERE id > 30")
+    told = diff(project)
+    assert (told["delete"], told["withheld"], told["outcome"]) == (30, 30, "ok")
+    project.erp2couch("diff", "item").expect(Exit.OK).says("would withhold", "--allow-deletes")
+    assert project.run(code=Exit.REFUSED).mapper()["withheld"] == 30
+    project.run("--allow-deletes").counts(deleted=30, unchanged=30)
+    assert "withheld" not in diff(project)
+
+
+def test_text_of_strangers_is_fit_for_a_terminal(project, database, catalog):
+    catalog.put({**catalog.get("item:c3"), "\x1b[2J": "\u202e\x9b", "long": "é" * 200})
+    database.sql("INSERT INTO item VALUES (100, E'a\\u202eb', 1, '')")
+    for words in (["diff", "item"], ["verify", "item"]):
+        out = project.erp2couch(*words).out
+        assert not set(re.findall(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\ufffd]", out)), out
+        assert r"item:a\u202eb" in out and '"é' in out and "(402 bytes)" in out, out
+    assert diff(project)["samples"][0]["id"] == "item:a\u202eb"
+
+
 def test_verify_believes_nothing(project, database, catalog):
     assert project.erp2couch("verify", "item", "--json").expect(Exit.OK).json["equal"] == 60
     change(database)
@@ -83,6 +105,8 @@ def test_verify_believes_nothing(project, database, catalog):
     assert {key: told[key] for key in ("missing", "different", "extra", "equal", "outcome")} == {
         "missing": 2, "different": 1, "extra": 3, "equal": 57, "outcome": "different"}
     project.erp2couch("verify", "item").expect(Exit.REJECTS).says("extra .*item:stray", "missing")
+    project.erp2couch("verify", "item", "--limit", "1").expect(Exit.REJECTS).says(
+        r"\.\.\. and 1 more: missing", r"\.\.\. and 2 more: extra")
 
 
 def test_verify_sees_an_edit_that_the_state_does_not_know(project, database, catalog):
