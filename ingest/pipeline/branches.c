@@ -1,10 +1,12 @@
 /*
  * PROTOCOL.md section 7: replication into a target can leave live leaves beside the winning one.
  * They would win, and bring old content back, the day our document is deleted. A document of ours
- * that has some is noted while the feed (or, in a rebuild, the target) is read; then its losing
- * leaves are deleted, one in flight per document.
+ * that has some is owed a look from the moment that the feed (or, in a rebuild, the target) shows
+ * it; then its losing leaves are deleted, one in flight per document.
  *
- * Under on_conflict: reject a leaf of somebody else's that wins is theirs to settle: then all stay.
+ * Under on_conflict: reject a leaf of somebody else's that wins is theirs to settle: then all stay,
+ * and the look stays owed. The day the winner is ours (the ERP took their value over) no feed would
+ * tell of the leaf that we wrote before, and a deletion would bring it back.
  */
 #include "ingest/pipeline/run_internal.h"
 
@@ -12,25 +14,21 @@
 
 #include "ingest/record/json_scan.h"
 
-#define BRANCHES_MAX_BYTES (16 << 20) /* of noted ids: a million documents with conflicts */
+#define BRANCHES_MAX_BYTES (16 << 20) /* of ids in one run: half a million; others wait */
 #define LEAVES_MAX_BYTES   (1 << 20)  /* of the revisions of one document: 20,000 leaves */
 
 int branches_note(struct run *r, const struct target *t, struct str id, struct err *e)
 {
-        uint32_t head[] = {t->number, (uint32_t)id.len};
+        struct state_owed owed = {.reason = STATE_OWED_BRANCHES, .database = t->number, .id = id};
 
-        if (r->options.dry_run || r->branches.len + sizeof(head) + id.len > BRANCHES_MAX_BYTES)
-                return 0;
-        r->branches.max = BRANCHES_MAX_BYTES;
-        buf_put(&r->branches, head, sizeof(head));
-        buf_put_str(&r->branches, id);
-        return buf_check(&r->branches, "documents with conflicts", e);
+        return r->options.dry_run ? 0 : state_batch_owe(r->batch, &owed, e);
 }
 
 struct branch_walk {
         struct run *r;
         struct target *t;
         struct buf leaves; /* revisions, NUL-terminated, of one document */
+        bool stay;         /* that document's leaves, for now */
 };
 
 /* Whether the winning leaf is what we wrote last. */
@@ -71,7 +69,8 @@ static int keep_leaves(void *ctx, const struct scan_doc *doc, struct err *e)
         bool ours;
         int rc = winner_is_ours(b, doc, &ours, e);
 
-        if (rc || (!ours && b->r->spec->on_conflict == ON_CONFLICT_REJECT))
+        b->stay = !ours && doc->conflicts && b->r->spec->on_conflict == ON_CONFLICT_REJECT;
+        if (rc || b->stay)
                 return rc;
         if (!json_walk_open(&members, doc->json, '{'))
                 return 0;
@@ -100,6 +99,7 @@ static int delete_leaf(struct branch_walk *b, struct str id, struct str rev, str
 /* Not from inside the scan: a full writer is waited for. */
 static int delete_leaves(struct branch_walk *b, struct str id, uint64_t *deleted, struct err *e)
 {
+        uint64_t rejected = b->r->counts->rejected;
         int rc = scan_document(b->r->couch, b->t->name, id, keep_leaves, b, e);
 
         for (size_t at = 0; !rc && at < b->leaves.len; (*deleted)++) {
@@ -110,31 +110,70 @@ static int delete_leaves(struct branch_walk *b, struct str id, uint64_t *deleted
                         rc = delete_leaf(b, id, rev, e);
                 at += rev.len + 1;
         }
+        if (!rc && b->leaves.len)
+                rc = settle_all(b->r, false, e);
+        if (b->r->counts->rejected > rejected)
+                b->stay = true; /* a rule of the database protects one */
+        return rc;
+}
+
+static int look_at(struct run *r, const struct state_owed *owed, uint64_t *deleted, struct err *e)
+{
+        const char *name = state_database_name(r->state, owed->database);
+        struct branch_walk b = {.r = r,
+                .t = name ? target_find(&r->targets, str_of(name)) : NULL,
+                .leaves = BUF_INIT(LEAVES_MAX_BYTES)};
+        int rc = b.t ? delete_leaves(&b, owed->id, deleted, e) : 0;
+
+        buf_deinit(&b.leaves);
+        return rc || b.stay ? rc : state_batch_settle(r->batch, owed, e);
+}
+
+/* What stands in the state, as (database, length, id): writing waits for the end of the walk. */
+static int collect(void *ctx, const struct state_owed *owed, struct err *e)
+{
+        struct buf *list = ctx;
+        uint32_t head[] = {owed->database, (uint32_t)owed->id.len};
+
+        if (owed->reason != STATE_OWED_BRANCHES)
+                return 0;
+        if (list->len + sizeof(head) + owed->id.len > BRANCHES_MAX_BYTES)
+                return 1;
+        buf_put(list, head, sizeof(head));
+        buf_put_str(list, owed->id);
+        return buf_check(list, "documents with conflicts", e);
+}
+
+static int look_at_all(struct run *r, const struct buf *list, uint64_t *deleted, struct err *e)
+{
+        uint32_t head[2];
+        int rc = 0;
+
+        for (size_t at = 0; !rc && at < list->len; at += head[1]) {
+                memcpy(head, list->data + at, sizeof(head));
+                at += sizeof(head);
+                struct state_owed owed = {.reason = STATE_OWED_BRANCHES,
+                        .database = (uint16_t)head[0],
+                        .id = {list->data + at, head[1]}};
+                rc = look_at(r, &owed, deleted, e);
+        }
         return rc;
 }
 
 int branches_delete(struct run *r, struct err *e)
 {
-        struct buf list = r->branches;
+        cleanup_buf_ struct buf list = BUF_INIT(BRANCHES_MAX_BYTES);
         uint64_t deleted = 0;
-        uint32_t head[2];
-        int rc = 0;
 
-        r->branches = (struct buf){0};
-        for (size_t at = 0; !rc && at < list.len; at += head[1]) {
-                memcpy(head, list.data + at, sizeof(head));
-                at += sizeof(head);
-                const char *name = state_database_name(r->state, (uint16_t)head[0]);
-                struct branch_walk b = {.r = r,
-                        .t = name ? target_find(&r->targets, str_of(name)) : NULL,
-                        .leaves = BUF_INIT(LEAVES_MAX_BYTES)};
-                if (b.t)
-                        rc = delete_leaves(&b, (struct str){list.data + at, head[1]}, &deleted, e);
-                buf_deinit(&b.leaves);
-        }
-        buf_deinit(&list);
-        if (!rc && deleted)
-                rc = settle_all(r, false, e);
+        if (r->options.dry_run)
+                return 0;
+        int rc = settle_apply(r, e);
+        if (!rc)
+                rc = state_each_owed(r->state, collect, &list, e);
+        if (rc >= 0)
+                rc = look_at_all(r, &list, &deleted, e);
+        if (!rc && list.len)
+                rc = settle_apply(r, e);
         if (deleted)
                 log_warn(r->log, "%llu conflicting leaves of our documents were deleted",
                         (unsigned long long)deleted);

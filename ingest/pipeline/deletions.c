@@ -332,7 +332,7 @@ static int settle_owed(void *ctx, const struct state_owed *owed, struct err *e)
         struct run *r = ctx;
         struct state_entry entry;
 
-        if (owed->reason == STATE_OWED_OLD_ID)
+        if (owed->reason == STATE_OWED_OLD_ID || owed->reason == STATE_OWED_BRANCHES)
                 return 0;
         int rc = state_get(r->state, owed->key, &entry, e);
         if (rc == 0 && owed->reason == STATE_OWED_DISPLACED)

@@ -84,7 +84,9 @@ static int sweep_keys(struct run *r, struct err *e)
 
 static int want_owed(void *ctx, const struct state_owed *owed, struct err *e)
 {
-        return owed->reason == STATE_OWED_OLD_ID ? 0 : keyed_want(ctx, owed->key, e);
+        return owed->key.len == 0 || owed->reason == STATE_OWED_OLD_ID
+                       ? 0
+                       : keyed_want(ctx, owed->key, e);
 }
 
 static int read_owed(struct run *r, struct err *e)

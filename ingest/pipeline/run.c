@@ -287,7 +287,6 @@ static void close_run(struct run *r)
         bitmap_deinit(&r->present);
         bitmap_deinit(&r->written);
         buf_deinit(&r->wanted.bytes);
-        buf_deinit(&r->branches);
         tz_free(r->zone);
         buf_deinit(&r->key);
         arena_free(r->arena);

@@ -129,7 +129,6 @@ struct run {
         char *wanted_target; /* a database that a record needs and the run does not know yet */
         bool wake;           /* the linear part has something to do */
 
-        struct buf branches;  /* documents with conflicting leaves: branches.c */
         struct buf key, text; /* scratch */
         int failed;           /* first failure in a callback: -class, why says */
         struct err why;
@@ -210,7 +209,8 @@ bool gone_is(const struct run *r, uint32_t ordinal);
 /** branches_note() - our document @id has live leaves beside the winning one */
 int branches_note(struct run *r, const struct target *t, struct str id, struct err *e)
         __attribute__((warn_unused_result));
-/** branches_delete() - deletes the losing leaves of all that were noted */
+/** branches_delete() - deletes the losing leaves of all that were noted, in this run or before
+ * One whose leaves have to stay is looked at again in the next run. */
 int branches_delete(struct run *r, struct err *e) __attribute__((warn_unused_result));
 
 /* ---- checkpoint.c ---- */

@@ -123,12 +123,17 @@ typedef int (*state_unattached_fn)(
 int state_each_unattached(struct state *s, state_unattached_fn fn, void *ctx, struct err *e)
         __attribute__((warn_unused_result));
 
-enum state_owed_reason { STATE_OWED_DELETION = 1, STATE_OWED_OLD_ID, STATE_OWED_DISPLACED };
+enum state_owed_reason {
+        STATE_OWED_DELETION = 1,
+        STATE_OWED_OLD_ID,
+        STATE_OWED_DISPLACED,
+        STATE_OWED_BRANCHES /* a look at the live leaves beside a document; no source key */
+};
 
 struct state_owed {
         enum state_owed_reason reason;
         struct str key;    /* source key */
-        uint16_t database; /* of OLD_ID */
+        uint16_t database; /* of OLD_ID and BRANCHES */
         struct str id;
         struct str rev;
 };

@@ -96,7 +96,7 @@ struct str codec_owed_key(const struct state_owed *owed, struct codec_space *spa
         size_t n = put_component(p, owed->key);
 
         p[n++] = (char)owed->reason;
-        if (owed->reason == STATE_OWED_OLD_ID) {
+        if (owed->reason == STATE_OWED_OLD_ID || owed->reason == STATE_OWED_BRANCHES) {
                 put_database(p + n, owed->database);
                 n += 2;
                 n += put_component(p + n, owed->id);

@@ -181,7 +181,7 @@ enum codec_result codec_get_unattached(struct str value, struct str stored, cons
 enum codec_result codec_get_owed(struct str value, struct state_owed *owed)
 {
         struct in in = in_of(value);
-        uint64_t reason = varint_below(&in, STATE_OWED_DISPLACED + 1);
+        uint64_t reason = varint_below(&in, STATE_OWED_BRANCHES + 1);
 
         owed->reason = (enum state_owed_reason)reason;
         owed->key = string(&in);

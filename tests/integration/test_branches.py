@@ -70,6 +70,20 @@ def test_under_reject_a_winner_of_others_is_theirs_to_settle(project, database, 
     assert catalog.get("item:5")["v"] == "theirs"
 
 
+def test_what_stayed_is_settled_once_the_winner_is_ours(project, database, catalog):
+    """Else our own older leaf would be back the day the record is deleted."""
+    project.table_mapper(columns=["v"], target="on_conflict: reject")
+    project.run()
+    replicate_in(catalog, "item:5", 3, "a", type="item", v="theirs")
+    project.run(code=Exit.REJECTS).counts(rejected=1, unchanged=29)
+    database.sql("UPDATE item SET v = 'theirs' WHERE id = 5")
+    project.run().counts(unchanged=30)
+    database.sql("DELETE FROM item WHERE id = 5")
+    project.run().counts(deleted=1, unchanged=29)
+    assert catalog.get("item:5") is None
+    project.quiet_run(unchanged=29)
+
+
 def test_a_leaf_that_a_rule_protects_is_a_reject_and_holds_nothing_up(project, database, catalog):
     replicate_in(catalog, "item:3", 1, "0", v="theirs")
     catalog.put({"_id": "_design/rule", "validate_doc_update":
@@ -78,5 +92,8 @@ def test_a_leaf_that_a_rule_protects_is_a_reject_and_holds_nothing_up(project, d
     project.run(code=Exit.REJECTS).counts(updated=1, unchanged=29, rejected=1)
     [reject] = project.rejects()
     assert "nothing goes" in reject["reason"] and reject["key"] == "item:3", reject
-    project.run().counts(unchanged=30)
+    project.run(code=Exit.REJECTS).counts(unchanged=30, rejected=1)
     assert catalog.conflicts() == ["item:3"]
+    catalog.put({**catalog.get("_design/rule"), "_deleted": True})
+    project.run().counts(unchanged=30)
+    assert catalog.conflicts() == []
