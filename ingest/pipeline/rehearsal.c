@@ -32,7 +32,22 @@ static void remove_files(const char *folder)
         }
 }
 
-int rehearsal_begin(struct run *r, struct err *e)
+/* The state itself is only looked at: where there is none, none is made. */
+static int copy_state(struct run *r, const char *data, struct err *e)
+{
+        cleanup_(state_closep) struct state *real = NULL;
+        const char *why;
+        int rc = state_peek(data, r->log, false, &real, &why, e);
+
+        if (rc == STATE_DAMAGED || rc == STATE_FOREIGN)
+                log_warn(r->log,
+                        "the state in %s is not used: %s; a run sets it aside and makes a "
+                        "new one from what CouchDB holds",
+                        data, why);
+        return rc ? rc : state_copy(real, r->scratch_state, e);
+}
+
+int rehearsal_begin(struct run *r, const char *data, struct err *e)
 {
         bool fresh;
         int rc = scratch_path(r, e);
@@ -41,9 +56,8 @@ int rehearsal_begin(struct run *r, struct err *e)
                 return rc;
         remove_files(r->scratch_state);
         if (!r->options.rebuild)
-                rc = state_copy(r->state, r->scratch_state, e);
-        r->state = state_close(r->state);
-        return rc ? rc : state_open(r->scratch_state, r->log, &r->state, &fresh, e);
+                rc = copy_state(r, data, e);
+        return rc < 0 ? rc : state_open(r->scratch_state, r->log, &r->state, &fresh, e);
 }
 
 void rehearsal_end(struct run *r)

@@ -97,9 +97,8 @@ static int open_state(struct run *r, struct err *e)
         if (rc)
                 return rc;
         snprintf(data, sizeof(data), "%s/data", folder);
-        rc = state_open(data, r->log, &r->state, &fresh, e);
-        if (!rc && r->options.dry_run)
-                rc = rehearsal_begin(r, e);
+        rc = r->options.dry_run ? rehearsal_begin(r, data, e)
+                                : state_open(data, r->log, &r->state, &fresh, e);
         return rc ? rc : state_batch_new(&r->batch, e);
 }
 

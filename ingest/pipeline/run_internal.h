@@ -250,8 +250,10 @@ int fingerprint_mapper(const struct run *r, char out[FINGERPRINT_BYTES], struct 
 void fingerprint_digests(const struct mapper_spec *spec, char out[FINGERPRINT_BYTES]);
 
 /* ---- rehearsal.c: a dry run works on a copy of the state, with a writer that only nods ---- */
-/** rehearsal_begin() - puts a copy (or, to believe nothing, an empty state) in place of r->state */
-int rehearsal_begin(struct run *r, struct err *e) __attribute__((warn_unused_result));
+/** rehearsal_begin() - r->state is a copy of the state in the folder @data, or, to believe nothing
+ * or where there is none that is sound, an empty one; @data stays as it is */
+int rehearsal_begin(struct run *r, const char *data, struct err *e)
+        __attribute__((warn_unused_result));
 /** rehearsal_write() - @p is taken as written, and shown to whoever asked */
 int rehearsal_write(struct run *r, struct pending *p, const struct bulk_doc *doc, struct err *e)
         __attribute__((warn_unused_result));

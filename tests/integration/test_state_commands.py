@@ -269,6 +269,15 @@ def test_a_new_mapper_is_offered_nothing(table):
     assert show(table, "thing")["former"] is None
 
 
+def test_a_look_at_a_renamed_mapper_makes_no_state(table):
+    renamed(table)
+    for words in (["diff", "thing"], ["verify", "thing"], ["run", "--dry-run"]):
+        table.erp2couch(*words)
+    assert "erp2couch state rename item thing" in table.erp2couch("check").err
+    table.erp2couch("state", "rename", "item", "thing").expect(Exit.OK)
+    table.quiet_run()
+
+
 def test_rename_takes_everything_over(table, database):
     database.sql("UPDATE item SET v = NULL WHERE id IN (1, 2)")
     table.table_mapper(fields="v: {from: v, required: true}")
