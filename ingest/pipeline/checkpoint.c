@@ -107,13 +107,26 @@ int checkpoint_targets(struct run *r, struct err *e)
         {
                 const char *database = cJSON_GetStringValue(cJSON_GetObjectItem(item, "database"));
                 struct target *t;
-                if (database && couch_database_name_valid(str_of(database)))
-                        rc = target_add(r, database, &t, e);
+                const char *prefix = cJSON_GetStringValue(cJSON_GetObjectItem(item, "prefix"));
+                if (!database || !couch_database_name_valid(str_of(database)))
+                        continue;
+                rc = target_add(r, database, &t, e);
+                if (!rc && prefix)
+                        rc = former_note(r, t, str_of(prefix), e);
                 if (rc < 0)
                         break;
         }
         cJSON_Delete(local);
         return rc < 0 ? rc : 0;
+}
+
+static void add_target(cJSON *list, const struct target *t, const char *prefix)
+{
+        cJSON *item = cJSON_CreateObject();
+
+        cJSON_AddStringToObject(item, "database", t->name);
+        cJSON_AddStringToObject(item, "prefix", prefix ? prefix : "");
+        cJSON_AddItemToArray(list, item);
 }
 
 static void add_targets(struct run *r, cJSON *doc)
@@ -122,10 +135,10 @@ static void add_targets(struct run *r, cJSON *doc)
         char *prefix = str_dup(r->spec->id_prefix);
 
         for (size_t i = 0; i < r->targets.count; i++) {
-                cJSON *item = cJSON_CreateObject();
-                cJSON_AddStringToObject(item, "database", r->targets.items[i]->name);
-                cJSON_AddStringToObject(item, "prefix", prefix ? prefix : "");
-                cJSON_AddItemToArray(list, item);
+                const struct target *t = r->targets.items[i];
+                add_target(list, t, prefix);
+                for (size_t k = 0; k < t->former_count; k++)
+                        add_target(list, t, t->former[k]);
         }
         free(prefix);
 }
@@ -282,6 +295,8 @@ static int put_locals(struct run *r, struct closing *c, struct err *e)
                 cJSON_Delete(doc);
                 crash_point(CRASH_TARGET_CLOSED);
         }
+        if (!rc)
+                rc = former_forget(r, e);
         if (!rc) {
                 cJSON *doc = cJSON_CreateObject();
                 add_targets(r, doc);

@@ -77,7 +77,7 @@ static int on_change(void *ctx, const struct scan_change *c, struct err *e)
         struct state_holder holder;
         int rc;
 
-        if (!str_starts(c->id, d->r->spec->id_prefix))
+        if (!former_is_ours(d->r, d->t, c->id))
                 return 0;
         if (c->leaf_count > 1 && !c->deleted) {
                 rc = branches_note(d->r, d->t, c->id, e);

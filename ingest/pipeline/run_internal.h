@@ -30,6 +30,8 @@ struct target {
         char session[40];               /* in its `_local` at the start; "" for none */
         char *stored_seq;               /* owned: update_seq in that `_local`; NULL: none */
         int64_t stored_number;          /* its number; -1: none */
+        char **former;                  /* owned: literal prefixes that our ids had (former.c) */
+        size_t former_count;
 };
 
 struct target_set {
@@ -161,6 +163,16 @@ int target_adopt(struct run *r, struct target *t, struct err *e)
 int target_look(struct run *r, struct target *t, struct str id, struct err *e)
         __attribute__((warn_unused_result));
 void target_set_deinit(struct target_set *set);
+
+/* ---- former.c: prefixes that the mapper's ids had ---- */
+/** former_note() - there may be documents of ours in @t under @prefix, as the list says */
+int former_note(struct run *r, struct target *t, struct str prefix, struct err *e)
+        __attribute__((warn_unused_result));
+/** former_is_ours() - whether @id begins as the ids of this mapper do, or did */
+bool former_is_ours(const struct run *r, const struct target *t, struct str id);
+/** former_forget() - at the checkpoint: those under which nothing is left */
+int former_forget(struct run *r, struct err *e) __attribute__((warn_unused_result));
+void former_deinit(struct target *t);
 
 /* ---- start.c: PROTOCOL.md section 2, Start ---- */
 /** start_run() - opens all known targets and brings the state in line with them, or rebuilds it */

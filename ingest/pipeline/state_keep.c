@@ -276,18 +276,23 @@ static bool has_files(const struct rename *n, const char *name)
 /* Documents of another prefix would be orphans of the new mapper's state. */
 static int check_prefix(const struct rename *n, struct err *e)
 {
+        const char *other = NULL;
         const cJSON *item;
 
         cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(n->local, "targets"))
         {
                 const char *prefix = text_of(item, "prefix");
-                if (prefix && !str_is(n->mapper->spec->id_prefix, prefix))
-                        return err_set(e, ERR_CONFIG,
-                                "the documents of %s begin with \"%s\", those of %s with \"%.*s\": "
-                                "they are not the same mapper",
-                                n->old, prefix, n->new, STR_ARG(n->mapper->spec->id_prefix));
+                if (prefix && str_is(n->mapper->spec->id_prefix, prefix))
+                        return 0; /* the list may hold former ones beside it */
+                other = prefix ? prefix : other;
         }
-        return 0;
+        if (!other)
+                return 0;
+        return err_set(e, ERR_CONFIG,
+                "the documents of %s begin with \"%s\", those of %s with \"%.*s\": they are not "
+                "the "
+                "same mapper",
+                n->old, other, n->new, STR_ARG(n->mapper->spec->id_prefix));
 }
 
 /* Return: 0; -ERR_CONFIG the new name has a state, and it is not the one that a rename left. */

@@ -23,6 +23,7 @@ struct target *target_free(struct target *t)
 {
         if (t) {
                 couch_database_deinit(&t->at_start);
+                former_deinit(t);
                 free(t->stored_seq);
                 free(t->name);
                 free(t);
@@ -132,23 +133,32 @@ static int adopt_document(void *ctx, const struct scan_doc *doc, struct err *e)
         return rc;
 }
 
-int target_adopt(struct run *r, struct target *t, struct err *e)
+static int adopt_prefix(struct run *r, struct target *t, struct str prefix, struct err *e)
 {
         struct adoption a = {.r = r, .t = t};
 
         buf_init(&a.scratch, MAPPER_MAX_DOCUMENT);
-        int rc = scan_prefix(r->couch, t->name, r->spec->id_prefix, true, adopt_document, &a, e);
+        int rc = scan_prefix(r->couch, t->name, prefix, true, adopt_document, &a, e);
         buf_deinit(&a.scratch);
         if (!rc)
                 rc = state_apply(r->state, r->batch, e);
         if (rc)
                 return err_wrap(e, rc, "reading the documents %.*s* of database %s",
-                        STR_ARG(r->spec->id_prefix), t->name);
-        crash_point(CRASH_ADOPTED);
+                        STR_ARG(prefix), t->name);
         if (a.count > 0)
                 log_info(r->log, "found %llu documents %.*s* in database %s",
-                        (unsigned long long)a.count, STR_ARG(r->spec->id_prefix), t->name);
+                        (unsigned long long)a.count, STR_ARG(prefix), t->name);
         return 0;
+}
+
+int target_adopt(struct run *r, struct target *t, struct err *e)
+{
+        int rc = adopt_prefix(r, t, r->spec->id_prefix, e);
+
+        for (size_t i = 0; !rc && i < t->former_count; i++)
+                rc = adopt_prefix(r, t, str_of(t->former[i]), e);
+        crash_point(CRASH_ADOPTED);
+        return rc;
 }
 
 /* The document that stands there takes the place of what the state believed. */

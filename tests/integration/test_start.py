@@ -247,6 +247,35 @@ def test_the_cursor_of_a_run_that_died_while_closing_is_taken(scene):
     scene.start()[2].counts(unchanged=5)  # not 9, as from the cursor before
 
 
+# ---- former prefixes ----
+
+def listed(scene):
+    """(database, prefix) in the control database."""
+    return sorted((target["database"][-1], target["prefix"])
+                  for target in scene.local("control")["targets"])
+
+
+def test_documents_under_a_former_prefix_are_found(scene):
+    """They are documents without a record now: withheld, then deleted, whatever is lost between."""
+    scene.mapper(prefix="thing")
+    result = scene.project.run(code=Exit.REFUSED).counts(created=ROWS)
+    assert result.mapper()["withheld"] == ROWS
+    assert listed(scene) == [(name, prefix) for name in "ab" for prefix in ("item:", "thing:")]
+    lost_state(scene)
+    result = scene.project.run("--allow-deletes").counts(deleted=ROWS, unchanged=ROWS)
+    assert scene.documents() == {}
+    assert listed(scene) == [("a", "thing:"), ("b", "thing:")]
+    scene.project.quiet_run(databases=("a", "b"))
+
+
+def test_a_former_prefix_that_another_mapper_has_now_is_left_alone(scene):
+    scene.mapper("other", prefix="item")
+    scene.mapper(prefix="thing")
+    scene.project.run("item").counts("item", created=ROWS)
+    assert listed(scene) == [("a", "thing:"), ("b", "thing:")]
+    assert len(scene.documents()) == ROWS
+
+
 # ---- fingerprint ----
 
 def with_schema(scene, text):
