@@ -5,8 +5,9 @@
  */
 #include "ingest/pipeline/run_internal.h"
 
-#define FORMER_MAX 100 /* prefixes of one target: whoever changes it more often sweeps in between  \
-                        */
+#define FORMER_MAX                                                                                 \
+        100 /* prefixes of one target: whoever changes it more often sweeps in between             \
+             */
 
 static bool may_overlap(struct str a, struct str b)
 {
