@@ -250,6 +250,21 @@ def test_a_target_alone_restored_from_an_older_copy(restorable, database, tmp_pa
     check(project, database, catalog)
 
 
+def test_a_restored_target_that_holds_the_newest_checkpoint(restorable, database, apache_couch):
+    """Only the number in front of its update_seq is lower than the state's."""
+    project, save, restore = restorable
+    load(project, database)
+    save()
+    database.sql("UPDATE item SET v = 'later' WHERE id <= 40")
+    project.run().counts(updated=40, unchanged=260)
+    newest = {db: db.local("erp2couch-item") for db in (project.db("catalog"), project.control)}
+    restore()
+    for db, local in newest.items():
+        db.call("PUT", "/_local/erp2couch-item", json={**local, "update_seq": "1-x"})
+    project.run().says("restored to an earlier time").counts(updated=40, unchanged=260)
+    check(project, database, project.db("catalog"))
+
+
 @pytest.mark.parametrize("change", ["UPDATE item SET v = 'later' WHERE id <= 3",
                                     "DELETE FROM item WHERE id <= 3"])
 def test_a_restore_whose_lost_writes_others_made_up_for(restorable, database, proxy, change):

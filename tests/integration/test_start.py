@@ -8,81 +8,7 @@ import pytest
 
 from support.process import wait_until
 from support.project import Exit
-
-LOCAL = "erp2couch-item"
-KILLED = -9
-ROWS = 40
-GO_ON, FINISH, REBUILD = "goes on", "finishes", "rebuilds"
-SINCE, ALL = "what changed", "everything"
-
-
-class Scene:
-    """A mapper with a cursor and two targets, a and b, after a finished run and an update."""
-
-    def __init__(self, project, database):
-        if b"ERP2COUCH_CRASH_AT" not in project.binary.read_bytes():
-            pytest.skip("needs a program built with -Dcrash_points=true")
-        self.project, self.database, self.changed = project, database, 0
-        database.sql("CREATE SEQUENCE stamp; CREATE TABLE item AS SELECT n AS id, 'v' AS v, chr("
-                     "98 - n % 2) AS kind, 1 AS extra, nextval('stamp') AS version FROM"
-                     f" generate_series(1, {ROWS}) n")
-        self.mapper()
-        project.run().counts(created=ROWS)
-        self.change()
-        project.run().counts(updated=4, unchanged=1)  # `>=` reads the newest row again
-        self.change()
-
-    def mapper(self, name="item", prefix="item", **options):
-        return self.project.table_mapper(
-            name, table="item", columns=["v", "kind", "extra"], database="${kind}",
-            target_id=prefix + ":${id}", extract="cursor: version\nlookback: 0s", **options)
-
-    def change(self):
-        """Four other rows than before."""
-        self.changed += 4
-        self.database.sql("UPDATE item SET v = v || 'x', version = nextval('stamp')"
-                          f" WHERE id > {self.changed - 4} AND id <= {self.changed}")
-
-    def db(self, name):
-        return self.project.control if name == "control" else self.project.db(name)
-
-    def local(self, name, local=LOCAL, **changes):
-        """The checkpoint in a database, after some of its members were changed."""
-        doc = self.db(name).local(local)
-        if changes:
-            self.db(name).call("PUT", f"/_local/{local}", json={**doc, **changes})
-        return doc
-
-    def drop_local(self, name):
-        self.db(name).call("DELETE", f"/_local/{LOCAL}")
-
-    def die(self, point, number=1):
-        """The run dies at that moment; its transactions are small."""
-        env = {"ERP2COUCH_CRASH_AT": f"{point}:{number}", "ERP2COUCH_CRASH_BATCH": "10"}
-        assert self.project.erp2couch("run", env=env).code == KILLED
-
-    def start(self, *words):
-        """A run: how it started, what it read, its Result."""
-        trace = self.project.folder / "trace"
-        trace.unlink(missing_ok=True)
-        result = self.project.run(*words, env={"ERP2COUCH_CRASH_TRACE": str(trace)})
-        points = set(trace.read_text().split())
-        start = (REBUILD if "STATE_ERASED" in points else
-                 FINISH if "CLOSING_FINISHED" in points else GO_ON)
-        return start, ALL if result.mapper()["read"] == ROWS else SINCE, result
-
-    def documents(self):
-        return {doc_id: doc["v"] for name in "ab" for doc_id, doc in self.db(name).docs().items()
-                if doc_id.startswith("item:")}
-
-    def check(self):
-        """All is there, nothing was written twice, and nothing more is to do."""
-        rows = self.database.sql("SELECT id, v FROM item")
-        assert self.documents() == {f"item:{key}": v for key, v in rows}
-        generations = {doc_id: int(rev.split("-")[0]) for name in "ab"
-                       for doc_id, rev in self.db(name).revs().items() if doc_id[:5] == "item:"}
-        assert generations == {f"item:{key}": len(v) for key, v in rows}
-        self.project.quiet_run(databases=("a", "b"))
+from support.scene import ALL, FINISH, GO_ON, LOCAL, REBUILD, ROWS, SINCE, Scene
 
 
 @pytest.fixture
@@ -247,6 +173,36 @@ def test_the_cursor_of_a_run_that_died_while_closing_is_taken(scene):
     scene.start()[2].counts(unchanged=5)  # not 9, as from the cursor before
 
 
+def test_a_database_is_listed_before_its_first_document(scene):
+    """So that a rebuild knows it, whatever the rows say by then."""
+    scene.database.sql("INSERT INTO item VALUES (100, 'v', 'c', 1, nextval('stamp'))")
+    scene.die("TARGET_MADE")
+    assert scene.project.prefix + "c" in {
+        target["database"] for target in scene.local("control")["targets"]}
+
+
+def test_a_rebuild_looks_into_databases_that_no_row_names_any_more(scene):
+    lost_state(scene)
+    scene.database.sql("UPDATE item SET kind = 'b'")
+    scene.project.run("--allow-deletes").counts(created=ROWS // 2, deleted=ROWS // 2, updated=2,
+                                                unchanged=ROWS // 2 - 2)
+    assert scene.db("a").ids() == []
+
+
+def test_an_unchanged_run_leaves_the_records_alone(project, database):
+    """It marks in memory what it saw: of a state of thousands of pages it writes a few."""
+    database.sql("CREATE TABLE item AS SELECT n AS id, repeat('v', 100) || n AS v FROM"
+                 " generate_series(1, 20000) n")
+    project.table_mapper(columns=["v"])
+    project.run().counts(created=20000)
+    data = project.state / "item/data/data.mdb"
+    before = data.read_bytes()
+    project.quiet_run(unchanged=20000)
+    after = data.read_bytes()
+    changed = sum(before[at:at + 4096] != after[at:at + 4096] for at in range(0, len(after), 4096))
+    assert len(after) > 400 * 4096 and changed < 100
+
+
 # ---- former prefixes ----
 
 def listed(scene):
@@ -329,6 +285,13 @@ def test_another_mapper_killed_half_way_means_a_full_read_of_the_first_one(scene
     assert scene.start()[1] == ALL
     assert rounds(scene) == {None}
     assert scene.start()[1] == SINCE
+
+
+def test_another_mapper_killed_half_way_reads_everything_again(scene):
+    scene.mapper(fields="round: {value: 1}")
+    scene.die("APPLIED")
+    assert scene.start()[1] == ALL
+    assert rounds(scene) == {1}
 
 
 def test_records_retried_with_another_mapper_mean_a_full_read_of_the_first_one(scene):
