@@ -117,9 +117,10 @@ static int grant(struct run *r, const struct state_parked *p, const struct state
         return rc;
 }
 
-/* Copies first: waiting for room may apply changes, and the walk's strings end with that. */
-static int reject_both(
-        struct run *r, const struct state_parked *p, struct str holder, struct err *e)
+/* @held: the entry of @holder. Copies first: waiting for room may apply changes, and the walk's
+ * strings end with that. */
+static int reject_both(struct run *r, const struct state_parked *p, struct str holder,
+        const struct state_entry *held, struct err *e)
 {
         cleanup_(arena_freep) struct arena *a = arena_new(8 << 20);
         if (!a)
@@ -128,6 +129,8 @@ static int reject_both(
         struct str id = arena_dup(a, p->id);
         if (!mine.ptr || !other.ptr || !id.ptr)
                 return arena_failed(a, "rejects", e);
+        if (held->run != r->number && r->counts->unchanged > 0)
+                r->counts->unchanged--; /* the holder was taken for unchanged: it is a reject */
         int rc = reject_claim(r, mine, id, other, e);
         return rc ? rc : reject_claim(r, other, id, mine, e);
 }
@@ -151,9 +154,7 @@ static int resolve_claim(struct run *r, const struct state_parked *p, struct err
         bool held_here = stands_under(&held, p->database, p->id);
         if (gives_up)
                 return grant(r, p, &holder, &held, held_here, e);
-        if (held.run != r->number && r->counts->unchanged > 0)
-                r->counts->unchanged--; /* the holder was taken for unchanged: it is a reject */
-        return reject_both(r, p, holder.key, e);
+        return reject_both(r, p, holder.key, &held, e);
 }
 
 /* The parked claims on one id. */
@@ -195,7 +196,7 @@ static int reject_rival(
         if (rc < 0)
                 return rc;
         return gives_up ? reject_claim(r, p->key, p->id, buf_str(&v->other), e)
-                        : reject_both(r, p, holder.key, e);
+                        : reject_both(r, p, holder.key, &held, e);
 }
 
 static int settle_claim(void *ctx, const struct state_parked *p, struct err *e)
