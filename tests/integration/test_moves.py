@@ -50,6 +50,7 @@ def test_a_chain_passes_ids_on(project, database, codes):
                  "UPDATE item SET code = 'FREE' WHERE id = 5")
     project.run().counts(moved=5, unchanged=95)
     assert set(codes.deleted()) == {"item:K1"}
+    assert max(codes.revs().values())[:2] == "2-"  # none was deleted on the way
     settled(project, database, codes)
 
 
@@ -81,6 +82,30 @@ def test_an_id_is_reused_after_its_holder_is_gone(project, database, codes):
     assert codes.deleted() == {}, result
     assert codes.get("item:K9")["id"] == 0
     settled(project, database, codes)
+
+
+def test_a_holder_that_is_gone_gives_its_id_up_under_the_brake(project, database, codes):
+    database.sql("DELETE FROM item WHERE id BETWEEN 41 AND 100;"
+                 " INSERT INTO item VALUES (0, 'K50', 'new'), (900, 'K60', 'new')")
+    result = project.run(code=Exit.REFUSED)
+    assert result.mapper()["withheld"] == 58, result
+    assert codes.deleted() == {}
+    assert codes.get("item:K50")["id"] == 0 and codes.get("item:K60")["id"] == 900
+    project.run("--allow-deletes").counts(deleted=58, unchanged=42)
+    settled(project, database, codes)
+
+
+def test_a_move_that_couchdb_refuses_leaves_the_old_document(project, database, codes,
+                                                            apache_couch):
+    codes.put({"_id": "_design/rule", "validate_doc_update":
+               "function (doc) { if (doc.v == 'bad') throw({forbidden: 'no'}); }"})
+    database.sql("UPDATE item SET code = 'NEW', v = 'bad' WHERE id = 5")
+    for _ in range(2):
+        project.run(code=Exit.REJECTS).counts(rejected=1, unchanged=99)
+        assert codes.deleted() == {} and codes.get("item:K5")["id"] == 5
+    database.sql("UPDATE item SET v = 'good' WHERE id = 5")
+    project.run().counts(moved=1, unchanged=99)
+    assert set(codes.deleted()) == {"item:K5"} and codes.get("item:NEW")["v"] == "good"
 
 
 def test_a_move_and_a_change_at_once(project, database, codes):
@@ -148,6 +173,35 @@ def test_two_records_with_one_id_reject_each_other(project, database, codes):
     project.run()
     assert project.rejects() == []
     settled(project, database, codes)
+
+
+def test_two_records_that_come_at_once_reject_each_other(project, database, codes):
+    """For an id whose holder would give it up, and for one whose holder stays."""
+    database.sql("UPDATE item SET code = 'K7' WHERE id IN (8, 9); UPDATE item SET code = 'FREE'"
+                 " WHERE id = 7; UPDATE item SET code = 'K17' WHERE id IN (18, 19)")
+    project.run(code=Exit.REJECTS).counts(moved=1, rejected=5, unchanged=94)
+    assert sorted(reject["key"] for reject in project.rejects()) == [8, 9, 17, 18, 19]
+    assert [codes.get(f"item:K{n}")["id"] for n in (8, 9, 17, 18, 19)] == [8, 9, 17, 18, 19]
+    database.sql("UPDATE item SET code = 'K' || id WHERE id IN (9, 18, 19)")
+    project.run()
+    assert project.rejects() == []
+    settled(project, database, codes)
+
+
+def test_records_that_reject_each_other_are_read_again_together(project, database):
+    """In an incremental run, too, where only the one that gives way shows in the cursor."""
+    database.sql("CREATE TABLE item AS SELECT n AS id, 'K' || n AS code, n AS v, n AS stamp FROM"
+                 " generate_series(1, 30) n")
+    project.table_mapper(columns=["id", "code", "v"], target_id="item:${code}",
+                         extract="cursor: stamp")
+    project.run().counts(created=30)
+    database.sql("UPDATE item SET code = 'K21' WHERE id = 22")
+    project.run("--full", code=Exit.REJECTS).counts(rejected=2, unchanged=28)
+    project.run(code=Exit.REJECTS).counts(rejected=2, unchanged=1)
+    database.sql("UPDATE item SET code = 'K50', stamp = 50 WHERE id = 21")
+    project.run().counts(moved=2, unchanged=1)
+    assert project.rejects() == []
+    assert project.db("catalog").docs() == expected(database)
 
 
 def test_two_new_records_with_one_id(project, database):
@@ -238,6 +292,21 @@ def test_moves_that_were_interrupted_are_finished(project, database, dying, extr
     assert max(target.revs().values())[:2] == "2-"
     assert owed(project) == 0
     project.quiet_run("--full", unchanged=102)
+
+
+@pytest.mark.parametrize("at", ["RECORD_ACKED", "APPLIED", "OLD_ID_ACKED", "OLD_IDS_DELETED"])
+def test_a_move_that_was_interrupted_is_finished(project, database, dying, at):
+    """The old document is owed its deletion as soon as the state knows the new one."""
+    project.table_mapper(columns=["id", "code", "v"], target_id="item:${code}",
+                         extract="cursor: stamp")
+    project.run().counts(created=100)
+    database.sql("UPDATE item SET code = 'MOVED', stamp = nextval('s') WHERE id = 40")
+    dying(at)
+    project.run()
+    target = project.db("catalog")
+    assert target.docs() == expected(database)
+    assert set(target.deleted()) == {"item:K40"}
+    assert owed(project) == 0
 
 
 def test_a_displaced_record_that_is_gone_meanwhile_is_owed_nothing(project, database, dying):
