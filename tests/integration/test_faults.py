@@ -124,6 +124,18 @@ def test_deletions_meet_lost_replies(table, database, front, apache_couch):
     assert all(rev.startswith("2-") for rev in table.db("catalog").deleted().values())
 
 
+def test_updates_have_their_parent(table, database, front, apache_couch):
+    """So none conflicts; and what comes back is known by its revision after a lost reply."""
+    table.run()
+    database.sql("UPDATE item SET v = 'x' WHERE id <= 9; DELETE FROM item WHERE id > 2990")
+    table.run().counts(updated=9, deleted=10, unchanged=ROWS - 19)
+    assert front.count("POST", "/_revs_diff$") == 0
+    front.on(*BULK, faultproxy.drop_reply())
+    database.sql("INSERT INTO item SELECT n, 'back' FROM generate_series(2991, 3000) n")
+    table.run().counts(created=10, unchanged=ROWS - 10)
+    settled(table, database, {"1-", "2-", "3-"})
+
+
 def test_every_first_reply_is_lost(table, database, front, apache_couch):
     """Every batch lands and is not acknowledged; each is settled by asking, not by sending."""
     front.on(*BULK, faultproxy.drop_reply(), times=12)

@@ -189,6 +189,8 @@ static void put_random_double(struct buf *b)
 
         if (dice(4) == 0)
                 d = (double)(int32_t)dice(2000000) / 100 - 10000;
+        if (dice(40) == 0)
+                d = -0.0;
         for (int digits = 1; digits < 18; digits++) {
                 snprintf(text, sizeof(text), "%.*g", digits, d);
                 if (strtod(text, NULL) == d)
