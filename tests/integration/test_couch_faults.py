@@ -300,3 +300,71 @@ def test_replies_that_never_come(table, database, front):
     result = table.run(timeout=180).counts(created=ROWS)
     assert result.seconds > 60
     settled(table, database)
+
+
+# ---- the control database ----
+
+@pytest.fixture
+def member(table, couch, apache_couch):
+    """The program is a user who may write to both databases, and make none."""
+    name = table.prefix + "writer"
+    couch.add_user(name, "right")
+    for database in table.db("catalog").create(), table.control.create():
+        database.call("PUT", "/_security", json={"members": {"names": [name]}, "admins": {}})
+    table.configure(couchdb={"auth": {"user": name, "password": "right"}, "retry_for": "2s"})
+    yield name
+    couch.remove_user(name)
+
+
+def shut_out(table):
+    table.control.call("PUT", "/_security", json={"members": {"names": ["another"]}})
+
+
+def rule(table, code):
+    table.control.put({"_id": "_design/rule", "validate_doc_update": f"function (doc) {{ {code} }}"})
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+@pytest.mark.parametrize("close, words", [
+    (shut_out, ["control database", "403", "member of the database"]),
+    (lambda table: table.control.delete(), ["control database", "create|administrators"]),
+], ids=["not a member", "may not make it"])
+def test_a_control_database_without_rights(table, database, member, loaded, close, words):
+    """Nothing is written before it is known that rejects and checkpoints can be."""
+    if loaded:
+        table.run().counts(created=ROWS)
+    before = table.snapshot("catalog")
+    database.sql("UPDATE item SET v = 'new' WHERE id <= 5")
+    close(table)
+    result = table.run(code=Exit.CONFIG, timeout=30).says(*words)
+    assert table.prefix + "control" in result.err and result.seconds < 20
+    assert table.snapshot("catalog") == before
+    if not table.control.exists():
+        table.control.create()
+    table.control.call("PUT", "/_security", json={"members": {"names": [member]}, "admins": {}})
+    table.run()
+    settled(table, database, {"1-", "2-"})
+
+
+def test_rejects_that_the_control_database_refuses(table, database, member):
+    """A record that can be neither written nor be a reject ends the run; the next one finds it."""
+    table.table_mapper(fields="v: {from: v, required: true}", extract="cursor: id")
+    table.run().counts(created=ROWS)
+    database.sql("INSERT INTO item VALUES (1001, NULL), (1002, 'x')")
+    rule(table, "if (doc.type == 'reject') throw({forbidden: 'not here'});")
+    for _ in range(2):
+        table.run(code=Exit.CONFIG).says("control database", "reject reject:item:1001 cannot be "
+                                         "written", "not here")
+    rule(table, "")
+    table.run(code=Exit.REJECTS)
+    assert [reject["key"] for reject in table.rejects()] == [1001]
+    assert table.db("catalog").get("item:1002")["v"] == "x"
+
+
+def test_rights_to_the_control_database_that_end_in_the_middle(table, database, front):
+    """Its checkpoint is refused, that of the target stands: the next run finishes it."""
+    front.on("PUT", "control/_local/", faultproxy.answer(403), skip=1, times=None)
+    table.run(code=Exit.CONFIG).says("checkpoint", "control/_local", "403", "member")
+    assert table.db("catalog").local("erp2couch-item")["session"]
+    front.clear()
+    settled(table, database)

@@ -287,6 +287,41 @@ def test_no_space_for_the_state(table, database, small_disk):
     table.quiet_run(unchanged=50 + 19901)
 
 
+def test_a_disk_that_is_full_later(table, database, small_disk):
+    subprocess.run(["mount", "-o", "remount,size=20m", small_disk], check=True)
+    database.sql("INSERT INTO item SELECT n, 'x' FROM generate_series(100, 6000) n")
+    table.configure(state_dir=str(small_disk))
+    table.run().counts(created=50 + 5901)
+    with open(small_disk / "filler", "wb", buffering=0) as filler, pytest.raises(OSError):
+        while True:
+            filler.write(bytes(4096))
+    database.sql("UPDATE item SET v = 'y'")
+    result = table.run(code=Exit.INTERNAL).says("state", "[Nn]o space")
+    assert result.json["outcome"] == "failed"
+    (small_disk / "filler").unlink()
+    table.run()
+    catalog = table.db("catalog")
+    assert {doc["v"] for doc in catalog.docs().values()} == {"y"}
+    assert {rev[:2] for rev in catalog.revs().values()} == {"2-"}
+    table.quiet_run(unchanged=50 + 5901)
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+def test_a_read_only_disk_under_the_state(table, database, small_disk, loaded):
+    """It is seen before anything is written, and needs an operator."""
+    table.configure(state_dir=str(small_disk / "state"))
+    if loaded:
+        table.run().counts(created=50)
+        database.sql("UPDATE item SET v = 'y' WHERE id <= 5")
+    before = table.snapshot("catalog") if loaded else None
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    table.run(code=Exit.CONFIG).says("state", "read-only file system", "state_dir")
+    assert table.snapshot("catalog") == before if loaded else not table.db("catalog").exists()
+    subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
+    table.run().counts(**({"updated": 5, "unchanged": 45} if loaded else {"created": 50}))
+    table.quiet_run(unchanged=50)
+
+
 def test_a_damaged_state_is_set_aside_and_rebuilt(table):
     table.run().counts(created=50)
     damaged = 0
