@@ -27,7 +27,7 @@ static const char *why_everything(const struct config_mapper *m, const struct st
         if (s->trusted == ANSWER_NO)
                 return "the state is rebuilt";
         if (s->same_mapper == ANSWER_NO)
-                return "the mapper changed since the last full read";
+                return "the mapper or its columns changed since the last full read";
         return s->position ? NULL : "no position is stored";
 }
 

@@ -103,11 +103,11 @@ static int reason_for_all(struct run *r, bool same, char *why, size_t size, stru
                 : r->rebuilt                ? "the state was rebuilt"
                 : r->control_lost           ? "the control database and its rejects were lost"
                 : r->incomplete             ? "no full read of it is complete"
-                : !same                     ? "the mapper changed since the last full read"
-                : due                       ? "its schedule `full` is due"
-                : r->overflow               ? "others changed very many documents"
-                : orphans                   ? "documents that no record claims are to be deleted"
-                                            : "");
+                : !same       ? "the mapper or its columns changed since the last full read"
+                : due         ? "its schedule `full` is due"
+                : r->overflow ? "others changed very many documents"
+                : orphans     ? "documents that no record claims are to be deleted"
+                              : "");
         return 0;
 }
 
