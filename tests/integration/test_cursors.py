@@ -59,8 +59,9 @@ def test_a_cursor_of_each_type(project, database, kind, value, cursor):
 def test_a_child_with_a_cursor_of_its_own(project, database):
     database.sql("CREATE TABLE item (id int PRIMARY KEY, w date);"
                  " CREATE TABLE line (id serial PRIMARY KEY, item int);"
-                 f" INSERT INTO item SELECT n, date '2026-01-01' + n FROM generate_series(1, {ROWS})"
-                 f" n; INSERT INTO line (item) SELECT n FROM generate_series(1, {ROWS}) n")
+                 " INSERT INTO item SELECT n, date '2026-01-01' + n"
+                 f" FROM generate_series(1, {ROWS}) n;"
+                 f" INSERT INTO line (item) SELECT n FROM generate_series(1, {ROWS}) n")
     project.table_mapper(extract="""
         cursor: w
         lookback: 0s
@@ -72,6 +73,21 @@ def test_a_child_with_a_cursor_of_its_own(project, database):
     database.sql("INSERT INTO line (item) VALUES (7)")
     project.run().counts(updated=1, unchanged=1)
     assert [line["id"] for line in project.db("catalog").get("item:7")["lines"]] == [7, ROWS + 1]
+
+
+def test_a_child_that_is_gone_is_seen_by_a_full_read(project, database):
+    database.sql("CREATE TABLE item (id int PRIMARY KEY, w int);"
+                 " CREATE TABLE line (id int PRIMARY KEY, item int);"
+                 f" INSERT INTO item SELECT n, n FROM generate_series(1, {ROWS}) n;"
+                 " INSERT INTO line SELECT n, n FROM generate_series(1, 9) n")
+    project.table_mapper(extract="cursor: w\nchildren: {lines: {table: line, parent: item}}",
+                         fields="lines: {each: lines, fields: {id: id}}",
+                         more='timezone: UTC\nfull: "0 3 * * *"')
+    project.run()
+    database.sql("DELETE FROM line WHERE id = 7; UPDATE line SET item = 9 WHERE id = 8")
+    project.quiet_run()
+    project.run("--full").counts(updated=3, unchanged=ROWS - 3)
+    assert len(project.db("catalog").get("item:9")["lines"]) == 2
 
 
 def test_a_lookback_of_an_integer_is_time(project, database):
@@ -289,8 +305,8 @@ def test_59913_equal_stamps_of_odoo(make_project, couch, odoo):
     one, other = odoo.column("SELECT min(id) FROM product_product WHERE write_date = %s UNION"
                              " SELECT min(id) FROM product_product WHERE write_date < %s",
                              [top, top])
-    odoo.sql("UPDATE product_product SET default_code = 'tie', write_date = %s WHERE id IN (%s, %s)",
-             [top, one, other])
+    odoo.sql("UPDATE product_product SET default_code = 'tie', write_date = %s"
+             " WHERE id IN (%s, %s)", [top, one, other])
     project.run().counts(updated=2, unchanged=equal - 1)
     odoo.sql("UPDATE product_product SET default_code = 'new', write_date = %s + interval '1 us'"
              " WHERE id = %s", [top, other])
@@ -301,8 +317,8 @@ def test_59913_equal_stamps_of_odoo(make_project, couch, odoo):
 def test_null_stamps_and_history_of_tryton(make_project, couch, tryton):
     """write_date is NULL until a row is updated first, and a deletion is a row of the history."""
     project = make_project(couch, tryton)
-    project.table_mapper("sale", table="sale_sale", columns=["number", "state"], more="timezone: UTC",
-                         extract="""
+    project.table_mapper("sale", table="sale_sale", columns=["number", "state"],
+                         more="timezone: UTC", extract="""
         cursor: write_date
         lookback: 0s
         deletes:

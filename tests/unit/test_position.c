@@ -508,6 +508,39 @@ static void values_compare_as_the_server_does(void **state)
         }
 }
 
+/* What is still to come is not below the floor, what has come not above the ceiling: for types of
+ * any resolution. */
+static void bounds_of_times(void **state)
+{
+        static const struct {
+                enum pg_cursor_kind kind;
+                const char *zone;
+                int64_t at_us; /* after T0_S */
+                const char *floor, *ceiling;
+        } cases[] = {
+                {PG_CURSOR_INSTANT, NULL, 3600700000, D1 "01:00:00+00", D1 "01:00:00.999999+00"},
+                {PG_CURSOR_LOCAL, "UTC", 3600999999, D1 "01:00:00", D1 "01:00:00.999999"},
+                {PG_CURSOR_LOCAL, "Europe/Dublin", 3600000001, D1 "02:00:00", D1 "02:00:00.999999"},
+                {PG_CURSOR_LOCAL, "Europe/Dublin", (OCTOBER - 1) * PG_SECOND_US,
+                        "2026-10-25 01:00:00", "2026-10-25 01:59:59.999999"},
+                {PG_CURSOR_LOCAL, "Europe/Dublin", (OCTOBER + 1) * PG_SECOND_US,
+                        "2026-10-25 01:00:01", "2026-10-25 01:59:59.999999"},
+                {PG_CURSOR_DATE, "UTC", 3600700000, "2026-06-30", "2026-07-01"},
+                {PG_CURSOR_DATE, NULL, 3600700000, "2026-06-29", "2026-07-01"},
+        };
+        char text[PG_CURSOR_TIME_BYTES];
+
+        (void)state;
+        for (size_t i = 0; i < COUNT(cases); i++) {
+                struct tz *zone = load(cases[i].zone);
+                int64_t us = T0_S * PG_SECOND_US + cases[i].at_us;
+                assert_string_equal(pg_cursor_floor(cases[i].kind, us, zone, text), cases[i].floor);
+                assert_string_equal(
+                        pg_cursor_ceiling(cases[i].kind, us, zone, text), cases[i].ceiling);
+                tz_free(zone);
+        }
+}
+
 /* ---- lookback of ordered cursors ---- */
 
 struct pace {
@@ -912,6 +945,7 @@ int main(void)
                 cmocka_unit_test(transactions_overlap_for_ever),
                 cmocka_unit_test(not_every_value_is_followed),
                 cmocka_unit_test(values_compare_as_the_server_does),
+                cmocka_unit_test(bounds_of_times),
                 cmocka_unit_test(lookback_is_an_older_checkpoint),
                 cmocka_unit_test(positions_of_something_else_are_refused),
                 cmocka_unit_test(the_future_is_told),
