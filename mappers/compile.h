@@ -62,7 +62,8 @@ struct mapper_reject {
 int mapper_render(struct mapper_program *p, const struct record *record, struct mapped *out,
         struct mapper_reject *why, struct err *e) __attribute__((warn_unused_result));
 
-/** mapper_record_json() - @record as JSON for a reject: columns by name, without `bytes`; each
- * value cut at 1 KiB, all at @max bytes; never fails on bad text (it is escaped) */
+/** mapper_record_json() - @record as JSON for a reject: columns by name, without `bytes` and what
+ * looks like a secret; each value cut at 1 KiB, all at @max bytes; never fails on bad text (it is
+ * escaped) */
 void mapper_record_json(
         const struct shape *shape, const struct record *record, size_t max, struct buf *out);

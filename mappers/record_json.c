@@ -7,9 +7,11 @@
 #define VALUE_MAX_BYTES 1024 /* of one column */
 #define CUT_NOTE_BYTES  32   /* for the note that columns are missing */
 
-static bool is_bytes(const struct column *c)
+static bool is_shown(const struct column *c)
 {
-        return c->kind == COL_BYTES || (c->kind == COL_ARRAY && c->elem == COL_BYTES);
+        bool bytes = c->kind == COL_BYTES || (c->kind == COL_ARRAY && c->elem == COL_BYTES);
+
+        return !bytes && !column_holds_secret(c->name, c->kind, c->elem);
 }
 
 static bool is_small_integer(struct str s)
@@ -73,7 +75,7 @@ void mapper_record_json(
                 return;
         for (size_t i = 0; i < shape->columns.count; i++) {
                 const struct column *c = &shape->columns.items[i];
-                if (!is_bytes(c) && !put_member(c, &record->row[i], end, out))
+                if (is_shown(c) && !put_member(c, &record->row[i], end, out))
                         left_out++;
         }
         if (left_out > 0)

@@ -352,7 +352,8 @@ static void put_value(const struct starter_column *c, struct buf *out)
 
 static void put_note(const struct starter_column *c, struct buf *out)
 {
-        bool is_secret = c->left == KEPT && c->is_key && starter_is_secret(c->column->name);
+        bool is_secret = c->left == KEPT && c->is_key &&
+                         column_holds_secret(c->column->name, c->column->kind, c->column->elem);
 
         buf_puts(out, "# ");
         text_put_line(out, str_of(c->column->type), NOTE_MAX);

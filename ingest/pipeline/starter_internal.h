@@ -58,9 +58,6 @@ int starter_plan_make(const struct catalog_table *t, const char *source, struct 
 /** starter_is_nested() - whether @child is one of @p's children */
 bool starter_is_nested(const struct starter_plan *p, const struct catalog_child *child);
 
-/** starter_is_secret() - whether a column of this name is likely to hold a secret */
-bool starter_is_secret(const char *name);
-
 /** starter_fail_with() - where @part, made for @out, could not be made whole, @out fails too */
 static inline void starter_fail_with(struct buf *out, const struct buf *part)
 {

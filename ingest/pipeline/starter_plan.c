@@ -131,23 +131,10 @@ static const char *make_unique(struct starter_plan *p, const char *base, taken_f
 
 /* ---- what a column becomes ---- */
 
-bool starter_is_secret(const char *name)
-{
-        static const char *const parts[] = {"passw", "pwd", "secret", "token", "api_key", "apikey",
-                "private_key", "privatekey", "credential", "access_key", "totp"};
-
-        for (size_t i = 0; i < COUNT(parts); i++)
-                if (strcasestr(name, parts[i]))
-                        return true;
-        return strcasecmp(name, "pin") == 0;
-}
-
 static enum left_out left_out(const struct starter_column *c)
 {
         const struct catalog_column *column = c->column;
         enum col_kind kind = column->kind == COL_ARRAY ? column->elem : column->kind;
-        bool may_hold_secret =
-                kind == COL_TEXT || kind == COL_CHAR || kind == COL_JSON || kind == COL_BYTES;
 
         if (!column->sql)
                 return LEFT_UNNAMED;
@@ -155,7 +142,7 @@ static enum left_out left_out(const struct starter_column *c)
                 return LEFT_UNREADABLE;
         if (c->is_key)
                 return KEPT;
-        if (may_hold_secret && starter_is_secret(column->name))
+        if (column_holds_secret(column->name, column->kind, column->elem))
                 return LEFT_SECRET;
         return kind == COL_BYTES ? LEFT_BINARY : KEPT;
 }

@@ -1,5 +1,9 @@
-/* Names of kinds and the look-up of a column: used when a mapper is compiled, never per row. */
+/* Names of kinds and the look-up of a column: used when a mapper is compiled or a reject is
+ * written, never per row. */
 #include "ingest/record/record.h"
+
+#include <string.h>
+#include <strings.h>
 
 const char *col_kind_name(enum col_kind kind)
 {
@@ -29,4 +33,23 @@ int columns_find(const struct columns *columns, struct str name)
                 if (str_is(name, columns->items[i].name))
                         return (int)i;
         return -1;
+}
+
+static bool is_secret(const char *name)
+{
+        static const char *const parts[] = {"passw", "pwd", "secret", "token", "api_key", "apikey",
+                "private_key", "privatekey", "credential", "access_key", "totp"};
+
+        for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+                if (strcasestr(name, parts[i]))
+                        return true;
+        return strcasecmp(name, "pin") == 0;
+}
+
+bool column_holds_secret(const char *name, enum col_kind kind, enum col_kind elem)
+{
+        enum col_kind of = kind == COL_ARRAY ? elem : kind;
+        bool may = of == COL_TEXT || of == COL_CHAR || of == COL_JSON || of == COL_BYTES;
+
+        return may && is_secret(name);
 }

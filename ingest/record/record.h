@@ -83,6 +83,10 @@ struct record {
         const struct child_rows *children; /* shape.child_count of them */
 };
 
+/** column_holds_secret() - whether a column of this name and kind is likely to hold a secret, which
+ * then stays out of what we write by ourselves: starter mappers, the records of rejects */
+bool column_holds_secret(const char *name, enum col_kind kind, enum col_kind elem);
+
 /** columns_find() - index of the column @name; -1 when absent
  * Exact first; there is no folding of case. */
 int columns_find(const struct columns *columns, struct str name);
