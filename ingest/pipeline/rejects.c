@@ -261,7 +261,11 @@ static int take_up(struct run *r, const struct reject_view *reject, bool *read, 
                 *read = is_given(r, buf_str(&key)) || is_given(r, buf_str(&exact));
         else
                 *read = r->wanted.count < REJECTS_REREAD;
-        return *read && r->mode == RUN_READS_SINCE ? keyed_want(r, buf_str(&exact), e) : 0;
+        if (!*read || r->mode != RUN_READS_SINCE)
+                return 0;
+        int rc = keyed_want(r, buf_str(&exact), e);
+        *read = !r->overflow; /* else it is not on the list: its reject stays */
+        return rc;
 }
 
 static int load_reject(void *ctx, const struct scan_doc *doc, struct err *e)
