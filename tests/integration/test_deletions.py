@@ -1,5 +1,7 @@
 """Deletions found by sweeping, and the brake that holds back too many of them."""
 
+import time
+
 import pytest
 
 from support.project import Exit
@@ -32,10 +34,12 @@ def test_ten_of_few_are_sent_whatever_the_share(project, database, catalog):
 def test_too_many_are_withheld_and_everything_else_goes_on(project, database, catalog):
     database.sql("DELETE FROM item WHERE id <= 30; UPDATE item SET v = 'new' WHERE id = 100;"
                  " INSERT INTO item VALUES (300, 'v300', 'x')")
+    session = catalog.local("erp2couch-item")["session"]
     result = project.run(code=Exit.REFUSED).says("delet", "--allow-deletes|max")
     assert result.json["outcome"] == "refused"
     result.counts(created=1, updated=1, unchanged=169)
     assert catalog.deleted() == {}
+    assert catalog.local("erp2couch-item")["session"] != session  # the checkpoint goes on, too
     # still owed
     project.run(code=Exit.REFUSED).counts(unchanged=171)
     project.run("--allow-deletes").counts(deleted=30, unchanged=171)
@@ -66,6 +70,28 @@ def test_an_empty_source_is_refused_even_for_one_document(project, database):
     database.sql("TRUNCATE item")
     project.run(code=Exit.REFUSED)
     assert project.db("catalog").count() == 1
+
+
+def test_a_sweep_of_keys_that_finds_none_is_refused(project, database):
+    database.sql("CREATE TABLE item AS SELECT n AS id, now() AS changed FROM"
+                 " generate_series(1, 5) n")
+    project.table_mapper(extract="cursor: changed\ndeletes: {every: 1s}", more="timezone: UTC")
+    project.run().counts(created=5)
+    database.sql("TRUNCATE item")
+    time.sleep(1.1)
+    project.run(code=Exit.REFUSED)
+    assert project.db("catalog").count() == 5
+    project.run("--allow-deletes").counts(deleted=5)
+
+
+def test_a_row_that_is_too_large_to_read_withholds_nothing_of_its_own(project, database, catalog):
+    """Its key is not known: nobody can say which record it is, so none counts as gone."""
+    database.sql("UPDATE item SET v = repeat('x', 68000000) WHERE id = 5;"
+                 " DELETE FROM item WHERE id = 6")
+    project.run(code=Exit.REJECTS).counts(rejected=1, unchanged=198)
+    assert {"item:5", "item:6"} <= set(catalog.ids())
+    database.sql("UPDATE item SET v = 'v5' WHERE id = 5")
+    project.run().counts(deleted=1, unchanged=199)
 
 
 @pytest.mark.parametrize("limit, gone, code", [
