@@ -9,6 +9,8 @@
 #include "cmd/cli.h"
 #include "cmd/jobs.h"
 #include "cmd/out.h"
+#include "cmd/progress.h"
+#include "ingest/base/clock.h"
 #include "ingest/pipeline/diff.h"
 
 #define SAMPLES_DEFAULT 10
@@ -22,6 +24,7 @@ struct diff_command {
         struct log *log;
         struct run_progress progress;
         struct diff_report report;
+        int64_t started_ms;
 };
 
 static void diff_job(void *ctx, struct loop *loop)
@@ -29,6 +32,13 @@ static void diff_job(void *ctx, struct loop *loop)
         struct diff_command *c = ctx;
 
         diff_mapper(c->config, c->mapper, &c->options, loop, c->log, &c->progress, &c->report);
+}
+
+static void tick(void *ctx)
+{
+        const struct diff_command *c = ctx;
+
+        progress_show(c->cli, c->mapper->spec->name, &c->progress, c->started_ms);
 }
 
 /* ---- for people ---- */
@@ -265,6 +275,7 @@ static int compare(struct cli *cli, bool verify)
         cleanup_(config_freep) struct config *config = NULL;
         int64_t limit = cli->values.limit;
         struct diff_command c = {.cli = cli,
+                .started_ms = clock_monotonic_ms(),
                 .options = {.verify = verify,
                         .full = cli->values.full,
                         .limit = limit < 0 ? SAMPLES_DEFAULT : (size_t)limit}};
@@ -276,7 +287,8 @@ static int compare(struct cli *cli, bool verify)
                 return cli_fail(cli, NULL, &e);
         int rc = choose(&c, config, &e);
         if (!rc)
-                rc = jobs_run(&job, 1, 1, NULL, NULL, &signal_number, &e);
+                rc = jobs_run(&job, 1, 1, tick, &c, &signal_number, &e);
+        log_sink_progress(cli->sink, NULL);
         int code = rc ? cli_fail(cli, NULL, &e) : finish(&c, signal_number);
         diff_report_deinit(&c.report);
         log_free(c.log);

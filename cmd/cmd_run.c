@@ -6,6 +6,7 @@
 
 #include "cmd/cli.h"
 #include "cmd/jobs.h"
+#include "cmd/progress.h"
 #include "ingest/base/clock.h"
 #include "ingest/pipeline/run.h"
 #include "ingest/pipeline/state_tool.h"
@@ -39,15 +40,6 @@ static void run_job(void *ctx, struct loop *loop)
 
 /* ---- the progress line ---- */
 
-static void put_eta(char *out, size_t size, uint64_t left, double rate)
-{
-        out[0] = '\0';
-        if (rate < 1 || left == 0)
-                return;
-        uint64_t s = (uint64_t)((double)left / rate);
-        snprintf(out, size, ", ETA %" PRIu64 ":%02" PRIu64, s / 60, s % 60);
-}
-
 static const struct mapper_run *shown_run(const struct run_command *c)
 {
         for (size_t i = 0; i < c->count; i++) {
@@ -60,30 +52,11 @@ static const struct mapper_run *shown_run(const struct run_command *c)
 
 static void tick(void *ctx)
 {
-        static const char *const phases[] = {[RUN_STARTING] = "starting",
-                [RUN_REBUILDING] = "reading what CouchDB holds",
-                [RUN_READING] = "reading",
-                [RUN_FINISHING] = "finishing",
-                [RUN_ENDED] = "ended"};
         const struct run_command *c = ctx;
         const struct mapper_run *m = shown_run(c);
-        char line[200], eta[40] = "";
 
-        if (!m || c->cli->values.quiet) {
-                log_sink_progress(c->cli->sink, NULL);
-                return;
-        }
-        uint64_t read = atomic_load(&m->progress.read);
-        uint64_t expected = atomic_load(&m->progress.expected);
-        int64_t elapsed = clock_monotonic_ms() - m->started_ms;
-        double rate = elapsed > 0 ? (double)read * 1000.0 / (double)elapsed : 0;
-        if (expected > read)
-                put_eta(eta, sizeof(eta), expected - read, rate);
-        snprintf(line, sizeof(line),
-                "%s: %s, %" PRIu64 " rows, %.0f rows/s, %" PRIu64 " written, %u in flight%s",
-                m->mapper->spec->name, phases[atomic_load(&m->progress.phase)], read, rate,
-                atomic_load(&m->progress.written), atomic_load(&m->progress.in_flight), eta);
-        log_sink_progress(c->cli->sink, line);
+        progress_show(c->cli, m ? m->mapper->spec->name : "", m ? &m->progress : NULL,
+                m ? m->started_ms : 0);
 }
 
 /* ---- the report ---- */

@@ -1,6 +1,9 @@
 """diff shows what the next run does, verify what CouchDB holds beside the source."""
 
+import os
+import pty
 import re
+import subprocess
 
 import pytest
 
@@ -122,3 +125,24 @@ def test_errors(project, database, catalog, command):
     project.env["ERP_DSN"] = "host=127.0.0.1 port=9 dbname=none"
     failed = project.erp2couch(command, "item", "--json").expect(Exit.UNAVAILABLE).json
     assert failed["error"]["message"]
+
+
+@pytest.mark.parametrize("words", [["diff"], ["verify"], ["run"], ["diff", "--quiet"]],
+                         ids=" ".join)
+def test_the_progress_line_of_a_terminal(project, database, words):
+    database.sql("CREATE VIEW item AS SELECT n AS id FROM generate_series(1, 900) n"
+                 " WHERE pg_sleep(0.001)::text IS NOT NULL")
+    project.table_mapper()
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([str(project.binary), *words, "item"], cwd=project.folder,
+                               env=project.environment(), stdout=subprocess.PIPE, stderr=theirs)
+    os.close(theirs)
+    out, seen = process.communicate(timeout=60)[0].decode(), b""
+    try:
+        while piece := os.read(ours, 1 << 16):
+            seen += piece
+    except OSError:
+        pass  # the other side is closed
+    os.close(ours)
+    assert ("item: reading, " in seen.decode()) == ("--quiet" not in words), seen
+    assert "rows/s" not in out
