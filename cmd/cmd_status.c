@@ -118,6 +118,9 @@ static void put_note(const struct status *s, char *out, size_t size)
         else if (s->state == STATE_IS_DAMAGED || s->state == STATE_IS_FOREIGN)
                 snprintf(out, size, "its state is %s: the next run rebuilds it",
                         state_condition_name(s->state));
+        else if (cJSON_HasObjectItem(s->last, "keys"))
+                snprintf(out, size, "a retry of rejects%s%s", *text_of(s, "error") ? ": " : "",
+                        text_of(s, "error"));
         else
                 snprintf(out, size, "%s", text_of(s, "error"));
 }

@@ -77,6 +77,8 @@ static void retry_job(void *ctx, struct loop *loop)
         } else if (keys.count) {
                 struct run_options options = {.keys = keys.keys, .key_count = keys.count};
                 run_mapper(t->config, t->mapper, &options, loop, t->log, &t->progress, &t->report);
+                if (t->report.outcome != RUN_OK && t->report.outcome != RUN_REJECTS)
+                        t->retried = t->report.counts.read; /* it ended before the others */
         } else {
                 t->report = (struct run_report){.outcome = RUN_OK};
         }
@@ -117,6 +119,11 @@ static void print_summary(const struct retry *t)
 
         if (t->report.outcome == RUN_OK && t->retried == 0) {
                 printf("%s: no rejects\n", name);
+                return;
+        }
+        if (t->report.err.class != ERR_NONE && t->retried == 0) {
+                printf("%s: %s: no record was read, the rejects are as they were\n", name,
+                        run_outcome_name(t->report.outcome));
                 return;
         }
         printf("%s: %s: retried %" PRIu64 ", written %" PRIu64 ", unchanged %" PRIu64

@@ -285,6 +285,15 @@ def test_history_and_status_tell_a_retry_from_a_run(table, database):
     after = table.erp2couch("status", "--json").expect(0).json["mappers"][0]
     assert after["last_success"] == before["last_success"]
     assert after["last_run"]["keys"] == 3 and "keys" not in before["last_run"]
+    table.erp2couch("status").expect(Exit.OK).says("a retry of rejects")
+
+
+def test_a_retry_without_the_source_leaves_everything(table):
+    before = table.rejects()
+    table.env["ERP_DSN"] = "host=127.0.0.1 port=9 dbname=none"
+    retry(table, code=Exit.UNAVAILABLE, retried=0, read=0, rejected=0, outcome="unavailable")
+    table.erp2couch("rejects", "retry").expect(Exit.UNAVAILABLE).says("rejects are as they were")
+    assert table.rejects() == before
 
 
 # ---- drop ----
