@@ -24,6 +24,17 @@ def test_a_few_deletions_are_sent(project, database, catalog):
     project.quiet_run(unchanged=180)
 
 
+def test_a_record_that_comes_back_gets_its_document_back(project, database, catalog):
+    """Over its tombstone, as its next generation; and it can go and come again."""
+    for generation in (3, 5):
+        database.sql("DELETE FROM item WHERE id = 1")
+        project.run().counts(deleted=1, unchanged=199)
+        database.sql("INSERT INTO item VALUES (1, 'v1', 'kept')")
+        project.run().counts(created=1, unchanged=199)
+        assert catalog.revs()["item:1"].startswith(f"{generation}-")
+        project.quiet_run(unchanged=200)
+
+
 def test_ten_of_few_are_sent_whatever_the_share(project, database, catalog):
     database.sql("DELETE FROM item WHERE id > 12")
     project.run("--allow-deletes").counts(deleted=188, unchanged=12)
@@ -223,3 +234,20 @@ def test_orphans_wait_until_no_record_is_rejected(project, database, orphaned):
     project.run().counts(unchanged=2)
     project.run().counts(deleted=3, unchanged=200)
     project.quiet_run(unchanged=1)
+
+
+def test_trytons_history_tells_of_deletions(make_project, couch, tryton):
+    """A deleted record is a row of NULLs there. Half of the records have no write_date."""
+    project = make_project(couch, tryton)
+    project.table_mapper("sale", table="sale_sale", more="timezone: UTC", extract="""
+        cursor: COALESCE(write_date, create_date)
+        deletes: {query: SELECT id FROM sale_sale__history WHERE create_date IS NULL, key: id}
+        """)
+    [[rows, key]] = tryton.sql("SELECT count(*), min(id) FROM sale_sale")
+    project.run().counts(created=rows)
+    tryton.sql(f"DELETE FROM sale_sale WHERE id = {key}; INSERT INTO sale_sale__history (id,"
+               f" write_date) VALUES ({key}, now() AT TIME ZONE 'UTC')")
+    outcome = project.run().mapper()
+    assert outcome["deleted"] == 1 and outcome["read"] < rows, outcome
+    assert project.db("catalog").get(f"sale:{key}") is None
+    assert project.run().mapper()["deleted"] == 0
