@@ -346,9 +346,10 @@ const struct cli_command command_verify = {
         .summary = "compare every document in CouchDB with the source",
         .detail =
                 "Believes neither the local state nor a cursor: reads the whole source and all\n"
-                "documents of the mapper, and names what is missing, different, elsewhere (under\n"
-                "another id) or extra. Writes nothing. A run that starts meanwhile ends with 75:\n"
-                "both take the mapper's lock. Exit code 0 where all are equal, 2 where not.",
+                "documents of the mapper, and names what is missing, different or extra (also\n"
+                "where deletes.sweep is false). Writes nothing. A run that starts meanwhile ends\n"
+                "with 75: both take the mapper's lock. Exit code 0 where all are equal, 2 where\n"
+                "not.",
         .options = verify_options,
         .option_count = sizeof(verify_options) / sizeof(verify_options[0]),
         .run = verify,

@@ -193,7 +193,7 @@ static int sweep_record(void *ctx, struct str key, const struct state_entry *ent
         if (entry->doc_count == 0 || entry->docs[0].deleted)
                 return 0;
         s->live += s->step == SWEEP_COUNT;
-        if (!gone_is(s->r, entry->ordinal))
+        if (!gone_deletes(s->r, entry->ordinal))
                 return 0;
         s->gone += s->step == SWEEP_COUNT;
         if (s->step == SWEEP_COUNT)

@@ -7,9 +7,15 @@
 
 #include <stdio.h>
 
+/* A verification names what no record claims whatever the mapper says. */
+static bool sweep_is_wanted(const struct run *r)
+{
+        return r->mapper->extract->deletes.sweep || r->options.rebuild;
+}
+
 bool gone_sweeps_all(const struct run *r)
 {
-        return r->mapper->extract->deletes.sweep && !r->blind && !r->held_position &&
+        return sweep_is_wanted(r) && !r->blind && !r->held_position &&
                (r->mode == RUN_READS_ALL || r->swept_keys);
 }
 
@@ -20,6 +26,22 @@ bool gone_is(const struct run *r, uint32_t ordinal)
         if (bitmap_test(&r->seen, ordinal) || r->blind || r->held_position)
                 return false;
         return r->swept_keys ? !bitmap_test(&r->present, ordinal) : r->mode == RUN_READS_ALL;
+}
+
+bool gone_deletes(const struct run *r, uint32_t ordinal)
+{
+        if (sweep_is_wanted(r))
+                return gone_is(r, ordinal);
+        return bitmap_test(&r->told, ordinal) && bitmap_test(&r->gone, ordinal);
+}
+
+int gone_flagged(struct run *r, uint32_t ordinal, struct err *e)
+{
+        int rc = bitmap_set(&r->told, ordinal, e);
+
+        if (rc >= 0)
+                rc = bitmap_set(&r->gone, ordinal, e);
+        return rc < 0 ? rc : 0;
 }
 
 /* ---- a table of deletions ---- */
@@ -33,7 +55,8 @@ static int take_deleted(struct run *r, struct str key, struct err *e)
                 return rc == STATE_ABSENT ? 0 : rc;
         if (entry.doc_count == 0 || entry.docs[0].deleted || bitmap_test(&r->seen, entry.ordinal))
                 return 0;
-        return keyed_want(r, key, e);
+        rc = bitmap_set(&r->told, entry.ordinal, e);
+        return rc < 0 ? rc : keyed_want(r, key, e);
 }
 
 static int read_deletions(struct run *r, struct err *e)

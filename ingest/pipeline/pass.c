@@ -236,15 +236,47 @@ static bool is_flagged(const struct run *r, const struct record *record)
         return str_is(text, d->when);
 }
 
-static int note_flagged(struct run *r, struct err *e)
+/* After a rebuild only its document id tells that a flagged record has a document. */
+static int attach_flagged(struct run *r, const struct record *record, struct err *e)
+{
+        struct state_entry entry;
+        struct state_holder holder;
+        struct mapper_reject why;
+        struct mapped m;
+        int rc = mapper_render(r->program, record, &m, &why, e);
+
+        if (rc)
+                return rc == MAPPER_REJECT ? 0 : rc;
+        const struct target *t = target_find(&r->targets, m.database);
+        rc = t ? state_holder(r->state, t->number, m.id, &holder, e) : STATE_ABSENT;
+        if (rc || holder.key.len || holder.deleted)
+                return rc < 0 ? rc : 0;
+        entry.ordinal = r->next_ordinal++;
+        entry.run = r->number;
+        entry.doc_count = 1;
+        entry.docs[0] = (struct state_doc){.database = t->number,
+                .id = m.id,
+                .rev = holder.rev,
+                .digest = holder.digest,
+                .attachments = holder.attachments};
+        rc = state_batch_put(r->batch, buf_str(&r->key), &entry, e);
+        if (!rc)
+                rc = state_batch_hold(r->batch, t->number, m.id, buf_str(&r->key), NULL, e);
+        if (!rc)
+                rc = gone_flagged(r, entry.ordinal, e);
+        if (rc || state_batch_count(r->batch) < RUN_APPLY_CHANGES)
+                return rc;
+        return settle_apply(r, e);
+}
+
+static int note_flagged(struct run *r, const struct record *record, struct err *e)
 {
         struct state_entry entry;
         int rc = state_get(r->state, buf_str(&r->key), &entry, e);
 
-        if (rc)
-                return rc == STATE_ABSENT ? 0 : rc;
-        rc = bitmap_set(&r->gone, entry.ordinal, e);
-        return rc < 0 ? rc : 0;
+        if (rc == STATE_ABSENT)
+                return r->rebuilt ? attach_flagged(r, record, e) : 0;
+        return rc ? rc : gone_flagged(r, entry.ordinal, e);
 }
 
 static int want_target(struct run *r, struct str database, struct err *e)
@@ -266,7 +298,7 @@ static int take_flagged(struct run *r, const struct record *record, struct err *
         int rc = key_encode(&r->shape, record->row, &r->key, e);
         if (rc)
                 return rc == -ERR_REJECT ? 0 : rc;
-        return note_flagged(r, e);
+        return note_flagged(r, record, e);
 }
 
 int pass_record(void *ctx, const struct record *record, struct err *e)

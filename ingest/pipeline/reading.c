@@ -144,6 +144,7 @@ static int forget_read(struct run *r, struct err *e)
         crash_point(CRASH_READ_FORGOTTEN);
         bitmap_clear(&r->seen);
         bitmap_clear(&r->gone);
+        bitmap_clear(&r->told);
         r->blind = false;
         r->counts->read = r->counts->unchanged = r->counts->rejected = 0;
         return rc;

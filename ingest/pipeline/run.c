@@ -162,6 +162,7 @@ static int open_run(struct run *r, struct err *e)
         buf_init(&r->key, SCRATCH_MAX);
         bitmap_init(&r->seen, BITMAP_MAX_BYTES);
         bitmap_init(&r->gone, BITMAP_MAX_BYTES);
+        bitmap_init(&r->told, BITMAP_MAX_BYTES);
         bitmap_init(&r->present, BITMAP_MAX_BYTES);
         bitmap_init(&r->written, BITMAP_MAX_BYTES);
         r->arena = arena_new(16 << 20);
@@ -283,6 +284,7 @@ static void close_run(struct run *r)
         free(r->wanted_target);
         bitmap_deinit(&r->seen);
         bitmap_deinit(&r->gone);
+        bitmap_deinit(&r->told);
         bitmap_deinit(&r->present);
         bitmap_deinit(&r->written);
         buf_deinit(&r->wanted.bytes);

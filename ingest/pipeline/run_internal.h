@@ -102,6 +102,7 @@ struct run {
         uint32_t next_ordinal;
         struct bitmap seen;    /* ordinals of the records that reads delivered */
         struct bitmap gone;    /* of those that a read by key, or a flag, showed to be gone */
+        struct bitmap told;    /* of those that a flag or the table of deletions names */
         struct bitmap present; /* of the keys that a sweep of keys found */
         bool swept_keys;       /* @present was filled */
         struct bitmap written; /* of those whose document this run wrote: counted already */
@@ -216,6 +217,12 @@ int gone_find(struct run *r, struct err *e) __attribute__((warn_unused_result));
 bool gone_sweeps_all(const struct run *r);
 /** gone_is() - whether the source has no such record any more, as far as this run knows */
 bool gone_is(const struct run *r, uint32_t ordinal);
+/** gone_deletes() - whether its document is to be deleted: with `deletes.sweep: false` only what a
+ * flag or the table of deletions names, however else it came out that the record is gone */
+bool gone_deletes(const struct run *r, uint32_t ordinal);
+/** gone_flagged() - the record @ordinal says of itself that it is deleted. Return: 0; -class. */
+int gone_flagged(struct run *r, uint32_t ordinal, struct err *e)
+        __attribute__((warn_unused_result));
 
 /* ---- branches.c: PROTOCOL.md section 7, conflict branches ---- */
 /** branches_note() - our document @id has live leaves beside the winning one */

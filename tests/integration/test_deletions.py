@@ -123,6 +123,53 @@ def test_sweep_false_deletes_nothing(project, database, catalog):
     assert catalog.count() == 200
 
 
+NAMED = [  # what names the records 1 and 2 as deleted: the mapper, and the SQL
+    ('deletes: {sweep: false, column: rep, when: "gone"}',
+     "UPDATE item SET rep = 'gone' WHERE id <= 2"),
+    ("deletes: {sweep: false, query: SELECT gone_id FROM gone, key: gone_id}",
+     "INSERT INTO gone VALUES (1), (2); DELETE FROM item WHERE id <= 2"),
+]
+
+
+@pytest.mark.parametrize("deletes, sql", NAMED, ids=["flag", "table"])
+def test_without_a_sweep_only_what_is_named_goes(project, database, catalog, deletes, sql):
+    """Not what a read missed, nor what a read by key did not find."""
+    database.sql("CREATE TABLE gone (gone_id int)")
+    project.table_mapper(columns=["v", "rep"], extract=deletes)
+    project.run().counts(unchanged=200)
+    database.sql(sql)
+    database.sql("DELETE FROM item WHERE id IN (5, 6)")
+    catalog.put({**catalog.get("item:6"), "v": "edited"})
+    project.run().counts(deleted=2, unchanged=196)
+    assert set(catalog.deleted()) == {"item:1", "item:2"}
+    told = project.erp2couch("verify", "item", "--json").expect(Exit.REJECTS).json
+    assert (told["extra"], told["equal"]) == (2, 196)
+
+
+def test_without_a_sweep_an_edit_of_a_document_without_a_record_stays(project, database):
+    database.sql("CREATE TABLE item AS SELECT n AS id, 'v' || n AS v, now() AS changed FROM"
+                 " generate_series(1, 20) n")
+    project.table_mapper(columns=["v"], more="timezone: UTC",
+                         extract="cursor: changed\ndeletes: {sweep: false}")
+    project.run().counts(created=20)
+    catalog = project.db("catalog")
+    database.sql("DELETE FROM item WHERE id = 6")
+    catalog.put({**catalog.get("item:6"), "v": "edited"})
+    project.run()
+    assert catalog.get("item:6")["v"] == "edited"
+
+
+def test_a_flag_is_seen_without_the_state(project, database, catalog):
+    """Set after the last run that the lost state knew; nothing else would find the document."""
+    project.table_mapper(columns=["v", "rep"], extract=NAMED[0][0])
+    project.run().counts(unchanged=200)
+    (project.folder / "state").rename(project.folder / "lost")
+    database.sql(NAMED[0][1])
+    project.run().counts(deleted=2, unchanged=198)
+    assert set(catalog.deleted()) == {"item:1", "item:2"}
+    project.run().counts(unchanged=198)
+
+
 def test_a_tombstone_keeps_the_fields_it_is_told_to(project, database, catalog, apache_couch):
     project.table_mapper(columns=["v", "rep"], extract="deletes: {keep: [type, rep]}")
     database.sql("DELETE FROM item WHERE id = 5")
