@@ -136,8 +136,8 @@ class Proxy:
             threading.Thread(target=self._serve, args=(client, number), daemon=True).start()
 
     def _serve(self, client, number):
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self.tls:
                 with self.lock:
                     self._open.discard(client)
