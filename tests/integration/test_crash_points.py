@@ -167,9 +167,8 @@ def edit(lane):
             target.put({"_id": f"item:{row[0][1]}", "v": "meddled"})
     doomed = lane.database.value("SELECT code FROM item WHERE id = 73")
     target.call("DELETE", f"/item:{doomed}", params={"rev": target.revs()[f"item:{doomed}"]})
-    for leaf in ("0" * 32, "1" * 32):
-        target.call("POST", "/_bulk_docs", json={"new_edits": False, "docs": [
-            {"_id": "item:c4", "_rev": f"1-{leaf}", "v": "of a replica"}]})
+    target.bulk_replicated([{"_id": "item:c4", "_rev": f"1-{digit * 32}", "v": "of a replica"}
+                            for digit in "01"])
 
 
 def proxied(lane):

@@ -270,6 +270,10 @@ class Db:
     def bulk(self, docs):
         return self.call("POST", "/_bulk_docs", json={"docs": docs}).json()
 
+    def bulk_replicated(self, docs):
+        """As replication writes them: with the revisions they have, beside what is there."""
+        return self.call("POST", "/_bulk_docs", json={"new_edits": False, "docs": docs})
+
     def local(self, doc_id):
         reply = self.call("GET", "/_local/" + quote(doc_id, safe=""), ok=False)
         return reply.json() if reply.status_code == 200 else None
