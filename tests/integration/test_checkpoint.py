@@ -191,13 +191,39 @@ def test_no_checkpoint_is_written_over_a_replaced_target(scene, front, name):
     scene.check()
 
 
-def test_a_run_over_no_rows_leaves_the_cursor(scene):
-    def since(result):
-        return re.search(r"reading what changed since (\d+)", result.err).group(1)
+# ---- the cursor ----
 
+def since(result):
+    return re.search(r'reading what changed since ([^"]+)"', result.err).group(1)
+
+
+def test_a_run_over_no_rows_leaves_the_cursor(scene):
     for _ in range(3):  # an integer cursor follows one run later
         before = since(scene.start()[2])
     scene.database.sql("UPDATE item SET version = version - 1000")
     for _ in range(3):
         result = scene.start()[2].counts()
         assert since(result) == before
+
+
+def test_a_run_over_no_rows_leaves_a_time_where_it_was(project, database):
+    database.sql("CREATE TABLE item AS SELECT n AS id, now() - n * interval '1 day' AS changed FROM"
+                 " generate_series(1, 9) n")
+    project.table_mapper(extract="cursor: changed\nlookback: 0s", more="timezone: UTC")
+    project.run().counts(created=9)
+    before = since(project.run().counts(unchanged=1))
+    database.sql("UPDATE item SET changed = changed - interval '1 day'")
+    for _ in range(2):
+        result = project.run().counts()
+        assert since(result) == before
+
+
+def test_a_cursor_in_the_future_is_told_and_not_followed(project, database):
+    database.sql("CREATE TABLE item AS SELECT n AS id, 'v' AS v, now() - interval '1 day' AS"
+                 " changed FROM generate_series(1, 9) n")
+    project.table_mapper(columns=["v"], extract="cursor: changed", more="timezone: UTC")
+    project.run()
+    database.sql("UPDATE item SET changed = '2999-01-01' WHERE id = 1")
+    project.run().says("changed is up to 2999-01-01.* later than the source's clock")
+    database.sql("UPDATE item SET v = 'w', changed = now() WHERE id = 2")
+    project.run().counts(updated=1, unchanged=1)
