@@ -2,6 +2,7 @@
 control database and in its state, and whether it then goes on, finishes the closing of a run that
 died, or rebuilds the state; and what is read again after another mapper was here."""
 
+import re
 import shutil
 
 import pytest
@@ -168,6 +169,13 @@ def test_finishing_brings_all_checkpoints_to_one_session(scene, point, number, h
     scene.check()
 
 
+def test_a_rebuild_that_died_is_begun_again(scene):
+    edited_rules(scene)
+    scene.die("STATE_ERASED")
+    assert scene.start()[:2] == (REBUILD, ALL)
+    scene.check()
+
+
 def test_the_cursor_of_a_run_that_died_while_closing_is_taken(scene):
     scene.die("TARGET_CLOSED", 1)
     scene.start()[2].counts(unchanged=5)  # not 9, as from the cursor before
@@ -187,6 +195,34 @@ def test_a_rebuild_looks_into_databases_that_no_row_names_any_more(scene):
     scene.project.run("--allow-deletes").counts(created=ROWS // 2, deleted=ROWS // 2, updated=2,
                                                 unchanged=ROWS // 2 - 2)
     assert scene.db("a").ids() == []
+
+
+def test_a_corrupt_state_is_set_aside_and_named(scene):
+    corrupt_state(scene)
+    result = scene.start()[2].says(r"state \S+/item/data/data.mdb is unusable \(damaged\): set aside"
+                                   r" as \S+corrupt")
+    aside = re.search(r"set aside as (\S+?corrupt[^\s,]*)", result.err).group(1)
+    assert (scene.project.folder / aside).stat().st_size > 0
+
+
+def test_a_rebuild_compares_without_asking_again(scene, proxy):
+    """It has seen the documents: nothing is sent for those that are as the rows say."""
+    scene.start()
+    lost_state(scene)
+    front = proxy("http", scene.project.couch.host, scene.project.couch.port)
+    scene.project.configure(couchdb={"url": front.url})
+    start, read, result = scene.start()
+    assert (start, read) == (REBUILD, ALL)
+    result.counts(unchanged=ROWS)
+    assert front.count("POST", "_[ab]/") == 0
+
+
+def test_orphans_stay_without_a_sweep(scene):
+    path = scene.mapper(prefix="thing")
+    path.write_text(path.read_text().replace("  lookback: 0s", "  lookback: 0s\n"
+                                                               "  deletes: {sweep: false}"))
+    scene.project.run("--allow-deletes").counts(created=ROWS)
+    assert len(scene.documents()) == ROWS
 
 
 def test_an_unchanged_run_leaves_the_records_alone(project, database):

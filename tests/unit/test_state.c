@@ -229,6 +229,11 @@ static void ids_are_held_and_released(void **state)
         hold(f, "a", "k3");
         apply(f);
         assert_holder(f, "a", "k3");
+        struct state_holder elsewhere;
+        assert_int_equal(state_holder(f->s, 1, STR("a"), &elsewhere, NULL), STATE_ABSENT);
+        assert_int_equal(state_batch_hold(f->b, 1, STR("a"), STR("k4"), NULL, NULL), 0);
+        apply(f);
+        assert_holder(f, "a", "k3");
 }
 
 struct seen {

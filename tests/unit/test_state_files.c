@@ -1,6 +1,8 @@
 /* Bad files, full disks, crashes, other processes. */
 #include "tests/unit/state_fixture.h"
 
+#include "ingest/state/state_env.h"
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -54,6 +56,23 @@ static void an_unusable_file_is_set_aside(void **state)
                 reopen(f, false);
                 run_shell("rm $DIR/data.mdb.corrupt-*", f->path);
         }
+}
+
+static void another_format_is_set_aside(void **state)
+{
+        struct fixture *f = *state;
+        MDB_txn *txn;
+        char name[] = SELF_FORMAT, other[] = {127};
+        MDB_val key = {strlen(name), name}, value = {sizeof(other), other};
+
+        fill(f, 20);
+        assert_int_equal(mdb_txn_begin(f->s->env, NULL, 0, &txn), 0);
+        assert_int_equal(mdb_put(txn, f->s->dbi[TABLE_SELF], &key, &value, 0), 0);
+        assert_int_equal(mdb_txn_commit(txn), 0);
+        reopen(f, true);
+        assert_int_equal(count_aside(f), 1);
+        assert_int_equal(state_count(f->s), 0);
+        reopen(f, false);
 }
 
 static int count_one(void *ctx, struct str key, const struct state_entry *entry, struct err *e)
@@ -477,6 +496,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 STATE_TEST(an_unusable_file_is_set_aside),
+                STATE_TEST(another_format_is_set_aside),
                 STATE_TEST(damaged_pages_never_kill),
                 STATE_TEST(sound_files_are_never_set_aside),
                 STATE_TEST(a_look_changes_nothing),
