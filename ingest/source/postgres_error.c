@@ -92,6 +92,8 @@ static int add_connection_hint(int rc, const char *sqlstate, struct err *e)
                 {"28", "check user and password in the dsn, and pg_hba.conf of the server"},
                 {"3D000", "check dbname in the dsn: psql -l lists what there is"},
                 {"42501", "GRANT CONNECT ON DATABASE to the source's user"},
+                {"53300", "a run takes two connections, one of them for its lock: raise the limit "
+                          "of the server, the database or the user"},
         };
 
         return hint_of(hints, sizeof(hints) / sizeof(hints[0]), rc, sqlstate, e);

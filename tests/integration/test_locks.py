@@ -3,6 +3,7 @@
 A second folder with a state of its own, and the same databases, stands for a second machine.
 """
 
+import json
 import signal
 import threading
 
@@ -149,14 +150,22 @@ def test_what_writes_nothing_needs_no_lock(stranger, table):
 
 
 def test_other_mappers_and_other_targets_have_other_locks(table, database, slow_couch, couch,
-                                                          make_project):
+                                                          other_machine, make_project, proxy):
+    """Another mapper, another control database, and another CouchDB with the same names."""
     table.table_mapper("goods", table="item", columns=["v"])
     elsewhere = make_project(couch, database)
     elsewhere.configure(couchdb={"url": slow_couch.url})
     elsewhere.table_mapper(columns=["v"])
-    processes = [(project, project.start("run", "--json")) for project in (table, elsewhere)]
-    wait_until("three locks are held", 60, lambda: len(holders(database)) == 3)
-    assert len({key for key, _ in holders(database)}) == 3
+    another = proxy("http", couch.host, couch.port)
+    another.on("GET", "^/$", faultproxy.rewrite(
+        lambda status, body: (status, json.dumps({**json.loads(body), "uuid": "x"}).encode())),
+        times=None)
+    another.on("POST", "/_bulk_docs$", faultproxy.delay(before=0.3), times=None)
+    other_machine.configure(couchdb={"url": another.url})
+    projects = table, elsewhere, other_machine
+    processes = [(project, project.start("run", "--json")) for project in projects]
+    wait_until("four locks are held", 60, lambda: len(holders(database)) == 4)
+    assert len({key for key, _ in holders(database)}) == 4
     for project, process in processes:
         stopped(project, process).expect(Exit.TERMINATED)
 
@@ -220,6 +229,17 @@ def test_behind_a_pooler_a_transaction_holds_the_lock(table, database, slow_couc
     wait_until("the lock is free", 10, lambda: not holders(database))
     other_machine.run().counts(unchanged=ROWS)
     settled(other_machine, database)
+
+
+def test_no_connection_is_left_for_the_lock(table, database):
+    """A run needs two; nothing is written without the lock."""
+    in_use = database.value("SELECT count(*) FROM pg_stat_activity WHERE datname ="
+                            " current_database() AND backend_type = 'client backend'")
+    database.sql(f'ALTER DATABASE "{database.name}" CONNECTION LIMIT {in_use + 1}')
+    table.run(code=Exit.UNAVAILABLE).says("lock", "too many connections", "two connections")
+    assert not table.db("catalog").exists()
+    database.sql(f'ALTER DATABASE "{database.name}" CONNECTION LIMIT {in_use + 2}')
+    table.run().counts(created=ROWS)
 
 
 def test_a_server_that_gives_no_locks(table, database):
