@@ -85,6 +85,25 @@ def test_an_interrupted_run_deletes_nothing(table, database, slow_couch):
     assert set(table.db("catalog").deleted()) == {f"item:{n}" for n in range(1, 6)}
 
 
+def test_an_interrupted_run_keeps_its_cursor(table, database, slow_couch):
+    """What it read counts as not read: the rows it did not come to are read by the next one."""
+    slow_couch.clear()
+    database.sql("DELETE FROM item WHERE id > 3000; ALTER TABLE item ADD stamp int; UPDATE item SET"
+                 " stamp = id")
+    table.table_mapper(columns=["v", "w"], extract="cursor: stamp")
+    table.configure(couchdb={"max_in_flight": 1})
+    table.run()
+    database.sql("UPDATE item SET v = 'new', stamp = 40000 - id")
+    slow_couch.on("POST", "/_bulk_docs$", faultproxy.delay(before=0.2), times=None)
+    process = working(table, slow_couch)
+    process.send_signal(signal.SIGTERM)
+    result = table.finish(process, 60).expect(Exit.TERMINATED)
+    assert 0 < result.mapper("item")["updated"] < 3000
+    slow_couch.clear()
+    table.run()
+    assert table.db("catalog").docs() == expected(database)
+
+
 def test_a_second_signal_ends_at_once(table, slow_couch):
     slow_couch.clear()
     slow_couch.on("POST", "/_bulk_docs$", faultproxy.stall(), times=None)
