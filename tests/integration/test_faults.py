@@ -204,6 +204,19 @@ def test_couchdb_goes_away_for_good(table, database, front, apache_couch):
     settled(table, database)
 
 
+@pytest.mark.parametrize("name", ["429", "503", "502", "no JSON", "half JSON", "lost requests",
+                                  "no space"])
+def test_what_does_not_end_ends_the_run_after_retry_for(table, database, front, apache_couch, name):
+    front.on(*BULK, FAULTS[name], skip=2, times=None)
+    table.configure(couchdb={"retry_for": "1s"})
+    result = table.run(code=Exit.UNAVAILABLE, timeout=60).says("gave up after", "catalog/_")
+    assert result.mapper("item")["created"] == table.db("catalog").count() == 200
+    assert table.rejects() == []
+    front.clear()
+    table.run().counts(created=ROWS - 200, unchanged=200)
+    settled(table, database)
+
+
 HTML = b"<html>by the fault proxy</html>"
 ENDS = {  # of a run: the reply, the exit code, what is said
     "401": (faultproxy.answer(401), Exit.CONFIG, ["401", "couchdb.auth"]),

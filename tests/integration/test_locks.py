@@ -247,3 +247,20 @@ def test_a_server_that_gives_no_locks(table, database):
     table.run().counts(created=ROWS)
     table.run().says("no lock across machines", "pg_try_advisory_lock")
     settled(table, database)
+
+
+def test_where_no_lock_holds_nothing_is_lost(table, database, other_machine):
+    """Both do the work; the run after theirs ends with what SQL says."""
+    database.sql("REVOKE EXECUTE ON FUNCTION pg_try_advisory_lock(bigint) FROM PUBLIC")
+    projects = table, other_machine
+    for turn in range(4):
+        database.sql("UPDATE item SET v = v || 'x' WHERE id %% 4 = %s;"
+                     " DELETE FROM item WHERE id = %s", [turn, 50 + turn])
+        processes = [(project, project.start("run", "--json")) for project in projects]
+        for project, process in processes:
+            project.finish(process)
+    for project in projects:
+        project.run()
+        assert {doc_id: doc["v"] for doc_id, doc in table.db("catalog").docs().items()} == {
+            f"item:{key}": v for key, v in database.sql("SELECT id, v FROM item")}
+    assert table.db("catalog").conflicts() == []
