@@ -321,7 +321,8 @@ def shut_out(table):
 
 
 def rule(table, code):
-    table.control.put({"_id": "_design/rule", "validate_doc_update": f"function (doc) {{ {code} }}"})
+    table.control.put({"_id": "_design/rule",
+                       "validate_doc_update": f"function (doc) {{ {code} }}"})
 
 
 @pytest.mark.parametrize("loaded", [False, True])
