@@ -251,13 +251,105 @@ def test_a_run_whose_read_ends_too_early(table, database, couch, proxy, cluster,
     assert pids and process.poll() is None, table.finish(process)
     act(database, pids[0], wire) if act is cut else act(database, pids[0])
     front.clear()
-    result = table.finish(process)
-    assert result.code in (Exit.OK, Exit.UNAVAILABLE), result
-    if result.code != Exit.OK:
-        assert table.db("catalog").deleted() == {}
-        assert result.mapper("item")["deleted"] == 0
-    table.run()
+    result = table.finish(process).expect(Exit.OK).says("reading again in 1 s")
+    result.counts(updated=ROWS + 1000 - 3, deleted=3)
+    assert result.mapper()["read"] == ROWS + 1000 - 3
     assert set(table.db("catalog").deleted()) == {"item:1", "item:2", "item:3"}
+    settled(table, database, "2-")
+
+
+HALF = ROWS // 2
+BROKEN = f"""CREATE TABLE broken (); INSERT INTO broken DEFAULT VALUES;
+    CREATE FUNCTION half(n int) RETURNS text LANGUAGE plpgsql AS $$
+    BEGIN IF n = {HALF} AND EXISTS (SELECT FROM broken) THEN
+        RAISE EXCEPTION 'could not serialize access' USING ERRCODE = '40001'; END IF;
+    RETURN ''; END $$"""
+PAUSE = f"""CREATE FUNCTION half(n int) RETURNS text LANGUAGE plpgsql AS $$
+    BEGIN IF n = {HALF} THEN PERFORM pg_sleep(2); END IF; RETURN ''; END $$"""
+
+
+def half_way(project):
+    """Something happens in the middle of all rows."""
+    path = project.folder / "mappers/item.yaml"
+    path.write_text(path.read_text().replace(
+        "table: item", "query: SELECT id, v || half(id) AS v FROM item"))
+
+
+def changed(database):
+    """All rows are others, and three are gone."""
+    database.sql("UPDATE item SET v = v || 'x'; DELETE FROM item WHERE id <= 3")
+
+
+def read_again(project, database, result, words):
+    """Nothing is lost, doubled, or taken for deleted because it was not read."""
+    result.expect(Exit.OK).says("reading again in 1 s", *words)
+    result.counts(updated=ROWS - 3, deleted=3)
+    assert result.mapper()["read"] == ROWS - 3
+    settled(project, database, "2-")
+
+
+def test_a_run_that_meets_a_serialization_failure(table, database):
+    database.sql(BROKEN)
+    half_way(table)
+    database.sql("DELETE FROM broken")
+    table.run()
+    changed(database)
+    database.sql("INSERT INTO broken DEFAULT VALUES")
+    process = table.start("run", "--json")
+    wait_until("half is read", 30, lambda: process.poll() is not None or any(
+        rev.startswith("2-") for rev in table.db("catalog").revs().values()))
+    database.sql("DELETE FROM broken")
+    read_again(table, database, table.finish(process), ["could not serialize", "40001"])
+
+
+def test_a_run_that_meets_a_statement_timeout(table, database):
+    database.sql(PAUSE)
+    half_way(table)
+    table.run()
+    changed(database)
+    role = f'ALTER ROLE reader IN DATABASE "{database.name}"'
+    database.sql(f"{role} SET statement_timeout = 1000")
+    process = table.start("run", "--json")
+    wait_until("it reads", 30, lambda: process.poll() is not None or database.column(READING))
+    database.sql(f"{role} RESET statement_timeout")
+    read_again(table, database, table.finish(process), ["statement timeout", "57014"])
+
+
+def test_a_run_on_a_standby_that_cannot_wait_for_it(table, other_cluster, other_database):
+    fill(other_database)
+    other_database.sql(PAUSE)
+    half_way(table)
+    server = postgres.Standby(other_cluster, "max_standby_streaming_delay = 0")
+    try:
+        there = postgres.Database(server, other_database.name)
+        aim(table, there)
+        table.run()
+        changed(other_database)
+        server.follow(other_cluster)
+        process = table.start("run", "--json")
+        wait_until("it reads", 30, lambda: process.poll() is not None or there.column(READING))
+        other_database.sql("UPDATE item SET v = v")
+        other_database.sql("VACUUM item")
+        read_again(table, there, table.finish(process), ["conflict with recovery", "40001"])
+    finally:
+        server.remove()
+
+
+@pytest.mark.slow
+def test_nothing_is_swept_after_half_a_read(table, database):
+    """A source that fails again and again, for longer than a run is patient."""
+    database.sql(BROKEN)
+    half_way(table)
+    database.sql("DELETE FROM broken")
+    table.run()
+    changed(database)
+    database.sql("INSERT INTO broken DEFAULT VALUES")
+    result = table.run(code=Exit.UNAVAILABLE).says("reading again in 16 s")
+    assert result.mapper()["deleted"] == 0
+    assert table.db("catalog").deleted() == {}
+    database.sql("DELETE FROM broken")
+    result = table.run()
+    assert result.mapper()["deleted"] == 3
     settled(table, database, "2-")
 
 

@@ -35,10 +35,7 @@ class Pair:
         self.project.env["ERP_DSN"] = side.dsn()
 
     def follow(self):
-        """Waits until the standby has what the primary has."""
-        lsn = self.primary.value("SELECT pg_current_wal_insert_lsn()")
-        wait_until("the standby follows", 30, lambda: self.standby.cluster.sql(
-            "postgres", "SELECT pg_last_wal_replay_lsn() >= %s", [lsn])[0][0])
+        self.standby.cluster.follow(self.primary.cluster)
 
     def pause(self):
         self.follow()

@@ -12,7 +12,7 @@ import psycopg2
 import psycopg2.extensions
 from scratch.postgres import Postgres, find_bindir
 
-from .process import ServerError, temporary_folder, unprivileged_user
+from .process import ServerError, temporary_folder, unprivileged_user, wait_until
 
 SETTINGS = """
 wal_level = logical
@@ -140,6 +140,12 @@ class Standby(Cluster):
         except BaseException:
             self.remove()
             raise
+
+    def follow(self, primary):
+        """Waits until it has all that is written on `primary`."""
+        lsn = primary.sql("postgres", "SELECT pg_current_wal_insert_lsn()")[0][0]
+        wait_until("the standby follows", 30, lambda: self.sql(
+            "postgres", "SELECT pg_last_wal_replay_lsn() >= %s", [lsn])[0][0])
 
     def _answers(self):
         if not self.closed:

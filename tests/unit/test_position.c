@@ -581,7 +581,7 @@ static void check_lookback(const struct pace *p, int runs)
                 int64_t newest = i - 1;
                 while (newest > 1 && at[newest] > now - p->lookback_s)
                         newest--;
-                int64_t from = strtol(b.from, NULL, 10), slack = p->lookback_s / 8 + 2 * p->most_s;
+                int64_t from = strtol(b.from, NULL, 10), slack = p->lookback_s / 8 + 2 * (p->most_s - p->least_s);
                 if (from > newest)
                         fail_msg("%s, run %d: from %lld, not %lld", p->name, i, (long long)from,
                                 (long long)newest);
