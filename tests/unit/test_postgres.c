@@ -289,10 +289,10 @@ static void make_tables(void)
                      "(2, NULL, 0), (3, 0, 0);"
                      "CREATE TABLE notes (sale bigint, note text);"
                      "INSERT INTO notes VALUES (2, 'hello');"
-                     "CREATE TABLE people (code text, name text);"
+                     "CREATE TABLE people (code text COLLATE \"en-x-icu\", name text);"
                      "INSERT INTO people VALUES ('a', 'anna'), ('B', 'Bert'), ('A', 'Anna'), "
                      "('b', 'bert'), ('\xC3\xA9', '\xC3\xA9ric');"
-                     "CREATE TABLE phones (code text, no int);"
+                     "CREATE TABLE phones (code text COLLATE \"en-x-icu\", no int);"
                      "INSERT INTO phones VALUES ('a', 3), ('A', 1), ('a', 2), ('\xC3\xA9', 4), "
                      "('zz', 9), (NULL, 8);");
 }
