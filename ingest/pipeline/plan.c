@@ -4,9 +4,9 @@
  * it was, a position. In doubt everything is read; unchanged records cost no revision.
  *
  * Kept in the state: `position` (the source's text), `fingerprint` (of the mapper of the last
- * finished full read; none while another mapper's documents may stand there), `full` and `swept`
- * (when all was read, when all keys were), `unclaimed` (documents that no record claims stayed, and
- * why: only a full read finds them again).
+ * finished full read; none while another mapper's documents may stand there, or what a standby
+ * showed that was behind), `full` and `swept` (when all was read, when all keys were), `unclaimed`
+ * (documents that no record claims stayed, and why: only a full read finds them again).
  */
 #include "ingest/pipeline/run_internal.h"
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from support import faultproxy
 from support.project import Exit
 
 ORDER_MAPPER = """
@@ -88,6 +89,37 @@ def test_lines_without_an_order_belong_to_nobody(project, database, orders):
     database.sql("INSERT INTO sale_line VALUES (-1, -5, 'orphan', 1, 1),"
                  " (-2, 9999, 'orphan', 1, 1), (-3, NULL, 'orphan', 1, 1), (-4, 0, 'orphan', 1, 1)")
     project.run().counts(created=300)
+    check_all(database, orders)
+
+
+class Between(faultproxy.TcpProxy):
+    """Does something when the parents' snapshot is taken, and no child's transaction has begun."""
+    act = exported = None
+
+    def passing(self, source, piece):
+        if b"pg_export_snapshot" in piece:
+            self.exported = True
+        elif self.exported and b"BEGIN " in piece:
+            self.exported = False
+            self.act()
+        return piece
+
+
+def test_children_are_those_of_the_parents_snapshot(project, database, cluster, orders):
+    def change():
+        changes.append(database.sql("UPDATE sale_line SET quantity = -1; DELETE FROM payment"))
+
+    project.run()
+    changes, front = [], Between("127.0.0.1", cluster.port)
+    front.act = change
+    project.env["ERP_DSN"] = database.dsn(port=front.port, sslmode="disable",
+                                          gssencmode="disable")
+    try:
+        project.quiet_run(databases=("orders",), unchanged=300)
+        assert len(changes) == 1
+        project.run()
+    finally:
+        front.close()
     check_all(database, orders)
 
 

@@ -199,6 +199,7 @@ def test_the_observation_comes_before_the_snapshot(project, database, cluster, s
              (b"statement_timestamp()", b"pg_stat_activity", b"pg_prepared_xacts", b"BEGIN ")]
     order.insert(1, wire.said.index(b"'virtualxid'", order[0]))
     assert order == sorted(order)
+    assert b"BEGIN " not in wire.said[wire.said.rindex(b"ROLLBACK", 0, order[0]):order[-1]]
     statements = wire.said[order[0]:order[-1]].split(b"\0")
     for word in b"statement_timestamp", b"'virtualxid'", b"pg_stat_activity", b"pg_prepared_xacts":
         for other in b"'virtualxid'", b"pg_stat_activity", b"pg_prepared_xacts":
