@@ -75,7 +75,8 @@ const char *pg_position_refused(const struct pg_position *p, const struct pg_obs
 
 bool pg_position_is_behind(const struct pg_position *p, const struct pg_observation *now)
 {
-        return now->standby && now->wal < p->wal && is_same_database(p, now);
+        return now->standby && now->wal < p->wal && is_same_database(p, now) &&
+               (now->timeline <= p->timeline || !p->timeline);
 }
 
 /* The value of the newest checkpoint that is older than the lookback; the oldest one that is known

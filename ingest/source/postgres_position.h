@@ -83,7 +83,7 @@ const char *pg_position_refused(const struct pg_position *p, const struct pg_obs
         const struct pg_cursor *cursors, size_t count, const struct tz *zone);
 
 /** pg_position_is_behind() - a standby that has not replayed what the last read saw
- * Also where @p is refused for another reason. */
+ * Also where @p is refused for another reason. After a failover or a restore nothing is known. */
 bool pg_position_is_behind(const struct pg_position *p, const struct pg_observation *now);
 
 /** pg_position_observe() - what is known at @now, before a read
