@@ -169,6 +169,17 @@ int plan_run(struct run *r, struct err *e)
         return 0;
 }
 
+/* The position as it was, for those who look at `_local`. */
+static int keep_position(struct run *r, struct buf *position, struct err *e)
+{
+        struct str stored;
+        int rc = state_meta_get(r->state, "position", &stored, e);
+
+        if (rc == 0)
+                buf_put_str(position, stored);
+        return rc < 0 ? rc : buf_check(position, "position", e);
+}
+
 int plan_store(struct run *r, struct buf *position, struct err *e)
 {
         int rc = 0;
@@ -183,7 +194,7 @@ int plan_store(struct run *r, struct buf *position, struct err *e)
                         rc = state_batch_meta(r->batch, "position", buf_str(position), e);
         }
         if (r->held_position)
-                return rc;
+                return keep_position(r, position, e);
         if (!rc && (r->mode == RUN_READS_ALL || r->swept_keys))
                 rc = put_number(r, "swept", r->now_us, e);
         if (rc || r->mode != RUN_READS_ALL)

@@ -137,8 +137,10 @@ def test_a_standby_that_is_behind(pair, how):
 def test_a_standby_that_is_behind_does_not_move_the_cursor(pair):
     """What was stamped meanwhile is read when it is there."""
     pair.primary.sql("INSERT INTO item VALUES (101, 'old', now() - interval '1 min')")
+    cursor = pair.catalog.local("erp2couch-item")["cursor"]
     for _ in range(2):
         pair.project.run().says(BEHIND)
+        assert pair.catalog.local("erp2couch-item")["cursor"] == cursor
     pair.resume()
     pair.project.erp2couch("run", "-v").expect(Exit.OK).says("reading what changed since")
     pair.settled()
