@@ -118,6 +118,36 @@ def test_verify_sees_an_edit_that_the_state_does_not_know(project, database, cat
     assert told["different"] == 1 and told["samples"][0]["id"] == "item:c3"
 
 
+LOOKS = [["diff", "item"], ["verify", "item"], ["run", "--dry-run"]]
+
+
+def state_files(project):
+    return {str(path.relative_to(project.state)): path.read_bytes() for path in
+            project.state.rglob("*") if path.is_file() and path.name not in ("lock", "lock.mdb")}
+
+
+@pytest.mark.parametrize("words", LOOKS, ids=" ".join)
+def test_nothing_is_written_before_the_first_run(project, database, words):
+    database.sql("CREATE TABLE item AS SELECT n AS id FROM generate_series(1, 3) n")
+    project.table_mapper()
+    result = project.erp2couch(*words)
+    assert "rejected 0" in result.out, result
+    assert state_files(project) == {}
+    assert not project.control.exists() and not project.db("catalog").exists()
+
+
+@pytest.mark.parametrize("words", LOOKS, ids=" ".join)
+def test_a_damaged_state_stays_as_it_is(project, database, catalog, words):
+    data = project.state / "item/data/data.mdb"
+    data.write_bytes(data.read_bytes()[:4096] + os.urandom(9000))
+    before = state_files(project)
+    result = project.erp2couch(*words).expect(Exit.OK)
+    assert re.search("(unchanged|equal) 60", result.out), result
+    assert ("sets it aside" in result.err) == (words[0] != "verify")
+    assert state_files(project) == before
+    project.quiet_run(unchanged=60)
+
+
 @pytest.mark.parametrize("command", ["diff", "verify"])
 def test_errors(project, database, catalog, command):
     project.erp2couch(command, "itme").expect(Exit.USAGE).says("item")
