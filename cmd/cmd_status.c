@@ -131,7 +131,7 @@ static int print_row(struct table *t, const char *name, const struct status *s, 
         char note[ERR_TEXT_MAX];
         int rc = 0;
 
-        if (s->last) {
+        if (s->last && cJSON_HasObjectItem(s->last, "read")) { /* not of one that was killed */
                 snprintf(seconds, sizeof(seconds), "%.1f", number_of(s, "seconds"));
                 snprintf(read, sizeof(read), "%.0f", number_of(s, "read"));
                 snprintf(written, sizeof(written), "%.0f",

@@ -29,14 +29,23 @@ static cJSON *run_document(const struct run *r)
         return doc;
 }
 
+void history_begin_here(const struct run *r)
+{
+        char started[CLOCK_RFC3339_MAX];
+
+        last_run_begin(
+                r->config, r->spec->name, clock_rfc3339(r->started_wall_us, started), r->log);
+}
+
 void history_note_here(const struct run *r)
 {
         bool done = r->report->outcome == RUN_OK || r->report->outcome == RUN_REJECTS;
+        cJSON *doc = NULL;
 
-        /* One that another run locked out did nothing; without the lock it may not write, either */
-        if (!r->lock || r->options.dry_run || r->report->outcome == RUN_LOCKED)
+        if (!r->lock || r->options.dry_run)
                 return;
-        cJSON *doc = run_document(r);
+        if (r->report->outcome != RUN_LOCKED) /* on another machine: it did nothing */
+                doc = run_document(r);
         last_run_write(r->config, r->spec->name, doc, done && !r->options.key_count, r->log);
         cJSON_Delete(doc);
 }

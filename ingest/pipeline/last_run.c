@@ -1,4 +1,5 @@
-/* {"run": {...}, "success": "2026-..."}, written aside and renamed: it is never half there. */
+/* {"run": {...}, "success": "2026-...", "begun": "2026-..."}, written aside and renamed: it is
+ * never half there. */
 #include "ingest/pipeline/last_run.h"
 
 #include <errno.h>
@@ -29,19 +30,32 @@ static cJSON *read_file(const char *path)
         return n > 0 ? cJSON_ParseWithLength(text, (size_t)n) : NULL;
 }
 
-cJSON *last_run_read(const struct config *config, const char *mapper, char *success, size_t size)
+static const char *text_of(const cJSON *object, const char *name)
+{
+        const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
+
+        return text ? text : "";
+}
+
+void last_run_read(const struct config *config, const char *mapper, struct last_run *out)
 {
         char path[4200];
         cJSON *file = put_path(config, mapper, "", path, sizeof(path)) ? read_file(path) : NULL;
-        const char *at = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(file, "success"));
-        cJSON *run = cJSON_DetachItemFromObjectCaseSensitive(file, "run");
 
-        snprintf(success, size, "%s", at ? at : "");
+        *out = (struct last_run){.run = cJSON_DetachItemFromObjectCaseSensitive(file, "run")};
+        snprintf(out->success, sizeof(out->success), "%s", text_of(file, "success"));
+        snprintf(out->begun, sizeof(out->begun), "%s", text_of(file, "begun"));
         cJSON_Delete(file);
-        if (cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(run, "started")))
-                return run;
-        cJSON_Delete(run);
-        return NULL;
+        if (*text_of(out->run, "started"))
+                return;
+        cJSON_Delete(out->run);
+        out->run = NULL;
+}
+
+void last_run_deinit(struct last_run *l)
+{
+        cJSON_Delete(l->run);
+        *l = (struct last_run){.run = NULL};
 }
 
 static bool write_file(const char *path, const char *text)
@@ -53,25 +67,52 @@ static bool write_file(const char *path, const char *text)
         return fd >= 0 && write(fd, text, len) == (ssize_t)len;
 }
 
-void last_run_write(const struct config *config, const char *mapper, cJSON *run, bool finished,
+static void store(const struct config *config, const char *mapper, const struct last_run *l,
         const struct log *log)
 {
-        char path[4200], aside[4200], success[40];
+        char path[4200], aside[4200];
 
         if (!put_path(config, mapper, "", path, sizeof(path)) ||
                 !put_path(config, mapper, ".new", aside, sizeof(aside)))
                 return;
-        cJSON_Delete(last_run_read(config, mapper, success, sizeof(success)));
-        if (finished)
-                snprintf(success, sizeof(success), "%s",
-                        cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(run, "started")));
         cJSON *file = cJSON_CreateObject();
-        cJSON_AddItemReferenceToObject(file, "run", run);
-        if (success[0])
-                cJSON_AddStringToObject(file, "success", success);
+        if (l->run)
+                cJSON_AddItemReferenceToObject(file, "run", l->run);
+        if (l->success[0])
+                cJSON_AddStringToObject(file, "success", l->success);
+        if (l->begun[0])
+                cJSON_AddStringToObject(file, "begun", l->begun);
         char *text = cJSON_PrintUnformatted(file);
         if (text && (!write_file(aside, text) || rename(aside, path) != 0))
                 log_debug(log, "%s cannot be written: %s", path, strerror(errno));
         cJSON_free(text);
         cJSON_Delete(file);
+}
+
+void last_run_begin(
+        const struct config *config, const char *mapper, const char *started, const struct log *log)
+{
+        struct last_run l;
+
+        last_run_read(config, mapper, &l);
+        snprintf(l.begun, sizeof(l.begun), "%s", started);
+        store(config, mapper, &l, log);
+        last_run_deinit(&l);
+}
+
+void last_run_write(const struct config *config, const char *mapper, const cJSON *run,
+        bool finished, const struct log *log)
+{
+        struct last_run l;
+
+        last_run_read(config, mapper, &l);
+        l.begun[0] = '\0';
+        if (finished)
+                snprintf(l.success, sizeof(l.success), "%s", text_of(run, "started"));
+        if (run) {
+                cJSON_Delete(l.run);
+                l.run = cJSON_Duplicate(run, true);
+        }
+        store(config, mapper, &l, log);
+        last_run_deinit(&l);
 }

@@ -96,6 +96,8 @@ static int open_state(struct run *r, struct err *e)
         int rc = lock_take(folder, &r->lock, e);
         if (rc)
                 return rc;
+        if (!r->options.dry_run)
+                history_begin_here(r);
         snprintf(data, sizeof(data), "%s/data", folder);
         rc = r->options.dry_run ? rehearsal_begin(r, data, e)
                                 : state_open(data, r->log, &r->state, &fresh, e);

@@ -356,6 +356,7 @@ int reject_record_complete(struct run *r, struct err *e) __attribute__((warn_unu
 /* ---- history.c ---- */
 /** history_write() - one document about this run; the last 100 of a mapper are kept */
 int history_write(struct run *r, struct err *e) __attribute__((warn_unused_result));
-/** history_note_here() - the same in a file beside the state: also of a run that could not reach
- * CouchDB */
+/** history_begin_here() - notes in a file beside the state that a run began, with its lock held */
+void history_begin_here(const struct run *r);
+/** history_note_here() - how it ended: also of a run that could not reach CouchDB */
 void history_note_here(const struct run *r);

@@ -88,20 +88,41 @@ static const char *started(const cJSON *run)
         return text ? text : "";
 }
 
-/* What the last run of this machine left, where it is newer. */
-static void read_here(const struct config *config, const char *name, struct status *out)
+/* A run that began on this machine, and nobody is running. */
+static cJSON *dead_run(const char *begun)
 {
-        char success[sizeof(out->success)];
-        cJSON *here = last_run_read(config, name, success, sizeof(success));
+        cJSON *run = cJSON_CreateObject();
 
-        if (strcmp(success, out->success) > 0)
-                memcpy(out->success, success, sizeof(success));
-        if (here && strcmp(started(here), started(out->last)) > 0) {
+        cJSON_AddStringToObject(run, "started", begun);
+        cJSON_AddStringToObject(run, "outcome", "failed");
+        cJSON_AddStringToObject(run, "error",
+                "it did not end: it was killed, or the machine went down; the next run goes on");
+        return run;
+}
+
+/* @run (owned) takes the place of what is older. */
+static void take_newer(struct status *out, cJSON *run)
+{
+        if (run && strcmp(started(run), started(out->last)) > 0) {
                 cJSON_Delete(out->last);
-                out->last = here;
+                out->last = run;
                 return;
         }
-        cJSON_Delete(here);
+        cJSON_Delete(run);
+}
+
+/* What the last run of this machine left. */
+static void read_here(const struct config *config, const char *name, struct status *out)
+{
+        struct last_run here;
+
+        last_run_read(config, name, &here);
+        if (strcmp(here.success, out->success) > 0)
+                memcpy(out->success, here.success, sizeof(out->success));
+        take_newer(out, TAKE(here.run));
+        if (here.begun[0] && !out->busy)
+                take_newer(out, dead_run(here.begun));
+        last_run_deinit(&here);
 }
 
 static int read_control(

@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from support.process import wait_until
 from support.project import Exit
 
 ROWS = 20
@@ -369,6 +370,25 @@ def test_status_tells_a_failure_that_couchdb_never_heard_of(table):
     assert after["last_success"] == before["last_success"] and after["lag_seconds"] >= 0
     table.erp2couch("status").expect(Exit.OK).says("unavailable .*Connection refused")
     table.env["ERP_DSN"] = dsn
+    table.run()
+    assert only(table.erp2couch("status", "--json"))["last_run"]["outcome"] == "ok"
+
+
+def test_status_tells_of_a_run_that_was_killed(table, database):
+    before = only(table.erp2couch("status", "--json"))
+    held = database.connect()
+    held.cursor().execute("BEGIN; LOCK TABLE item")
+    process = table.start("run", "--json")
+    wait_until("the run waits for the table", 30, lambda: (table.state / "item/last-run.json")
+               .read_text().count("begun"))
+    assert only(table.erp2couch("status", "--json"))["last_run"] == before["last_run"]
+    process.kill()
+    table.finish(process)
+    held.close()
+    after = only(table.erp2couch("status", "--json").expect(Exit.OK))
+    assert after["last_run"]["outcome"] == "failed" and "killed" in after["last_run"]["error"]
+    assert after["last_success"] == before["last_success"] and after["running"] is None
+    table.erp2couch("status").expect(Exit.OK).says(r"item +\S+ +failed .*it was killed")
     table.run()
     assert only(table.erp2couch("status", "--json"))["last_run"]["outcome"] == "ok"
 
