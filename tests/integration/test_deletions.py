@@ -216,9 +216,24 @@ def test_a_tombstone_keeps_nothing_by_default(project, database, catalog, apache
     assert {key for key in row["doc"] if not key.startswith("_")} == set()
 
 
-def test_a_document_deleted_by_others_meanwhile(project, database, catalog):
-    """Gone in the source and already deleted in CouchDB: done, and no error."""
+def delete(catalog):
     catalog.call("DELETE", "/item:5", params={"rev": catalog.revs()["item:5"]})
+
+
+def edit_and_delete(catalog):
+    """Not the revision that a deletion of ours would make."""
+    catalog.put({**catalog.get("item:5"), "v": "edited"})
+    delete(catalog)
+
+
+def purge(catalog):
+    catalog.call("POST", "/_purge", json={"item:5": [catalog.revs()["item:5"]]})
+
+
+@pytest.mark.parametrize("meddle", [delete, edit_and_delete, purge])
+def test_a_document_deleted_by_others_meanwhile(project, database, catalog, apache_couch, meddle):
+    """Gone in the source and already deleted in CouchDB: done, and no error, and no tombstone."""
+    meddle(catalog)
     before = catalog.deleted()
     database.sql("DELETE FROM item WHERE id = 5")
     project.run()
