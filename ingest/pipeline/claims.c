@@ -224,7 +224,8 @@ static int want_holder(void *ctx, const struct state_parked *p, struct err *e)
         rc = state_get(r->state, holder.key, &entry, e);
         if (rc)
                 return rc < 0 ? rc : 0;
-        if (bitmap_test(&r->seen, entry.ordinal) || gone_is(r, entry.ordinal))
+        if (bitmap_test(&r->seen, entry.ordinal) || bitmap_test(&r->asked, entry.ordinal) ||
+                gone_is(r, entry.ordinal))
                 return 0;
         return keyed_want(r, holder.key, e);
 }

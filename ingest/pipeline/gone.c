@@ -13,17 +13,24 @@ static bool sweep_is_wanted(const struct run *r)
         return r->mapper->extract->deletes.sweep || r->options.rebuild;
 }
 
+bool gone_by_absence(const struct run *r)
+{
+        return !r->blind && !r->held_position;
+}
+
 bool gone_sweeps_all(const struct run *r)
 {
-        return sweep_is_wanted(r) && !r->blind && !r->held_position &&
+        return sweep_is_wanted(r) && gone_by_absence(r) &&
                (r->mode == RUN_READS_ALL || r->swept_keys);
 }
 
 bool gone_is(const struct run *r, uint32_t ordinal)
 {
+        if (r->held_position)
+                return false; /* nor is a flag on a row that may be an old one */
         if (bitmap_test(&r->gone, ordinal))
                 return true;
-        if (bitmap_test(&r->seen, ordinal) || r->blind || r->held_position)
+        if (bitmap_test(&r->seen, ordinal) || !gone_by_absence(r))
                 return false;
         return r->swept_keys ? !bitmap_test(&r->present, ordinal) : r->mode == RUN_READS_ALL;
 }

@@ -1,7 +1,8 @@
 /*
  * Some records must be looked at although their cursor did not move: somebody else edited their
  * document, they were rejected, their deletion is owed, another record wants their document id.
- * They are read by key, a thousand at a time; a key that gives no record is gone.
+ * They are read by key, a thousand at a time, each once in a run; a key that gives no record is
+ * gone.
  */
 #include "ingest/pipeline/run_internal.h"
 
@@ -15,15 +16,12 @@ int keyed_want(struct run *r, struct str key, struct err *e)
         struct key_list *list = &r->wanted;
         uint32_t len = (uint32_t)key.len;
 
+        r->overflow |= sizeof(len) + key.len > KEYED_MAX_BYTES - list->bytes.len;
         if (r->overflow)
                 return 0;
         list->bytes.max = KEYED_MAX_BYTES;
         buf_put(&list->bytes, &len, sizeof(len));
         buf_put_str(&list->bytes, key);
-        if (list->bytes.error == -ERR_REJECT) {
-                r->overflow = true;
-                return 0;
-        }
         list->count++;
         return buf_check(&list->bytes, "keys", e);
 }
@@ -52,7 +50,7 @@ struct chunk {
 };
 
 /* Return: 1: added; 0: it need not be read. */
-static int add_key(struct chunk *c, struct bitmap *asked, struct str key, struct err *e)
+static int add_key(struct chunk *c, struct str key, struct err *e)
 {
         struct run *r = c->r;
         size_t width = r->shape.key_count;
@@ -63,7 +61,7 @@ static int add_key(struct chunk *c, struct bitmap *asked, struct str key, struct
         if (rc == 0) {
                 if (bitmap_test(&r->seen, entry.ordinal) || bitmap_test(&r->gone, entry.ordinal))
                         return 0;
-                rc = bitmap_set(asked, entry.ordinal, e);
+                rc = bitmap_set(&r->asked, entry.ordinal, e);
                 if (rc == BITMAP_ALREADY)
                         return 0;
                 if (rc == 0)
@@ -85,13 +83,14 @@ static int add_key(struct chunk *c, struct bitmap *asked, struct str key, struct
         return rc ? rc : 1;
 }
 
-/* Reads the chunk; of what did not come, it is known now that it is gone. */
+/* Reads the chunk; what did not come is gone, as far as absence tells. */
 static int read_chunk(struct chunk *c, struct err *e)
 {
         struct run *r = c->r;
         int rc = c->count ? pass_read_keys(r, c->keys, c->count, e) : 0;
 
-        for (size_t i = 0; rc >= 0 && i < c->ordinal_count; i++)
+        bool gone = gone_by_absence(r);
+        for (size_t i = 0; gone && rc >= 0 && i < c->ordinal_count; i++)
                 if (!bitmap_test(&r->seen, c->ordinals[i]))
                         rc = bitmap_set(&r->gone, c->ordinals[i], e);
         c->count = c->ordinal_count = 0;
@@ -101,20 +100,17 @@ static int read_chunk(struct chunk *c, struct err *e)
 
 static int read_list(struct chunk *c, const struct buf *list, struct err *e)
 {
-        struct bitmap asked;
         struct str key;
         size_t at = 0;
         int rc = 0;
 
-        bitmap_init(&asked, BITMAP_MAX_BYTES);
         while (rc >= 0 && next_key(list, &at, &key)) {
-                rc = add_key(c, &asked, key, e);
+                rc = add_key(c, key, e);
                 if (rc >= 0 && c->count == KEYED_CHUNK)
                         rc = read_chunk(c, e);
         }
         if (rc >= 0)
                 rc = read_chunk(c, e);
-        bitmap_deinit(&asked);
         return rc;
 }
 

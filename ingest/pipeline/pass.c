@@ -205,18 +205,23 @@ static int compare_record(struct run *r, const struct record *record, const stru
         return write_record(r, record, t, m, entry.ordinal, now, e);
 }
 
-/* A record that cannot be mapped still counts as seen: its document stays. */
-static int reject_unmapped(
-        struct run *r, const struct record *record, const struct mapper_reject *why, struct err *e)
+/* A record that is rejected still counts as seen: its document stays. */
+static int note_seen(struct run *r, struct str key, struct err *e)
 {
         struct state_entry entry;
-        int rc = state_get(r->state, buf_str(&r->key), &entry, e);
+        int rc = state_get(r->state, key, &entry, e);
 
         if (rc == 0)
                 rc = bitmap_set(&r->seen, entry.ordinal, e);
-        if (rc < 0)
-                return rc;
-        return reject_record(r, record, "map", why->field, why->reason, e);
+        return rc < 0 ? rc : 0;
+}
+
+static int reject_unmapped(
+        struct run *r, const struct record *record, const struct mapper_reject *why, struct err *e)
+{
+        int rc = note_seen(r, buf_str(&r->key), e);
+
+        return rc ? rc : reject_record(r, record, "map", why->field, why->reason, e);
 }
 
 /* The row says of itself that it is deleted: if it has a document, that goes. */
@@ -335,15 +340,27 @@ int pass_record(void *ctx, const struct record *record, struct err *e)
         return rc;
 }
 
-int pass_reject(void *ctx, const char *key, const char *reason, struct err *e)
+/* It may be any record. */
+static void note_keyless(struct run *r)
+{
+        if (!r->blind)
+                log_warn(r->log, "a record came without its key: what is gone from the source "
+                                 "cannot be told in this run");
+        r->blind = true;
+}
+
+int pass_reject(void *ctx, struct str key, const char *reason, struct err *e)
 {
         struct run *r = ctx;
-
-        struct reject_note note = {.stage = "read", .field = "", .reason = reason, .key_text = key};
+        struct reject_note note = {
+                .stage = "read", .field = "", .reason = reason, .key = key, .unreadable = true};
 
         r->counts->read++;
-        r->blind = true;
-        int rc = rejects_add(r, &note, e);
+        if (!key.len)
+                note_keyless(r);
+        int rc = key.len ? note_seen(r, key, e) : 0;
+        if (!rc)
+                rc = rejects_add(r, &note, e);
         r->read_paused = rc == BULK_FULL;
         return r->read_paused ? SOURCE_PAUSE : rc;
 }

@@ -119,10 +119,14 @@ static int on_record(void *ctx, const struct record *record, struct err *e)
         return rc || p->out.len < FLUSH_BYTES ? rc : flush(p, e);
 }
 
-static int on_reject(void *ctx, const char *key, const char *reason, struct err *e)
+static int on_reject(void *ctx, struct str key, const char *reason, struct err *e)
 {
+        cleanup_buf_ struct buf text = BUF_INIT(1 << 16);
+
         (void)e;
-        note_reject(ctx, key, "", reason);
+        if (key.len)
+                key_text(key, &text);
+        note_reject(ctx, buf_cstr(&text) ? buf_cstr(&text) : "?", "", reason);
         return 0;
 }
 

@@ -83,10 +83,15 @@ static int on_key(void *ctx, const struct record *record, struct err *e)
         return p->fn(r, buf_str(&r->key), e);
 }
 
-static int on_key_reject(void *ctx, const char *key, const char *reason, struct err *e)
+static int on_key_reject(void *ctx, struct str key, const char *reason, struct err *e)
 {
+        cleanup_buf_ struct buf text = BUF_INIT(1 << 16);
+
         (void)ctx;
-        return err_set(e, ERR_CONFIG, "key %s: %s", key, reason);
+        if (key.len)
+                key_text(key, &text);
+        return err_set(
+                e, ERR_CONFIG, "key %s: %s", buf_cstr(&text) ? buf_cstr(&text) : "?", reason);
 }
 
 static void on_keys_end(void *ctx, int rc, const struct err *e)
@@ -145,6 +150,7 @@ static int forget_read(struct run *r, struct err *e)
         bitmap_clear(&r->seen);
         bitmap_clear(&r->gone);
         bitmap_clear(&r->told);
+        bitmap_clear(&r->asked);
         r->blind = false;
         r->counts->read = r->counts->unchanged = r->counts->rejected = 0;
         return rc;

@@ -193,7 +193,7 @@ static int push_reject(struct run *r, const struct reject_note *note, struct buf
                 .parent = before.rev,
                 .body = buf_str(&body),
                 .digest = digest_body(buf_str(&body))};
-        if (!note->record && note->key.len)
+        if (!note->record && note->key.len && !note->unreadable)
                 reject_record_missing(r, note->key, buf_str(id), buf_str(&body), &what);
         return pass_push(r, &what, &doc, e);
 }
@@ -325,7 +325,7 @@ static int count_gone(struct run *r, struct err *e)
         cleanup_buf_ struct buf key = BUF_INIT(1 << 20), text = BUF_INIT(1 << 20);
         struct state_entry entry;
 
-        for (size_t i = 0; i < r->options.key_count && !r->blind; i++) {
+        for (size_t i = 0; i < r->options.key_count; i++) {
                 buf_clear(&key);
                 buf_clear(&text);
                 if (key_recode(&r->shape, r->options.keys[i], &key, NULL) != 0)
@@ -352,9 +352,9 @@ int rejects_clear(struct run *r, struct err *e)
         if (r->options.dry_run)
                 return 0;
         int rc = reject_record_complete(r, e);
-        if (!rc)
+        if (!rc && gone_by_absence(r)) /* else the one that did not come may be theirs */
                 rc = count_gone(r, e);
-        if (!rc)
+        if (!rc && gone_by_absence(r))
                 rc = state_each_reject(r->state, clear_reject, r, e);
         if (!rc)
                 rc = settle_all(r, false, e);

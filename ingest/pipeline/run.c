@@ -165,6 +165,7 @@ static int open_run(struct run *r, struct err *e)
         bitmap_init(&r->seen, BITMAP_MAX_BYTES);
         bitmap_init(&r->gone, BITMAP_MAX_BYTES);
         bitmap_init(&r->told, BITMAP_MAX_BYTES);
+        bitmap_init(&r->asked, BITMAP_MAX_BYTES);
         bitmap_init(&r->present, BITMAP_MAX_BYTES);
         bitmap_init(&r->written, BITMAP_MAX_BYTES);
         r->arena = arena_new(16 << 20);
@@ -287,6 +288,7 @@ static void close_run(struct run *r)
         bitmap_deinit(&r->seen);
         bitmap_deinit(&r->gone);
         bitmap_deinit(&r->told);
+        bitmap_deinit(&r->asked);
         bitmap_deinit(&r->present);
         bitmap_deinit(&r->written);
         buf_deinit(&r->wanted.bytes);

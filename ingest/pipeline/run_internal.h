@@ -103,6 +103,7 @@ struct run {
         struct bitmap seen;    /* ordinals of the records that reads delivered */
         struct bitmap gone;    /* of those that a read by key, or a flag, showed to be gone */
         struct bitmap told;    /* of those that a flag or the table of deletions names */
+        struct bitmap asked;   /* of those that were read by key */
         struct bitmap present; /* of the keys that a sweep of keys found */
         bool swept_keys;       /* @present was filled */
         struct bitmap written; /* of those whose document this run wrote: counted already */
@@ -120,7 +121,7 @@ struct run {
         struct source_read *read;
         int restarts; /* of the read, after the source failed */
         enum run_unclaimed unclaimed;
-        bool blind;         /* a record came without its key: what is gone cannot be told */
+        bool blind;         /* a record came without its key: gone_by_absence() */
         bool replaced;      /* a target is not the one that the run began with */
         bool source_failed; /* the read ended by itself, with an error */
         bool read_ended;
@@ -207,12 +208,16 @@ int plan_store(struct run *r, struct buf *position, struct err *e)
 /** keyed_want() - @key shall be read in this run; too many: r->overflow */
 int keyed_want(struct run *r, struct str key, struct err *e) __attribute__((warn_unused_result));
 /** keyed_read() - reads the wanted records that were not read yet, and empties the list
- * Those that do not come are gone from the source: r->gone. */
+ * Those that do not come are gone from the source (r->gone), where gone_by_absence(). */
 int keyed_read(struct run *r, struct err *e) __attribute__((warn_unused_result));
 
 /* ---- gone.c: PROTOCOL.md section 6, how a run learns of deletions ---- */
 /** gone_find() - by `deletes.query`, by sweeping keys where that is due, by what is owed */
 int gone_find(struct run *r, struct err *e) __attribute__((warn_unused_result));
+/** gone_by_absence() - whether a record that a finished read did not deliver is gone: the one place
+ * that says so. Not where the source is behind what an earlier run read, nor where a record came
+ * without its key: it may be that one. */
+bool gone_by_absence(const struct run *r);
 /** gone_sweeps_all() - whether what was not seen is known to be gone */
 bool gone_sweeps_all(const struct run *r);
 /** gone_is() - whether the source has no such record any more, as far as this run knows */
@@ -295,7 +300,7 @@ int pass_walk(struct run *r, pass_start_fn start, pass_key_fn fn, struct err *e)
 /* ---- pass.c: map, compare, write ---- */
 /** pass_record(), pass_reject() - what a read of records delivers (struct source_sink) */
 int pass_record(void *run, const struct record *record, struct err *e);
-int pass_reject(void *run, const char *key, const char *reason, struct err *e);
+int pass_reject(void *run, struct str key, const char *reason, struct err *e);
 /** pass_write_over() - what @doc replaces: @there as the state knows it; NULL: nothing */
 void pass_write_over(struct bulk_doc *doc, const struct state_doc *there);
 /** pass_push() - gives a pending write to the writer
@@ -329,6 +334,7 @@ struct reject_note {
         struct str key;              /* source key as stored; len 0: unknown */
         const char *key_text;        /* where only its text is known; NULL: nothing is */
         const struct record *record; /* NULL: not at hand */
+        bool unreadable;             /* nor ever: the source cannot hand it over */
 };
 /** rejects_load() - what earlier runs left in the control database */
 int rejects_load(struct run *r, struct err *e) __attribute__((warn_unused_result));

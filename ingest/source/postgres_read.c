@@ -29,7 +29,7 @@
 #define ROW_COST   256 /* bytes that a row counts for beside its text */
 
 #define READ_ARENA_MAX (64 << 20) /* columns and statements of one read */
-#define REJECT_KEY_MAX 1024       /* bytes of the key in a reject */
+#define REJECT_KEY_MAX (1 << 20)  /* bytes of the key of a reject: then it is not known */
 
 enum read_phase {
         READ_CONNECT,
@@ -274,16 +274,11 @@ static void pause_read(struct pg_read *r)
 
 static int reject(struct pg_read *r, struct err *e)
 {
-        cleanup_buf_ struct buf key, text;
-        const char *words = "";
+        cleanup_buf_ struct buf key = BUF_INIT(REJECT_KEY_MAX);
 
-        buf_init(&key, REJECT_KEY_MAX);
-        buf_init(&text, REJECT_KEY_MAX);
-        if (key_encode(r->shape, r->record.key_row, &key, NULL) == 0 && !key.error) {
-                key_text(buf_str(&key), &text);
-                words = text.error ? "" : buf_cstr(&text);
-        }
-        return r->sink.on_reject(r->sink.ctx, words ? words : "", r->record.reason, e);
+        if (key_encode(r->shape, r->record.key_row, &key, NULL) != 0)
+                buf_clear(&key);
+        return r->sink.on_reject(r->sink.ctx, buf_str(&key), r->record.reason, e);
 }
 
 /* Return: 0; -class: the read ends. */

@@ -71,8 +71,8 @@ struct source_sink {
         int (*on_record)(void *ctx, const struct record *record, struct err *e);
 
         /* A record that the source itself cannot hand over (too large, a broken row).
-         * @key: text of its key, or "" where unknown. Return: as on_record, without HOLD. */
-        int (*on_reject)(void *ctx, const char *key, const char *reason, struct err *e);
+         * @key: as key_encode() has it; len 0: unknown. Return: as on_record, without HOLD. */
+        int (*on_reject)(void *ctx, struct str key, const char *reason, struct err *e);
 
         /* Exactly once, from the loop: rc 0 when all was read, else -class. */
         void (*on_end)(void *ctx, int rc, const struct err *e);

@@ -262,3 +262,55 @@ def test_secrets_stay_out_of_everything(project, database):
     for secret in (project.couch.password, "reader's secret"):
         assert secret not in said
         assert secret.encode() not in state
+
+
+# ---- rows that the source cannot hand over ----
+
+@pytest.fixture
+def growing(project, database):
+    """30 records whose rows grow too large, loaded."""
+    database.sql("CREATE TABLE base (id int PRIMARY KEY, large bool, keyless bool, version int);"
+                 " INSERT INTO base SELECT n, false, false, n FROM generate_series(1, 30) n;"
+                 " CREATE VIEW item AS SELECT CASE WHEN keyless THEN NULL ELSE id END AS id, version,"
+                 " CASE WHEN large THEN repeat('x', 64 << 20) ELSE 'v' || id END AS v FROM base")
+
+    def mapper(more=""):
+        project.table_mapper(columns=["v"], extract="cursor: version\nlookback: 0s\n" + more)
+
+    mapper()
+    project.run().counts(created=30)
+    project.run()
+    return mapper
+
+
+def test_a_row_that_grew_too_large_keeps_its_document(project, database, growing):
+    """Read with the others or again by key, because it is a reject, or was called deleted."""
+    database.sql("UPDATE base SET large = true, version = 100 WHERE id = 5")
+    for _ in range(2):
+        assert project.run(code=Exit.REJECTS).mapper()["rejected"] >= 1
+        [reject] = project.rejects()
+        assert (reject["key"], reject["document"]) == (5, "item:5")
+    growing("deletes: {query: SELECT 5 AS id, key: id}")
+    project.run(code=Exit.REJECTS)
+    assert project.run(code=Exit.REJECTS).mapper()["deleted"] == 0
+    assert project.db("catalog").get("item:5")["v"] == "v5"
+    database.sql("UPDATE base SET large = false WHERE id = 5")
+    project.run()
+    assert project.rejects() == []
+
+
+def test_a_row_too_large_hides_no_deletions(project, database, growing):
+    database.sql("UPDATE base SET large = true WHERE id = 5; DELETE FROM base WHERE id IN (7, 8)")
+    project.run("--full", code=Exit.REJECTS).counts(deleted=2, rejected=1, unchanged=27)
+
+
+def test_a_row_too_large_without_a_key_may_be_any_record(project, database, growing):
+    """What is not there may be that one, also for a read by key."""
+    growing("deletes: {query: SELECT 5 AS id, key: id}")
+    project.run()
+    database.sql("UPDATE base SET large = true, keyless = true, version = 100 WHERE id = 5")
+    for words in (), ("--full",):
+        result = project.run(*words, code=Exit.REJECTS).says("a record came without its key")
+        assert result.mapper()["deleted"] == 0
+    database.sql("DELETE FROM base WHERE id = 5")
+    project.run().counts(deleted=1)

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "ingest/record/key.h"
+
 static const char source_name[] = "erp";
 
 struct fixture *fixture_new(const char *source_yaml)
@@ -121,14 +123,16 @@ static int on_record(void *ctx, const struct record *record, struct err *e)
         return 0;
 }
 
-static int on_reject(void *ctx, const char *key, const char *reason, struct err *e)
+static int on_reject(void *ctx, struct str key, const char *reason, struct err *e)
 {
         struct sink *s = ctx;
 
         (void)e;
         assert_false(s->ended);
         s->rejects++;
-        buf_printf(&s->text, "!%s: %s;", key, reason);
+        buf_putc(&s->text, '!');
+        key_text(key, &s->text);
+        buf_printf(&s->text, ": %s;", reason);
         return 0;
 }
 

@@ -19,7 +19,7 @@ static int on_record(void *ctx, const struct record *record, struct err *e)
         return 0;
 }
 
-static int on_reject(void *ctx, const char *key, const char *reason, struct err *e)
+static int on_reject(void *ctx, struct str key, const char *reason, struct err *e)
 {
         (void)ctx;
         (void)key;
