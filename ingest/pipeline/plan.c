@@ -126,11 +126,11 @@ int plan_observe(struct run *r, struct err *e)
                 return rc;
         r->observed = true;
         r->held_position = seen.behind;
-        if (seen.held[0])
+        if (seen.held[0] && r->mapper->extract->cursor)
                 log_info(r->log, "the cursor waits for %s", seen.held);
         if (seen.behind)
                 log_warn(r->log, "the standby is behind what the last run read: nothing is deleted "
-                                 "and the cursor stays");
+                                 "and the cursor stays; rejects stay, too");
         if (!seen.usable && r->mode == RUN_READS_SINCE) {
                 r->mode = RUN_READS_ALL;
                 log_info(r->log, "reading everything: %s", seen.why);
@@ -151,7 +151,7 @@ int plan_run(struct run *r, struct err *e)
                 return rc;
         if (r->options.key_count) {
                 r->mode = RUN_READS_KEYS;
-                return 0;
+                return plan_observe(r, e);
         }
         rc = reason_for_all(r, same, why, sizeof(why), e);
         if (rc)
@@ -159,8 +159,7 @@ int plan_run(struct run *r, struct err *e)
         r->mode = why[0] ? RUN_READS_ALL : RUN_READS_SINCE;
         if (r->mapper->extract->cursor && why[0])
                 log_info(r->log, "reading everything: %s", why);
-        if (r->mapper->extract->cursor)
-                rc = plan_observe(r, e);
+        rc = plan_observe(r, e);
         if (rc || r->mode != RUN_READS_ALL)
                 return rc;
         buf_deinit(&r->wanted.bytes); /* it all comes anyway */

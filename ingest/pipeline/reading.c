@@ -166,8 +166,7 @@ static int begin_again(struct reading *p, const struct err *why, struct err *e)
         int rc = loop_sleep(r->loop, delay, e);
         if (!rc && p->what == READ_RECORDS)
                 rc = forget_read(r, e);
-        if (!rc && p->what == READ_RECORDS && r->mapper->extract->cursor &&
-                r->mode != RUN_READS_KEYS)
+        if (!rc && p->what == READ_RECORDS)
                 rc = plan_observe(r, e);
         return rc;
 }

@@ -112,7 +112,8 @@ int source_check_watch(struct source *s, const struct extract *x, const struct s
         struct err *e) __attribute__((warn_unused_result));
 
 /** source_observe() - looks at what is going on in the source, before a read; runs the loop
- * Only for an extract with a cursor, described before. The next read_all or read_since of @x
+ * For an extract that was described before; without a cursor the position is never `usable`, and
+ * says only which source was read and how far that was. The next read_all or read_since of @x
  * uses the observation; where it fails, it may be tried again with the same one.
  * Where the position does not fit the source or the mapper (another database, another cursor,
  * type or time zone), `usable` is false, and `why` says it: read everything then.

@@ -117,8 +117,16 @@ def table_of_deletions(pair):
     return ()
 
 
+def without_cursor(pair):
+    mapper(pair.project, "")
+    pair.read(pair.primary)
+    pair.project.quiet_run(unchanged=92)
+    pair.read(pair.standby)
+    return ()
+
+
 @pytest.mark.parametrize("how", [incremental, full, swept, changed_mapper, by_key,
-                                 table_of_deletions])
+                                 table_of_deletions, without_cursor])
 def test_a_standby_that_is_behind(pair, how):
     """Nothing is deleted, and what it shows of the past does not last."""
     words = how(pair)
@@ -144,6 +152,26 @@ def test_a_standby_that_is_behind_does_not_move_the_cursor(pair):
     pair.resume()
     pair.project.erp2couch("run", "-v").expect(Exit.OK).says("reading what changed since")
     pair.settled()
+
+
+@pytest.mark.parametrize("extract", ["cursor: changed", ""])
+def test_a_standby_that_is_behind_settles_no_rejects(pair, extract):
+    """Their records are not there yet, or as they were."""
+    pair.read(pair.primary)
+    pair.project.table_mapper(extract=extract, fields="v: {from: v, required: true}",
+                              more="timezone: UTC")
+    pair.primary.sql("INSERT INTO item VALUES (102, NULL, now());"
+                     " UPDATE item SET v = NULL, changed = now() WHERE id = 3")
+    pair.project.run(code=Exit.REJECTS)
+    pair.read(pair.standby)
+    retried = pair.project.erp2couch("rejects", "retry", "item", "--json").says(BEHIND)
+    assert retried.json["mappers"][0]["gone"] == 0
+    pair.project.run().says(BEHIND)
+    assert sorted(reject["key"] for reject in pair.project.rejects()) == [3, 102]
+    pair.primary.sql("UPDATE item SET v = 'there' WHERE id = 102")
+    pair.resume()
+    pair.project.run(code=Exit.REJECTS)
+    assert [reject["key"] for reject in pair.project.rejects()] == [3]
 
 
 def test_a_standby_is_read_like_its_primary(pair):
