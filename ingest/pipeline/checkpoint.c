@@ -223,7 +223,7 @@ static int verify_target(struct run *r, struct target *t, struct err *e)
         return rc;
 }
 
-static cJSON *target_facts(const struct target *t)
+static cJSON *target_facts(const struct run *r, const struct target *t)
 {
         cJSON *facts = cJSON_CreateObject();
 
@@ -231,6 +231,7 @@ static cJSON *target_facts(const struct target *t)
         cJSON *seq = cJSON_AddStringToObject(facts, "update_seq", t->at_start.update_seq.ptr);
         (void)seq;
         cJSON_AddNumberToObject(facts, "own_writes", (double)t->own_writes);
+        cJSON_AddNumberToObject(facts, "run", (double)r->number);
         return facts;
 }
 
@@ -246,7 +247,7 @@ static int store_closing(struct run *r, const char *session, struct buf *positio
         if (!rc)
                 rc = state_batch_meta(r->batch, "closed", str_of(number), e);
         for (size_t i = 0; !rc && i < r->targets.count; i++) {
-                cJSON *facts = target_facts(r->targets.items[i]);
+                cJSON *facts = target_facts(r, r->targets.items[i]);
                 char *text = facts ? cJSON_PrintUnformatted(facts) : NULL;
                 cJSON_Delete(facts);
                 if (!text)
@@ -290,7 +291,7 @@ static int put_locals(struct run *r, struct closing *c, struct err *e)
         int rc = 0;
 
         for (size_t i = 0; !rc && i < r->targets.count; i++) {
-                cJSON *doc = target_facts(r->targets.items[i]);
+                cJSON *doc = target_facts(r, r->targets.items[i]);
                 rc = put_local(r, r->targets.items[i]->name, doc, c, e);
                 cJSON_Delete(doc);
                 crash_point(CRASH_TARGET_CLOSED);

@@ -15,7 +15,7 @@ struct drift {
         uint64_t foreign;
         struct buf looked; /* ids to look at, each with its length before it: of a dry run */
         bool restored;     /* a write of the unclosed run is missing from the feed */
-        uint64_t closed;   /* number of the last run that reached its checkpoint */
+        uint64_t closed;   /* number of the run whose checkpoint the target holds */
         uint64_t tombstones, tombstones_seen; /* of unclosed runs: in the state, in the feed */
 };
 
@@ -152,27 +152,13 @@ static int look_at_all(struct drift *d, struct err *e)
         return rc ? rc : state_apply(d->r->state, d->r->batch, e);
 }
 
-static int read_closed(struct run *r, uint64_t *closed, struct err *e)
-{
-        struct str text;
-        int rc = state_meta_get(r->state, "closed", &text, e);
-
-        int64_t number = 0;
-
-        if (rc == 0 && !str_to_int64(text, &number))
-                return err_set(e, ERR_BUG, "state: \"closed\" is not a number");
-        *closed = (uint64_t)number;
-        return rc < 0 ? rc : 0;
-}
-
 int drift_follow(struct run *r, struct target *t, struct str since, struct err *e)
 {
-        struct drift d = {.r = r, .t = t, .looked = BUF_INIT(LOOKED_MAX)};
-        int rc = read_closed(r, &d.closed, e);
+        struct drift d = {.r = r, .t = t, .closed = t->closed, .looked = BUF_INIT(LOOKED_MAX)};
+        int rc;
 
         bitmap_init(&d.present, BITMAP_MAX_BYTES);
-        if (!rc)
-                rc = scan_changes(r->couch, t->name, since, on_change, &d, NULL, e);
+        rc = scan_changes(r->couch, t->name, since, on_change, &d, NULL, e);
         if (!rc)
                 rc = state_apply(r->state, r->batch, e);
         crash_point(CRASH_DRIFT_NOTED);

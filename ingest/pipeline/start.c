@@ -160,20 +160,6 @@ static int finish_local(
         return rc < 0 ? rc : 0;
 }
 
-/* A target may have been restored after the run died, to a time when it held the session before:
- * then the documents of that run are missing. So it counts as a run that did not close. */
-static int unclose(struct run *r, struct err *e)
-{
-        char text[24];
-        int rc = meta_text(r, "closed", text, sizeof(text), e);
-        unsigned long long closed = strtoull(text, NULL, 10);
-
-        if (rc || closed == 0)
-                return rc;
-        snprintf(text, sizeof(text), "%llu", closed - 1);
-        return state_batch_meta(r->batch, "closed", str_of(text), e);
-}
-
 /* The session was closing when the last run died: some targets hold it, so all shall. */
 static int finish_closing(struct run *r, const char *session, const char *closing, struct err *e)
 {
@@ -195,24 +181,19 @@ static int finish_closing(struct run *r, const char *session, const char *closin
         if (!rc)
                 rc = state_batch_meta(r->batch, "closing", (struct str){0}, e);
         if (!rc)
-                rc = unclose(r, e);
-        if (!rc)
                 rc = state_apply(r->state, r->batch, e);
         crash_point(CRASH_CLOSING_FINISHED);
         return rc;
 }
 
 /* Numbers the run durably before its first write: its entries are known if it dies. */
-static int number_run(struct run *r, uint64_t *closed, struct err *e)
+static int number_run(struct run *r, struct err *e)
 {
-        char text[24], done[24];
+        char text[24];
         int rc = meta_text(r, "run", text, sizeof(text), e);
 
-        if (!rc)
-                rc = meta_text(r, "closed", done, sizeof(done), e);
         if (rc)
                 return rc;
-        *closed = strtoull(done, NULL, 10);
         r->number = strtoull(text, NULL, 10) + 1;
         snprintf(text, sizeof(text), "%llu", (unsigned long long)r->number);
         rc = state_batch_meta(r->batch, "run", str_of(text), e);
@@ -224,23 +205,24 @@ static int number_run(struct run *r, uint64_t *closed, struct err *e)
         return rc;
 }
 
-/* Follows what others did to the targets since the last checkpoint. Return: 1: rebuild. */
-static int follow_targets(struct run *r, uint64_t closed, struct err *e)
+/* Follows what others did to the targets since the last checkpoint: the one that the target itself
+ * holds, which is older than the state's where a run died while it closed. What runs wrote after
+ * that must be found there, or the target was restored. Return: DRIFT_RESTORED: rebuild. */
+static int follow_targets(struct run *r, struct err *e)
 {
-        bool unclosed = closed + 1 != r->number;
         int rc = 0;
 
         for (size_t i = 0; !rc && i < r->targets.count; i++) {
                 struct target *t = r->targets.items[i];
                 struct stored_target stored = {0};
+                uint64_t closed = t->closed;
+                bool unclosed = closed + 1 != r->number;
                 rc = checkpoint_stored(r, t->name, &stored, e);
                 if (rc == STATE_ABSENT)
                         rc = 0;
                 bool quiet =
                         !unclosed && t->at_start.n <= 1 && r->server.predicts &&
                         t->at_start.update_number == stored.number + (int64_t)stored.own_writes;
-                /* The target's own is older where a run died while it closed; and what happened
-                 * since then is all that a target restored to that time can tell. */
                 const char *since = t->stored_seq ? t->stored_seq : stored.update_seq;
                 if (!rc && !quiet && since)
                         rc = drift_follow(r, t, str_of(since), e);
@@ -253,7 +235,6 @@ int start_run(struct run *r, struct err *e)
 {
         char session[64], closing[64];
         bool lost = false;
-        uint64_t closed;
         int rc = collect_targets(r, e);
 
         if (!rc)
@@ -271,16 +252,16 @@ int start_run(struct run *r, struct err *e)
                                                   strcmp(r->control_session, closing) != 0);
         rc = r->rebuilt ? rebuild(r, e) : finish_closing(r, session, closing, e);
         if (!rc)
-                rc = number_run(r, &closed, e);
+                rc = number_run(r, e);
         if (!rc && !r->rebuilt) {
-                rc = follow_targets(r, closed, e);
+                rc = follow_targets(r, e);
                 if (rc == DRIFT_RESTORED) {
                         log_warn(r->log, "a target lost documents of the last, unfinished run: the "
                                          "state is rebuilt from CouchDB");
                         r->rebuilt = true;
                         rc = rebuild(r, e);
                         if (!rc)
-                                rc = number_run(r, &closed, e);
+                                rc = number_run(r, e);
                 }
         }
         if (!rc && !r->options.dry_run)

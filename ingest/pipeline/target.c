@@ -67,7 +67,9 @@ static int read_checkpoint(struct target *t, const cJSON *local, struct err *e)
 {
         const char *session = cJSON_GetStringValue(cJSON_GetObjectItem(local, "session"));
         const char *seq = cJSON_GetStringValue(cJSON_GetObjectItem(local, "update_seq"));
+        const cJSON *run = cJSON_GetObjectItem(local, "run");
 
+        t->closed = cJSON_IsNumber(run) && run->valuedouble > 0 ? (uint64_t)run->valuedouble : 0;
         snprintf(t->session, sizeof(t->session), "%s", session ? session : "");
         if (!seq)
                 return 0;
@@ -88,20 +90,20 @@ int target_open(struct run *r, struct target *t, bool make, struct err *e)
                         return rc;
                 crash_point(CRASH_TARGET_MADE);
         }
-        couch_database_deinit(&t->at_start);
-        rc = couch_database(r->couch, t->name, &t->at_start, e);
-        if (rc)
-                return rc;
+        /* `_local` first: if the target is restored in between, its number is of what it holds now,
+         * and the session shows at the end. */
         rc = couch_local_get(r->couch, t->name, checkpoint_name(r, name), &local, e);
         if (rc < 0)
                 return rc;
         t->session[0] = '\0';
         t->stored_number = -1;
+        t->closed = 0;
         free(t->stored_seq);
         t->stored_seq = NULL;
         rc = rc == 0 ? read_checkpoint(t, local, e) : 0;
         cJSON_Delete(local);
-        return rc;
+        couch_database_deinit(&t->at_start);
+        return rc ? rc : couch_database(r->couch, t->name, &t->at_start, e);
 }
 
 struct adoption {

@@ -1,6 +1,7 @@
 """What a run finds that it did not leave: a lost state, a restored target, other people's edits."""
 
 import shutil
+import threading
 
 import pytest
 
@@ -304,6 +305,67 @@ def test_an_edit_after_a_restore_that_the_state_is_ahead_of(restorable, database
     catalog.put({"_id": "item:7", "v": "edited"})
     catalog.bulk([{"_id": f"other:{n}"} for n in range(20)])
     project.run().counts(updated=1, unchanged=299)
+    assert catalog.get("item:7")["v"] == "v7"
+
+
+def test_a_restore_after_two_runs_that_did_not_close(restorable, database, proxy):
+    """The first one wrote, the second one died while it closed. What the first one wrote is missing
+    from a target that holds the checkpoint before both; the state had taken it for closed."""
+    project, save, restore = restorable
+    load(project, database)
+    project.db("catalog").bulk([{"_id": "other:0"}])
+    project.run()  # the next feed begins after the load
+    save()
+    database.sql("UPDATE item SET v = 'later' WHERE id <= 3")
+    front = proxy("http", project.couch.host, project.couch.port)
+    project.configure(couchdb={"url": front.url, "retry_for": "1s"})
+    front.on("GET", "catalog/_local/", faultproxy.answer(503), skip=1, times=None)  # at the end
+    project.run(code=Exit.UNAVAILABLE)
+    front.clear()
+    front.on("PUT", "/_local/", faultproxy.answer(503), skip=1, times=None)  # the list of targets
+    project.run(code=Exit.UNAVAILABLE)
+    project.configure(couchdb={"url": project.couch.base})
+    restore()
+    project.db("catalog").bulk([{"_id": f"other:{n}"} for n in range(1, 9)])
+    project.run()
+    docs = {key: doc["v"] for key, doc in project.db("catalog").docs().items()
+            if key.startswith("item:")}
+    assert docs == dict(database.sql("SELECT 'item:' || id, v FROM item"))
+
+
+def test_a_restore_between_two_looks_at_a_target(restorable, database, proxy):
+    """`_local` and update_seq are asked for one after the other. After a restore in between there
+    must be no update_seq that the target has yet to reach: what others write before is not seen."""
+    project, save, restore = restorable
+    load(project, database)
+    save()
+    catalog, looks = project.db("catalog"), []
+    catalog.bulk([{"_id": f"other:{n}"} for n in range(20)])
+    between, restored = threading.Event(), threading.Event()
+
+    def look(_):
+        looks.append(_)
+        if len(looks) == 3:  # the first one is whether the database is there at all
+            between.set()
+            restored.wait(60)
+        return faultproxy.delay()
+
+    def edit(_):
+        """The feed has been read, records have not."""
+        catalog.put({"_id": "item:7", "v": "edited"})
+        catalog.bulk([{"_id": f"more:{n}"} for n in range(40)])
+        return faultproxy.delay()
+
+    front = proxy("http", project.couch.host, project.couch.port)
+    front.on("GET", r"catalog(/_local/.*)?$", faultproxy.make(look), times=None)
+    front.on("PUT", r"control/_local/", faultproxy.make(edit))
+    project.configure(couchdb={"url": front.url})
+    run = project.start("run")
+    assert between.wait(60)
+    restore()
+    restored.set()
+    project.finish(run).expect(Exit.OK)
+    project.run()
     assert catalog.get("item:7")["v"] == "v7"
 
 
