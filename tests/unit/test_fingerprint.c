@@ -1,0 +1,53 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "ingest/pipeline/run_internal.h"
+
+int later_mapper(const struct run *r, char out[FINGERPRINT_BYTES], struct err *e);
+void later_digests(const struct mapper_spec *spec, char out[FINGERPRINT_BYTES]);
+
+/* The same as a later version of the renderer has it. */
+#undef MAPPER_RENDERER_VERSION
+#define MAPPER_RENDERER_VERSION 1000
+#define fingerprint_mapper      later_mapper
+#define fingerprint_digests     later_digests
+#include "ingest/pipeline/fingerprint.c"
+#undef fingerprint_mapper
+#undef fingerprint_digests
+
+static const char mapper[] = "mapper: item\nsource: erp\n"
+                             "extract: {table: item, key: id}\n"
+                             "target: {database: catalog, id: \"item:${id}\"}\n"
+                             "fields: {v: v}\n";
+
+static void another_renderer_is_another_fingerprint(void **state)
+{
+        cleanup_(mapper_spec_freep) struct mapper_spec *spec = NULL;
+        struct config config = {0};
+        char now[FINGERPRINT_BYTES], again[FINGERPRINT_BYTES], later[FINGERPRINT_BYTES];
+
+        (void)state;
+        assert_int_equal(mapper_spec_parse(STR(mapper), "item.yaml", &spec, NULL), 0);
+        struct run r = {.spec = spec, .config = &config};
+        assert_int_equal(fingerprint_mapper(&r, now, NULL), 0);
+        assert_int_equal(fingerprint_mapper(&r, again, NULL), 0);
+        assert_int_equal(later_mapper(&r, later, NULL), 0);
+        assert_string_equal(now, again);
+        assert_string_not_equal(now, later);
+        fingerprint_digests(spec, now);
+        fingerprint_digests(spec, again);
+        later_digests(spec, later);
+        assert_string_equal(now, again);
+        assert_string_not_equal(now, later);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(another_renderer_is_another_fingerprint),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
