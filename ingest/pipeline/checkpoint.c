@@ -168,6 +168,7 @@ int checkpoint_erase(struct run *r, struct err *e)
 
         if (rc)
                 return rc;
+        crash_point(CRASH_STATE_WIPED);
         fingerprint_digests(r->spec, digests);
         rc = state_batch_meta(r->batch, "digests", str_of(digests), e);
         for (size_t i = 0; i < r->targets.count; i++)

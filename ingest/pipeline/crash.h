@@ -16,11 +16,14 @@
 
 #define CRASH_TABLE(X)                                                                             \
         /* start (sections 1 and 2) */                                                             \
+        X(CONTROL_MADE, "the control database exists", "anything in it")                           \
+        X(DATABASE_KNOWN, "a number in the state for one more database", "the database itself")    \
         X(TARGET_MADE, "one more target database exists", "the list that names it")                \
         X(LOCAL_FINISHED, "one more `_local` got the session that was closing",                    \
                 "the others, `session`")                                                           \
         X(CLOSING_FINISHED, "all `_local` and `session` agree", "anything of this run")            \
-        X(STATE_ERASED, "no session, no closing, no record", "what the targets hold")              \
+        X(STATE_WIPED, "no session, no closing, no record", "how digests are taken")               \
+        X(STATE_ERASED, "a state that knows its databases", "what they hold")                      \
         X(ADOPTED_SOME, "some documents of a target", "the others")                                \
         X(ADOPTED, "all documents of one target", "their source keys; other targets")              \
         X(RUN_NUMBERED, "this run's number; no parked claims", "anything that it found or wrote")  \

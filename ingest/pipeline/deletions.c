@@ -180,9 +180,11 @@ static int owe_deletion(struct run *r, struct str key, struct err *e)
         struct state_owed owed = {.reason = STATE_OWED_DELETION, .key = key};
         int rc = state_batch_owe(r->batch, &owed, e);
 
-        if (rc || state_batch_count(r->batch) < RUN_APPLY_CHANGES)
+        if (rc || state_batch_count(r->batch) < crash_batch(RUN_APPLY_CHANGES))
                 return rc;
-        return state_apply(r->state, r->batch, e);
+        rc = state_apply(r->state, r->batch, e);
+        crash_point(CRASH_DELETIONS_OWED);
+        return rc;
 }
 
 static int sweep_record(void *ctx, struct str key, const struct state_entry *entry, struct err *e)

@@ -288,9 +288,11 @@ static int load_reject(void *ctx, const struct scan_doc *doc, struct err *e)
                 reject.run = REJECT_STAYS;
         if (!rc)
                 rc = state_batch_reject(r->batch, doc->id, &reject, e);
-        if (rc || state_batch_count(r->batch) < RUN_APPLY_CHANGES)
+        if (rc || state_batch_count(r->batch) < crash_batch(RUN_APPLY_CHANGES))
                 return rc;
-        return state_apply(r->state, r->batch, e);
+        rc = state_apply(r->state, r->batch, e);
+        crash_point(CRASH_REJECTS_LOADED);
+        return rc;
 }
 
 int rejects_load(struct run *r, struct err *e)

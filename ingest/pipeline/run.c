@@ -123,6 +123,7 @@ static int open_couch(struct run *r, struct err *e)
         rc = couch_database_ensure(r->couch, r->control, NULL, e);
         if (rc)
                 return err_wrap(e, rc, "control database");
+        crash_point(CRASH_CONTROL_MADE);
         struct bulk_callbacks callbacks = {
                 .on_outcome = settle_outcome, .on_drain = on_drain, .ctx = r};
         return bulk_new(r->couch, r->log, r->server.predicts, &callbacks, &r->bulk, e);

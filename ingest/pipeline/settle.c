@@ -280,13 +280,14 @@ void settle_outcome(void *ctx, const struct bulk_outcome *o)
 
 int settle_apply(struct run *r, struct err *e)
 {
+        bool any = state_batch_count(r->batch) > 0;
         int rc = r->acked_count ? checkpoint_note_writes(r, e) : 0;
 
         if (!rc)
                 rc = state_apply(r->state, r->batch, e);
         if (rc)
                 return rc;
-        if (r->acked_count)
+        if (any)
                 crash_point(CRASH_APPLIED);
         for (size_t i = 0; i < r->acked_count; i++)
                 pending_remove(r->pending, r->acked[i]);

@@ -57,6 +57,7 @@ int target_add(struct run *r, const char *name, struct target **out, struct err 
         int rc = state_database(r->state, str_of(name), &t->number, e);
         if (rc)
                 return rc;
+        crash_point(CRASH_DATABASE_KNOWN);
         *out = t;
         set->items[set->count++] = TAKE(t);
         return 0;
