@@ -77,6 +77,7 @@ struct couch_database {
         char instance_start_time[32];
         struct str update_seq; /* opaque text (integers as text); owned: free with _deinit */
         int64_t update_number; /* the number before the dash of update_seq */
+        int64_t purge_number;  /* the same of purge_seq: how many documents were purged */
         int64_t doc_count, doc_del_count;
         int64_t n; /* replicas; more than 1: numbers differ between them */
 };

@@ -55,12 +55,22 @@ static int read_update_seq(const cJSON *json, struct couch_database *out, struct
         return 0;
 }
 
+/* As opaque. 0 in pouchdb-server, which has none. */
+static int64_t read_purge_number(const cJSON *json)
+{
+        const char *text =
+                cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "purge_seq"));
+
+        return text ? strtoll(text, NULL, 10) : json_number(json, "purge_seq", 0);
+}
+
 static int read_database(const cJSON *json, struct couch_database *out, struct err *e)
 {
         const cJSON *cluster = cJSON_GetObjectItemCaseSensitive(json, "cluster");
         struct couch_database d = {
                 .doc_count = json_number(json, "doc_count", 0),
                 .doc_del_count = json_number(json, "doc_del_count", 0),
+                .purge_number = read_purge_number(json),
                 .n = json_number(cluster, "n", 1),
         };
 

@@ -48,6 +48,8 @@ int checkpoint_stored(struct run *r, const char *database, struct stored_target 
         }
         *out = (struct stored_target){.number = strtoll(seq, NULL, 10)};
         snprintf(out->instance, sizeof(out->instance), "%s", instance);
+        const cJSON *purged = cJSON_GetObjectItem(json, "purge_number");
+        out->purge_number = cJSON_IsNumber(purged) ? (int64_t)purged->valuedouble : -1;
         out->own_writes = own ? (uint64_t)own->valuedouble : 0;
         out->update_seq = str_dup(str_of(seq));
         cJSON_Delete(json);
@@ -233,6 +235,7 @@ static cJSON *target_facts(const struct run *r, const struct target *t)
         (void)seq;
         cJSON_AddNumberToObject(facts, "own_writes", (double)t->own_writes);
         cJSON_AddNumberToObject(facts, "run", (double)r->number);
+        cJSON_AddNumberToObject(facts, "purge_number", (double)t->at_start.purge_number);
         return facts;
 }
 

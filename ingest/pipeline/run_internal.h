@@ -241,7 +241,8 @@ int branches_delete(struct run *r, struct err *e) __attribute__((warn_unused_res
 /* ---- checkpoint.c ---- */
 struct stored_target { /* what the state remembers of a target since the last checkpoint */
         char instance[32];
-        char *update_seq; /* owned */
+        int64_t purge_number; /* -1: not known */
+        char *update_seq;     /* owned */
         int64_t number;
         uint64_t own_writes;
 };

@@ -98,6 +98,9 @@ const char *start_distrust(
                                                                         t->unclosed_writes) ||
                          t->at_start.update_number < t->stored_number))
                 why = "it was restored to an earlier time";
+        else if (t->at_start.n <= 1 && stored.purge_number >= 0 &&
+                 stored.purge_number != t->at_start.purge_number)
+                why = "documents were purged from it, which its changes do not tell";
         stored_target_deinit(&stored);
         return why;
 }

@@ -158,6 +158,14 @@ def test_many_edits(project, database, catalog):
     check(project, database, catalog)
 
 
+def test_a_purged_document_is_written_again(project, database, catalog, apache_couch):
+    """Nothing in the feed shows it."""
+    catalog.call("POST", "/_purge", json={"item:7": [catalog.revs()["item:7"]]})
+    assert catalog.get("item:7") is None
+    project.run().counts(created=1, unchanged=299)
+    check(project, database, catalog)
+
+
 def test_on_conflict_reject_leaves_the_edit(project, database):
     database.sql("CREATE TABLE item AS SELECT n AS id, 'v' || n AS v FROM generate_series(1, 30) n")
     project.table_mapper(columns=["v"], target="on_conflict: reject")
