@@ -44,6 +44,7 @@
         /* deletions and rejects (sections 6 and 8) */                                             \
         X(DELETION_ACKED, "a document is deleted in CouchDB", "its tombstone in the state")        \
         X(DELETIONS_OWED, "withheld deletions are owed", "the checkpoint")                         \
+        X(OWED_SOME, "some of what is owed, or is not any more", "the rest")                       \
         X(DELETIONS_DONE, "nothing is owed that came back", "the removal of settled rejects")      \
         X(REJECT_REMOVED, "a settled reject is deleted", "that in the state")                      \
         X(REJECTS_REMOVED, "no reject is left that did not come again", "the checkpoint")          \

@@ -149,8 +149,10 @@ static int delete_old_id(void *ctx, const struct state_owed *owed, struct err *e
         int rc = state_holder(s->r->state, owed->database, owed->id, &holder, e);
         if (rc < 0)
                 return rc;
-        if (rc == STATE_ABSENT || holder.key.len || holder.deleted)
-                return state_batch_settle(s->r->batch, owed, e);
+        if (rc == STATE_ABSENT || holder.key.len || holder.deleted) {
+                rc = state_batch_settle(s->r->batch, owed, e);
+                return rc ? rc : settle_apply_enough(s->r, e);
+        }
         struct pending what = {.kind = PENDING_OLD_ID,
                 .database = owed->database,
                 .key = owed->key,
@@ -180,10 +182,10 @@ static int owe_deletion(struct run *r, struct str key, struct err *e)
         struct state_owed owed = {.reason = STATE_OWED_DELETION, .key = key};
         int rc = state_batch_owe(r->batch, &owed, e);
 
-        if (rc || state_batch_count(r->batch) < crash_batch(RUN_APPLY_CHANGES))
-                return rc;
-        rc = state_apply(r->state, r->batch, e);
-        crash_point(CRASH_DELETIONS_OWED);
+        if (!rc)
+                rc = settle_apply_enough(r, e);
+        if (!rc && state_batch_count(r->batch) == 0)
+                crash_point(CRASH_DELETIONS_OWED);
         return rc;
 }
 
@@ -206,8 +208,10 @@ static int sweep_record(void *ctx, struct str key, const struct state_entry *ent
         int rc = state_holder(s->r->state, doc->database, doc->id, &holder, e);
         if (rc < 0)
                 return rc;
-        if (rc == STATE_ABSENT || !str_eq(holder.key, key))
-                return state_batch_delete(s->r->batch, key, e);
+        if (rc == STATE_ABSENT || !str_eq(holder.key, key)) {
+                rc = state_batch_delete(s->r->batch, key, e);
+                return rc ? rc : settle_apply_enough(s->r, e);
+        }
         struct pending what = {.kind = PENDING_DELETE,
                 .ordinal = entry->ordinal,
                 .database = doc->database,
@@ -325,7 +329,9 @@ static int settle_displaced(struct run *r, const struct state_owed *owed,
         if (entry->doc_count == 0 && !gone)
                 return 0;
         int rc = gone ? state_batch_delete(r->batch, owed->key, e) : 0;
-        return rc ? rc : state_batch_settle(r->batch, owed, e);
+        if (!rc)
+                rc = state_batch_settle(r->batch, owed, e);
+        return rc ? rc : settle_apply_enough(r, e);
 }
 
 /* A deletion was owed, and the record is back or its document is gone. */
@@ -341,7 +347,8 @@ static int settle_owed(void *ctx, const struct state_owed *owed, struct err *e)
                 return settle_displaced(r, owed, &entry, e);
         if (rc < 0 || (rc == 0 && !bitmap_test(&r->seen, entry.ordinal)))
                 return rc;
-        return state_batch_settle(r->batch, owed, e);
+        rc = state_batch_settle(r->batch, owed, e);
+        return rc ? rc : settle_apply_enough(r, e);
 }
 
 static int settle_all_owed(struct run *r, struct err *e)

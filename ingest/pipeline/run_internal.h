@@ -317,6 +317,9 @@ int pass_push_wait(struct run *r, const struct pending *what, const struct bulk_
 void settle_outcome(void *run, const struct bulk_outcome *outcome);
 /** settle_apply() - applies what is collected, and forgets what was pending for it */
 int settle_apply(struct run *r, struct err *e) __attribute__((warn_unused_result));
+/** settle_apply_enough() - the same once enough has come together: in a walk that changes much of
+ * the state without a write to CouchDB */
+int settle_apply_enough(struct run *r, struct err *e) __attribute__((warn_unused_result));
 /** settle_all() - waits for all outcomes, then applies; @finish also after a cancel */
 int settle_all(struct run *r, bool finish, struct err *e) __attribute__((warn_unused_result));
 

@@ -233,6 +233,12 @@ static void crash_acked(enum pending_kind kind)
         crash_point(points[kind]);
 }
 
+static bool is_enough(const struct run *r)
+{
+        return state_batch_count(r->batch) >= crash_batch(RUN_APPLY_CHANGES) ||
+               state_batch_bytes(r->batch) >= RUN_APPLY_BYTES;
+}
+
 void settle_outcome(void *ctx, const struct bulk_outcome *o)
 {
         static int (*const handlers[])(
@@ -265,9 +271,7 @@ void settle_outcome(void *ctx, const struct bulk_outcome *o)
                 rc = keep_acked(r, p, &e);
         /* After a failure what still comes in is applied once, at the end: a full disk stays full.
          */
-        bool enough = state_batch_count(r->batch) >= crash_batch(RUN_APPLY_CHANGES) ||
-                      state_batch_bytes(r->batch) >= RUN_APPLY_BYTES;
-        if (!rc && !r->failed && enough)
+        if (!rc && !r->failed && is_enough(r))
                 rc = settle_apply(r, &e);
         if (rc)
                 run_fail(r, rc, &e);
@@ -293,6 +297,15 @@ int settle_apply(struct run *r, struct err *e)
                 pending_remove(r->pending, r->acked[i]);
         r->acked_count = 0;
         return 0;
+}
+
+int settle_apply_enough(struct run *r, struct err *e)
+{
+        int rc = is_enough(r) ? settle_apply(r, e) : 0;
+
+        if (!rc && state_batch_count(r->batch) == 0)
+                crash_point(CRASH_OWED_SOME);
+        return rc;
 }
 
 int settle_all(struct run *r, bool finish, struct err *e)

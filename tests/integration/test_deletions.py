@@ -66,6 +66,24 @@ def test_an_owed_deletion_is_forgotten_when_the_row_comes_back(project, database
     project.quiet_run(unchanged=200)
 
 
+def test_what_is_owed_is_settled_in_transactions_of_a_bounded_size(project, database, catalog):
+    """However many deletions were withheld and then came back; and a run may die between them."""
+    if b"ERP2COUCH_CRASH_AT" not in project.binary.read_bytes():
+        pytest.skip("needs a program built with -Dcrash_points=true")
+    trace = project.folder / "trace"
+    small = {"ERP2COUCH_CRASH_BATCH": "10", "ERP2COUCH_CRASH_TRACE": str(trace)}
+    database.sql("ALTER TABLE item RENAME TO stock; CREATE VIEW item AS SELECT * FROM stock LIMIT 0")
+    project.run(code=Exit.REFUSED, env=small)
+    assert trace.read_text().split().count("OWED_SOME") == 20
+    database.sql("CREATE OR REPLACE VIEW item AS SELECT * FROM stock")
+    died = project.erp2couch("run", env={**small, "ERP2COUCH_CRASH_AT": "OWED_SOME:5"})
+    assert died.code == -9
+    trace.unlink()
+    project.quiet_run(unchanged=200, env=small)
+    assert trace.read_text().split().count("OWED_SOME") == 15
+    project.quiet_run(unchanged=200)
+
+
 def test_an_empty_source_is_refused(project, database, catalog):
     database.sql("TRUNCATE item")
     project.run(code=Exit.REFUSED)
