@@ -246,12 +246,13 @@ static int count_unclaimed(
 }
 
 /* A rejected record is attached to no document, so that one without a record may be its own: then
- * such documents stay until a full read without rejects. */
+ * such documents stay until a full read without rejects. Who believes nothing (verify) is told of
+ * all of them, also where a run would leave them. */
 static int walk_orphans(struct sweep *s, struct err *e)
 {
         struct run *r = s->r;
 
-        if (r->mode != RUN_READS_ALL || !gone_sweeps_all(r))
+        if (r->mode != RUN_READS_ALL || !(gone_sweeps_all(r) || r->options.rebuild))
                 return 0;
         if (s->step == SWEEP_COUNT)
                 s->looks = r->counts->rejected == 0;

@@ -112,6 +112,21 @@ def test_verify_believes_nothing(project, database, catalog):
         r"\.\.\. and 1 more: missing", r"\.\.\. and 2 more: extra")
 
 
+def test_verify_tells_of_extra_documents_that_a_run_leaves(project, database, catalog):
+    project.table_mapper(columns=["code"], target_id="item:${code}",
+                         extract="deletes: {sweep: false}",
+                         fields="note: {from: note, required: true}\n"
+                                "price: {from: price, type: decimal, scale: 2}")
+    catalog.put({"_id": "item:stray", "type": "item"})
+    told = project.erp2couch("verify", "item", "--json").expect(Exit.REJECTS).json
+    assert (told["extra"], told["equal"], told["outcome"]) == (1, 60, "different")
+    database.sql("UPDATE item SET note = NULL WHERE id = 1")  # one of them may be its own
+    told = project.erp2couch("verify", "item", "--json").expect(Exit.REJECTS).json
+    assert (told["extra"], told["unclaimed"], told["rejected"]) == (0, 2, 1)
+    project.run(code=Exit.REJECTS).counts(unchanged=59, rejected=1)
+    assert catalog.get("item:stray")
+
+
 def test_verify_sees_an_edit_that_the_state_does_not_know(project, database, catalog):
     catalog.put({**catalog.get("item:c3"), "price": "0.00"})
     told = project.erp2couch("verify", "item", "--json").expect(Exit.REJECTS).json
