@@ -37,9 +37,9 @@ bool gone_is(const struct run *r, uint32_t ordinal)
 
 bool gone_deletes(const struct run *r, uint32_t ordinal)
 {
-        if (sweep_is_wanted(r))
-                return gone_is(r, ordinal);
-        return bitmap_test(&r->told, ordinal) && bitmap_test(&r->gone, ordinal);
+        bool named = bitmap_test(&r->told, ordinal) && bitmap_test(&r->gone, ordinal);
+
+        return gone_is(r, ordinal) && (named || sweep_is_wanted(r));
 }
 
 int gone_flagged(struct run *r, uint32_t ordinal, struct err *e)

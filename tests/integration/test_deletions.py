@@ -113,16 +113,6 @@ def test_a_sweep_of_keys_that_finds_none_is_refused(project, database):
     project.run("--allow-deletes").counts(deleted=5)
 
 
-def test_a_row_that_is_too_large_to_read_withholds_nothing_of_its_own(project, database, catalog):
-    """Its key is not known: nobody can say which record it is, so none counts as gone."""
-    database.sql("UPDATE item SET v = repeat('x', 68000000) WHERE id = 5;"
-                 " DELETE FROM item WHERE id = 6")
-    project.run(code=Exit.REJECTS).counts(rejected=1, unchanged=198)
-    assert {"item:5", "item:6"} <= set(catalog.ids())
-    database.sql("UPDATE item SET v = 'v5' WHERE id = 5")
-    project.run().counts(deleted=1, unchanged=199)
-
-
 @pytest.mark.parametrize("limit, gone, code", [
     ("50%", 100, Exit.OK), ("50%", 101, Exit.REFUSED), ("5%", 11, Exit.REFUSED),
     ("5%", 10, Exit.OK)])
