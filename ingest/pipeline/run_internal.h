@@ -32,7 +32,7 @@ struct target {
         int64_t stored_number;          /* its number; -1: none */
         char **former;                  /* owned: literal prefixes that our ids had (former.c) */
         size_t former_count;
-        uint64_t closed;                /* number of the run that wrote that `_local`; 0: none */
+        uint64_t closed; /* number of the run that wrote that `_local`; 0: none */
 };
 
 struct target_set {

@@ -23,7 +23,7 @@ static void an_empty_state_is_empty(void **state)
         assert_null(state_database_name(f->s, 0));
         assert_true(state_size_bytes(f->s) > 0);
         assert_true(state_size_bytes(f->s) < 1 << 20); /* not the map's */
-        apply(f); /* of nothing */
+        apply(f);                                      /* of nothing */
         reopen(f, false);
 }
 
