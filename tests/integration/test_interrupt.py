@@ -88,12 +88,12 @@ def test_an_interrupted_run_deletes_nothing(table, database, slow_couch):
 def test_an_interrupted_run_keeps_its_cursor(table, database, slow_couch):
     """What it read counts as not read: the rows it did not come to are read by the next one."""
     slow_couch.clear()
-    database.sql("DELETE FROM item WHERE id > 3000; ALTER TABLE item ADD stamp int; UPDATE item SET"
-                 " stamp = id")
-    table.table_mapper(columns=["v", "w"], extract="cursor: stamp")
+    database.sql("DELETE FROM item WHERE id > 3000; ALTER TABLE item ADD stamp timestamptz;"
+                 " UPDATE item SET stamp = now() - interval '2 days'")
+    table.table_mapper(columns=["v", "w"], extract="cursor: stamp", more="timezone: UTC")
     table.configure(couchdb={"max_in_flight": 1})
     table.run()
-    database.sql("UPDATE item SET v = 'new', stamp = 40000 - id")
+    database.sql("UPDATE item SET v = 'new', stamp = now() - id * interval '10 seconds'")
     slow_couch.on("POST", "/_bulk_docs$", faultproxy.delay(before=0.2), times=None)
     process = working(table, slow_couch)
     process.send_signal(signal.SIGTERM)
