@@ -153,6 +153,7 @@ static int forget_read(struct run *r, struct err *e)
         bitmap_clear(&r->asked);
         r->blind = false;
         r->counts->read = r->counts->unchanged = r->counts->rejected = 0;
+        r->rejected_before = 0;
         return rc;
 }
 

@@ -104,33 +104,33 @@ static void put_body(struct run *r, const struct reject_note *note, const char *
         }
 }
 
-static int too_many(const struct run *r, struct err *e)
+static int too_many(const struct run *r, uint64_t rejected, uint64_t of, struct err *e)
 {
-        const struct run_counts *n = r->counts;
-
         if (r->spec->max_rejects >= 0)
                 return err_set(e, ERR_GUARD,
                         "%llu records were rejected, max_rejects is %lld: the run stops; see the "
                         "rejects in the control database",
-                        (unsigned long long)n->rejected, (long long)r->spec->max_rejects);
+                        (unsigned long long)rejected, (long long)r->spec->max_rejects);
         return err_set(e, ERR_GUARD,
                 "%llu of %llu records were rejected: the run stops; mend the mapper, or raise "
                 "max_rejects",
-                (unsigned long long)n->rejected, (unsigned long long)n->read);
+                (unsigned long long)rejected, (unsigned long long)of);
 }
 
 /* The share of the default is judged at the end of the read, and before only over so many records
- * that it says something whatever their order. */
+ * that it says something whatever their order. An incremental run reads earlier rejects again: they
+ * say nothing of what is new, and would stop every run. */
 static int check_limit(const struct run *r, uint64_t at_least, struct err *e)
 {
-        const struct run_counts *n = r->counts;
+        uint64_t before = r->rejected_before;
+        uint64_t rejected = r->counts->rejected - before;
+        uint64_t read = r->counts->read > before ? r->counts->read - before : 0;
         int64_t max = r->spec->max_rejects;
 
         if (r->options.key_count > 0)
                 return 0; /* an operator tries rejects again: there is nothing to guard */
-        if (max >= 0 ? n->rejected > (uint64_t)max
-                     : n->read > at_least && n->rejected > n->read / 2)
-                return too_many(r, e);
+        if (max >= 0 ? rejected > (uint64_t)max : read > at_least && rejected > read / 2)
+                return too_many(r, rejected, read, e);
         return 0;
 }
 
@@ -139,31 +139,37 @@ int rejects_judge(struct run *r, struct err *e)
         return check_limit(r, REJECTS_SHARE_OF, e);
 }
 
-bool rejects_held(struct run *r, struct str key)
+/* What is known of the reject of the record @key. */
+static bool find_reject(struct run *r, struct str key, struct state_reject *out)
 {
         struct reject_note note = {.key = key, .reason = ""};
         cleanup_buf_ struct buf id = BUF_INIT(MAPPER_MAX_ID);
-        struct state_reject reject;
-        struct err ignored;
-
-        if (r->spec->on_conflict != ON_CONFLICT_REJECT || state_reject_count(r->state) == 0)
-                return false;
-        put_id(r, &note, &id);
-        return !id.error && state_reject_get(r->state, buf_str(&id), &reject, &ignored) == 0;
-}
-
-bool rejects_came_again(struct run *r, struct str key)
-{
-        struct reject_note note = {.key = key, .reason = ""};
-        cleanup_buf_ struct buf id = BUF_INIT(MAPPER_MAX_ID);
-        struct state_reject reject;
         struct err ignored;
 
         if (state_reject_count(r->state) == 0)
                 return false;
         put_id(r, &note, &id);
-        return !id.error && state_reject_get(r->state, buf_str(&id), &reject, &ignored) == 0 &&
-               reject.run == r->number;
+        return !id.error && state_reject_get(r->state, buf_str(&id), out, &ignored) == 0;
+}
+
+/* Whether an earlier run rejected it, and this one only reads it again. */
+static bool is_old(const struct run *r, const struct state_reject *reject)
+{
+        return r->mode == RUN_READS_SINCE && (reject->run != r->number || reject->attempts > 1);
+}
+
+bool rejects_held(struct run *r, struct str key)
+{
+        struct state_reject reject;
+
+        return r->spec->on_conflict == ON_CONFLICT_REJECT && find_reject(r, key, &reject);
+}
+
+bool rejects_came_again(struct run *r, struct str key)
+{
+        struct state_reject reject;
+
+        return find_reject(r, key, &reject) && reject.run == r->number;
 }
 
 static int push_reject(struct run *r, const struct reject_note *note, struct buf *id, struct err *e)
@@ -213,23 +219,24 @@ static void log_reject(const struct run *r, const struct reject_note *note)
 int rejects_add(struct run *r, const struct reject_note *note, struct err *e)
 {
         cleanup_buf_ struct buf id = BUF_INIT(MAPPER_MAX_ID);
+        struct state_reject before;
         struct err limit;
-        int rc = 0;
 
+        put_id(r, note, &id);
+        int rc = buf_check(&id, "reject id", e);
+        if (!rc)
+                rc = state_reject_get(r->state, buf_str(&id), &before, e);
+        if (rc < 0)
+                return rc;
         r->counts->rejected++;
+        r->rejected_before += rc == 0 && is_old(r, &before);
         atomic_store_explicit(&r->progress->rejected, r->counts->rejected, memory_order_relaxed);
         if (r->counts->rejected <= REJECTS_LOGGED)
                 log_reject(r, note);
         else if (r->counts->rejected == REJECTS_LOGGED + 1)
                 log_warn(r->log, "more rejects follow; they stand in the control database %s",
                         r->control);
-        if (!r->options.dry_run) {
-                put_id(r, note, &id);
-                rc = buf_check(&id, "reject id", e);
-                if (!rc)
-                        rc = push_reject(r, note, &id, e);
-                buf_deinit(&id);
-        }
+        rc = r->options.dry_run ? 0 : push_reject(r, note, &id, e);
         if (rc < 0)
                 return rc;
         int over = check_limit(r, REJECTS_EARLY, &limit);

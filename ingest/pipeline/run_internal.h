@@ -122,9 +122,10 @@ struct run {
         struct source_read *read;
         int restarts; /* of the read, after the source failed */
         enum run_unclaimed unclaimed;
-        bool blind;         /* a record came without its key: gone_by_absence() */
-        bool replaced;      /* a target is not the one that the run began with */
-        bool source_failed; /* the read ended by itself, with an error */
+        uint64_t rejected_before; /* of those rejected: an incremental run read them again */
+        bool blind;               /* a record came without its key: gone_by_absence() */
+        bool replaced;            /* a target is not the one that the run began with */
+        bool source_failed;       /* the read ended by itself, with an error */
         bool read_ended;
         bool read_paused; /* until there is room in the writer */
         int read_rc;

@@ -271,8 +271,9 @@ def growing(project, database):
     """30 records whose rows grow too large, loaded."""
     database.sql("CREATE TABLE base (id int PRIMARY KEY, large bool, keyless bool, version int);"
                  " INSERT INTO base SELECT n, false, false, n FROM generate_series(1, 30) n;"
-                 " CREATE VIEW item AS SELECT CASE WHEN keyless THEN NULL ELSE id END AS id, version,"
-                 " CASE WHEN large THEN repeat('x', 64 << 20) ELSE 'v' || id END AS v FROM base")
+                 " CREATE VIEW item AS SELECT version, CASE WHEN keyless THEN NULL ELSE id END"
+                 " AS id, CASE WHEN large THEN repeat('x', 64 << 20) ELSE 'v' || id END AS v"
+                 " FROM base")
 
     def mapper(more=""):
         project.table_mapper(columns=["v"], extract="cursor: version\nlookback: 0s\n" + more)
@@ -314,3 +315,32 @@ def test_a_row_too_large_without_a_key_may_be_any_record(project, database, grow
         assert result.mapper()["deleted"] == 0
     database.sql("DELETE FROM base WHERE id = 5")
     project.run().counts(deleted=1)
+
+
+# ---- rejects of earlier runs, and max_rejects ----
+
+def test_rejects_that_are_read_again_do_not_stop_an_incremental_run(project, database):
+    """They say nothing of what is new, and would stop every run."""
+    database.sql("CREATE TABLE item AS SELECT n AS id, CASE WHEN n <= 1400 THEN 'v' END AS v,"
+                 " n AS version FROM generate_series(1, 2700) n")
+    project.table_mapper(fields="v: {from: v, required: true}",
+                         extract="cursor: version\nlookback: 0s")
+    project.run(code=Exit.REJECTS).counts(created=1400, rejected=1300)
+    for new in 3000, 3001:
+        database.sql("INSERT INTO item VALUES (%s, 'new', %s)", [new, new])
+        result = project.run(code=Exit.REJECTS)
+        assert (result.mapper()["created"], result.mapper()["rejected"]) == (1, 1300)
+
+
+def test_max_rejects_counts_what_is_new(project, database):
+    database.sql("CREATE TABLE item AS SELECT n AS id, CASE WHEN n > 3 THEN 'v' END AS v,"
+                 " n AS version FROM generate_series(1, 20) n")
+    project.table_mapper(fields="v: {from: v, required: true}", more="max_rejects: 3",
+                         extract="cursor: version\nlookback: 0s")
+    project.run(code=Exit.REJECTS)
+    project.run(code=Exit.REJECTS)
+    database.sql("INSERT INTO item SELECT n, NULL, n FROM generate_series(101, 102) n")
+    assert project.run(code=Exit.REJECTS).mapper()["rejected"] == 5
+    database.sql("INSERT INTO item SELECT n, NULL, n FROM generate_series(201, 204) n")
+    project.run(code=Exit.REFUSED)
+    project.run("--full", code=Exit.REFUSED)
