@@ -19,6 +19,15 @@ void bitmap_deinit(struct bitmap *m)
         *m = (struct bitmap){.max_words = m->max_words};
 }
 
+bool bitmap_unset(struct bitmap *m, uint64_t n)
+{
+        if (!bitmap_test(m, n))
+                return false;
+        m->words[n / 64] &= ~(UINT64_C(1) << (n % 64));
+        m->count--;
+        return true;
+}
+
 void bitmap_clear(struct bitmap *m)
 {
         if (m->words)

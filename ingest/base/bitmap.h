@@ -32,6 +32,9 @@ void bitmap_deinit(struct bitmap *m);
  * Return: 0; BITMAP_ALREADY it was in the set; -ERR_SYSTEM beyond the maximum; -ERR_NOMEM. */
 int bitmap_set(struct bitmap *m, uint64_t n, struct err *e) __attribute__((warn_unused_result));
 
+/** bitmap_unset() - takes @n out. Return: whether it was in the set. */
+bool bitmap_unset(struct bitmap *m, uint64_t n);
+
 /** bitmap_test() - whether @n is in the set */
 static inline bool bitmap_test(const struct bitmap *m, uint64_t n)
 {

@@ -42,7 +42,8 @@ static bool next_key(const struct buf *list, size_t *at, struct str *key)
 struct chunk {
         struct run *r;
         struct arena *arena;
-        struct value *keys; /* r->shape.key_count each */
+        struct value *keys;  /* r->shape.key_count each */
+        struct str *encoded; /* the same; they point into the list */
         size_t count;
         uint32_t *ordinals; /* of the records that have one */
         size_t ordinal_count;
@@ -79,6 +80,7 @@ static int add_key(struct chunk *c, struct str key, struct err *e)
                         return arena_failed(c->arena, "keys", e);
                 values[i].ptr = copy.ptr;
         }
+        c->encoded[c->count] = key;
         c->count += rc == 0;
         return rc ? rc : 1;
 }
@@ -87,7 +89,7 @@ static int add_key(struct chunk *c, struct str key, struct err *e)
 static int read_chunk(struct chunk *c, struct err *e)
 {
         struct run *r = c->r;
-        int rc = c->count ? pass_read_keys(r, c->keys, c->count, e) : 0;
+        int rc = c->count ? pass_read_keys(r, c->keys, c->encoded, c->count, e) : 0;
 
         bool gone = gone_by_absence(r);
         for (size_t i = 0; gone && rc >= 0 && i < c->ordinal_count; i++)
@@ -130,7 +132,8 @@ int keyed_read(struct run *r, struct err *e)
         buf_init(&c.text, KEYED_MAX_BYTES);
         c.arena = list.len ? arena_new(2 * KEYED_MAX_BYTES) : NULL;
         c.keys = c.arena ? calloc(KEYED_CHUNK * r->shape.key_count, sizeof(*c.keys)) : NULL;
-        c.ordinals = c.keys ? calloc(KEYED_CHUNK, sizeof(*c.ordinals)) : NULL;
+        c.encoded = c.keys ? calloc(KEYED_CHUNK, sizeof(*c.encoded)) : NULL;
+        c.ordinals = c.encoded ? calloc(KEYED_CHUNK, sizeof(*c.ordinals)) : NULL;
         if (c.ordinals)
                 rc = plan_read_older(r, e);
         else
@@ -138,6 +141,7 @@ int keyed_read(struct run *r, struct err *e)
         if (c.ordinals && !rc)
                 rc = read_list(&c, &list, e);
         free(c.ordinals);
+        free(c.encoded);
         free(c.keys);
         arena_free(c.arena);
         buf_deinit(&c.text);

@@ -64,6 +64,7 @@ enum read_what { READ_RECORDS, READ_RECORDS_BY_KEY, READ_KEYS };
 struct reading {
         enum read_what what;
         const struct value *keys; /* of READ_RECORDS_BY_KEY */
+        const struct str *encoded;
         size_t count;
         pass_start_fn start; /* of READ_KEYS */
         pass_key_fn fn;
@@ -157,6 +158,32 @@ static int forget_read(struct run *r, struct err *e)
         return rc;
 }
 
+/* The same of one record of a broken read by key: all others stay read. */
+static int forget_key(struct run *r, struct str key, struct err *e)
+{
+        struct state_entry entry;
+        int rc = state_get(r->state, key, &entry, e);
+
+        if (rc < 0)
+                return rc;
+        bool seen = rc == 0 && bitmap_unset(&r->seen, entry.ordinal);
+        bool parked = state_has_parked(r->state, key), rejected = rejects_forget(r, key);
+        r->counts->read -= seen || parked || rejected;
+        /* A dry run does not find its rejects: it may have counted fewer. */
+        if (seen && !parked && !rejected && !bitmap_test(&r->written, entry.ordinal))
+                r->counts->unchanged -= r->counts->unchanged > 0;
+        return 0;
+}
+
+static int forget_keys(struct reading *p, struct err *e)
+{
+        int rc = settle_all(p->run, false, e);
+
+        for (size_t i = 0; !rc && i < p->count; i++)
+                rc = forget_key(p->run, p->encoded[i], e);
+        return rc;
+}
+
 static int begin_again(struct reading *p, const struct err *why, struct err *e)
 {
         struct run *r = p->run;
@@ -167,9 +194,11 @@ static int begin_again(struct reading *p, const struct err *why, struct err *e)
         int rc = loop_sleep(r->loop, delay, e);
         if (!rc && p->what == READ_RECORDS)
                 rc = forget_read(r, e);
-        if (!rc && p->what == READ_RECORDS)
-                rc = plan_observe(r, e);
-        return rc;
+        if (!rc && p->what == READ_RECORDS_BY_KEY)
+                rc = forget_keys(p, e);
+        if (rc || p->what != READ_RECORDS)
+                return rc;
+        return plan_observe(r, e);
 }
 
 static int read_through(struct reading *p, struct err *e)
@@ -199,9 +228,14 @@ int pass_read(struct run *r, struct err *e)
         return rc ? rc : rejects_judge(r, e);
 }
 
-int pass_read_keys(struct run *r, const struct value *keys, size_t count, struct err *e)
+int pass_read_keys(struct run *r, const struct value *keys, const struct str *encoded, size_t count,
+        struct err *e)
 {
-        struct reading p = {.what = READ_RECORDS_BY_KEY, .run = r, .keys = keys, .count = count};
+        struct reading p = {.what = READ_RECORDS_BY_KEY,
+                .run = r,
+                .keys = keys,
+                .encoded = encoded,
+                .count = count};
 
         return read_through(&p, e);
 }

@@ -172,6 +172,17 @@ bool rejects_came_again(struct run *r, struct str key)
         return find_reject(r, key, &reject) && reject.run == r->number;
 }
 
+bool rejects_forget(struct run *r, struct str key)
+{
+        struct state_reject reject;
+
+        if (!find_reject(r, key, &reject) || reject.run != r->number)
+                return false;
+        r->counts->rejected--;
+        r->rejected_before -= is_old(r, &reject);
+        return true;
+}
+
 static int push_reject(struct run *r, const struct reject_note *note, struct buf *id, struct err *e)
 {
         struct state_reject before = {.attempts = 0};

@@ -290,9 +290,10 @@ void rehearsal_end(struct run *r);
 /* ---- reading.c: reads, from start to end ---- */
 /** pass_read() - all, or what changed, as r->mode says; begins again where the source failed */
 int pass_read(struct run *r, struct err *e) __attribute__((warn_unused_result));
-/** pass_read_keys() - the records of @count keys of r->shape.key_count values each */
-int pass_read_keys(struct run *r, const struct value *keys, size_t count, struct err *e)
-        __attribute__((warn_unused_result));
+/** pass_read_keys() - the records of @count keys of r->shape.key_count values each
+ * @encoded: the same keys as the state has them */
+int pass_read_keys(struct run *r, const struct value *keys, const struct str *encoded, size_t count,
+        struct err *e) __attribute__((warn_unused_result));
 /** pass_walk() - a read of keys only: @start is source_read_keys or source_read_deleted */
 typedef int (*pass_start_fn)(struct source *s, const struct extract *x, const struct shape *shape,
         const struct source_sink *sink, struct source_read **out, struct err *e);
@@ -351,6 +352,9 @@ int rejects_add(struct run *r, const struct reject_note *note, struct err *e)
 bool rejects_held(struct run *r, struct str key);
 /** rejects_came_again() - this run has rejected the record @key */
 bool rejects_came_again(struct run *r, struct str key);
+/** rejects_forget() - what this run counted as rejected of the record @key, which comes again
+ * Return: whether there was something. */
+bool rejects_forget(struct run *r, struct str key);
 /** rejects_judge() - after the read: whether max_rejects was passed. Return: 0, -ERR_GUARD. */
 int rejects_judge(struct run *r, struct err *e) __attribute__((warn_unused_result));
 /** rejects_clear() - after a finished read: removes those whose record was read and that did not

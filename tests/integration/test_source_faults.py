@@ -374,3 +374,61 @@ def test_a_server_that_restarts_during_a_run(table, couch, proxy, other_cluster,
     assert result.code in (Exit.OK, Exit.UNAVAILABLE), result
     table.run()
     settled(table, other_database, "1-")
+
+
+# ---- a read that begins again ----
+
+class Fuse:
+    """While it is set the source fails at the record 290 of 300, each of which fills a page."""
+
+    def __init__(self, project, database):
+        self.database = database
+        database.sql("""CREATE TABLE item AS SELECT n AS id, 'v' || n AS v, n AS version FROM
+            generate_series(1, 300) n; CREATE TABLE fuse (); GRANT SELECT ON fuse TO PUBLIC;
+            CREATE FUNCTION page(n int) RETURNS text STABLE LANGUAGE plpgsql AS $$
+            BEGIN IF n = 290 AND EXISTS (SELECT FROM fuse) THEN
+                RAISE EXCEPTION 'as planned' USING ERRCODE = '40001';
+            END IF; RETURN repeat('x', 8000); END $$""")
+        project.table_mapper(columns=["v", "page"], extract="cursor: version\nlookback: 0s")
+        path = project.folder / "mappers/item.yaml"
+        path.write_text(path.read_text().replace("table: item", (
+            "query: SELECT id, v, version, page(id) AS page FROM item")))
+
+    def light(self):
+        self.database.sql("INSERT INTO fuse DEFAULT VALUES")
+
+    def put_out(self):
+        self.database.sql("DELETE FROM fuse")
+
+
+@pytest.fixture
+def fuse(project, database):
+    return Fuse(project, database)
+
+
+def begins_again(process):
+    """Waits until the program says so. Returns what it said."""
+    said = b""
+    while b"reading again" not in said:
+        piece = os.read(process.stderr.fileno(), 65536)
+        assert piece, said.decode()
+        said += piece
+    return said.decode()
+
+
+def test_a_read_by_key_begins_again(project, fuse, couch):
+    """What it had delivered is not taken for other rows with the same keys."""
+    project.run().counts(created=300)
+    project.run()
+    catalog = project.db("catalog")
+    revs = catalog.revs()
+    catalog.bulk([{**doc, "_rev": revs[key], "v": "meddled"}
+                  for key, doc in catalog.docs().items()])
+    fuse.light()
+    process = project.start("run", "--json")
+    begins_again(process)
+    fuse.put_out()
+    result = project.finish(process).expect(Exit.OK)
+    result.counts(updated=300)
+    assert result.mapper()["read"] == 300
+    assert project.rejects() == []

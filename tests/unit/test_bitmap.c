@@ -35,6 +35,12 @@ static void numbers_are_set_once(void **state)
         }
         assert_false(bitmap_test(&m, 2));
         assert_false(bitmap_test(&m, 999999));
+        uint64_t count = bitmap_count(&m);
+        assert_false(bitmap_unset(&m, 2));
+        assert_false(bitmap_unset(&m, UINT64_MAX));
+        assert_true(bitmap_unset(&m, 1000000));
+        assert_false(bitmap_test(&m, 1000000));
+        assert_int_equal(bitmap_count(&m), count - 1);
         bitmap_clear(&m);
         assert_int_equal(bitmap_count(&m), 0);
         assert_false(bitmap_test(&m, 1000000));
