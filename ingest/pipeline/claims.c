@@ -239,6 +239,7 @@ static int read_holders(struct run *r, struct err *e)
                 rc = state_each_parked(r->state, want_holder, r, e);
                 if (rc || r->wanted.count == 0)
                         break;
+                r->overflow = false; /* the next round goes on */
                 rc = keyed_read(r, e);
                 if (!rc)
                         rc = settle_all(r, false, e);

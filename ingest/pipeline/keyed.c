@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define KEYED_CHUNK     1000       /* keys in one statement */
+#define CHUNK_MAX_BYTES (4 << 20)  /* of them: the statement, with its quotes, may take 16 MiB */
 #define KEYED_MAX_BYTES (32 << 20) /* of the list: then reading everything is the better way */
 
 int keyed_want(struct run *r, struct str key, struct err *e)
@@ -44,7 +45,7 @@ struct chunk {
         struct arena *arena;
         struct value *keys;  /* r->shape.key_count each */
         struct str *encoded; /* the same; they point into the list */
-        size_t count;
+        size_t count, bytes;
         uint32_t *ordinals; /* of the records that have one */
         size_t ordinal_count;
         struct buf text;
@@ -81,6 +82,7 @@ static int add_key(struct chunk *c, struct str key, struct err *e)
                 values[i].ptr = copy.ptr;
         }
         c->encoded[c->count] = key;
+        c->bytes += key.len;
         c->count += rc == 0;
         return rc ? rc : 1;
 }
@@ -95,7 +97,7 @@ static int read_chunk(struct chunk *c, struct err *e)
         for (size_t i = 0; gone && rc >= 0 && i < c->ordinal_count; i++)
                 if (!bitmap_test(&r->seen, c->ordinals[i]))
                         rc = bitmap_set(&r->gone, c->ordinals[i], e);
-        c->count = c->ordinal_count = 0;
+        c->count = c->ordinal_count = c->bytes = 0;
         arena_reset(c->arena);
         return rc < 0 ? rc : 0;
 }
@@ -108,7 +110,7 @@ static int read_list(struct chunk *c, const struct buf *list, struct err *e)
 
         while (rc >= 0 && next_key(list, &at, &key)) {
                 rc = add_key(c, key, e);
-                if (rc >= 0 && c->count == KEYED_CHUNK)
+                if (rc >= 0 && (c->count == KEYED_CHUNK || c->bytes >= CHUNK_MAX_BYTES))
                         rc = read_chunk(c, e);
         }
         if (rc >= 0)
@@ -124,8 +126,8 @@ int keyed_read(struct run *r, struct err *e)
 
         if (r->overflow)
                 log_warn(r->log,
-                        "more than %zu records are to be looked at again: the next run "
-                        "goes on",
+                        "more than %zu records are to be looked at again: the others are left to "
+                        "a later run",
                         r->wanted.count);
         r->wanted = (struct key_list){.count = 0};
         r->overflow = false;

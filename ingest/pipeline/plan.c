@@ -140,6 +140,13 @@ int plan_observe(struct run *r, struct err *e)
         return r->mode == RUN_READS_ALL ? plan_read_older(r, e) : 0;
 }
 
+static void drop_wanted(struct run *r)
+{
+        buf_deinit(&r->wanted.bytes);
+        r->wanted = (struct key_list){.count = 0};
+        r->overflow = false;
+}
+
 int plan_run(struct run *r, struct err *e)
 {
         char why[NOTE_MAX];
@@ -151,6 +158,7 @@ int plan_run(struct run *r, struct err *e)
                 return rc;
         if (r->options.key_count) {
                 r->mode = RUN_READS_KEYS;
+                drop_wanted(r); /* what others changed is found again: there is no checkpoint */
                 return plan_observe(r, e);
         }
         rc = reason_for_all(r, same, why, sizeof(why), e);
@@ -162,9 +170,7 @@ int plan_run(struct run *r, struct err *e)
         rc = plan_observe(r, e);
         if (rc || r->mode != RUN_READS_ALL)
                 return rc;
-        buf_deinit(&r->wanted.bytes); /* it all comes anyway */
-        r->wanted = (struct key_list){.count = 0};
-        r->overflow = false;
+        drop_wanted(r); /* it all comes anyway */
         return 0;
 }
 

@@ -182,13 +182,29 @@ static int open_run(struct run *r, struct err *e)
         return rc ? rc : open_couch(r, e);
 }
 
+/* Where the list is full it is read, and begun anew. */
+static int want_in_parts(struct run *r, struct str key, struct err *e)
+{
+        int rc = keyed_want(r, key, e);
+
+        if (rc || !r->overflow)
+                return rc;
+        r->overflow = false;
+        rc = keyed_read(r, e);
+        return rc ? rc : keyed_want(r, key, e);
+}
+
 /* The records of given keys, in place of those that the source offers. */
 static int want_given(struct run *r, struct err *e)
 {
+        cleanup_buf_ struct buf key = BUF_INIT(SCRATCH_MAX);
         int rc = 0;
 
-        for (size_t i = 0; !rc && i < r->options.key_count; i++)
-                rc = keyed_want(r, r->options.keys[i], e);
+        for (size_t i = 0; !rc && i < r->options.key_count; i++) {
+                buf_clear(&key);
+                if (key_recode(&r->shape, r->options.keys[i], &key, NULL) == 0)
+                        rc = want_in_parts(r, buf_str(&key), e);
+        }
         return rc;
 }
 

@@ -382,3 +382,41 @@ def test_a_reader_that_goes_away(table):
     done = subprocess.run(f"{table.binary} rejects list | head -n 1", shell=True, cwd=table.folder,
                           env=table.environment(), capture_output=True, text=True, timeout=60)
     assert done.stdout.startswith("MAPPER") and "rror" not in done.stderr
+
+
+# ---- more keys than a list holds ----
+
+def long_keys(project, database):
+    """60 rows whose keys take 36 MB together."""
+    database.sql("CREATE TABLE item AS SELECT repeat('k', 600000) || n AS id, n, NULL AS v,"
+                 " n AS version FROM generate_series(1, 60) n")
+    project.table_mapper(target_id="item:${n}", fields="n: n\nv: {from: v, required: true}",
+                         extract="cursor: version\nlookback: 0s")
+
+
+def test_retry_reads_all_keys_in_parts(project, database):
+    long_keys(project, database)
+    project.run(code=Exit.REJECTS).counts(rejected=60)
+    database.sql("UPDATE item SET v = 'there' WHERE n > 1")
+    [mapper] = project.erp2couch("rejects", "retry", "--json").expect(
+        Exit.REJECTS).json["mappers"]
+    assert (mapper["created"], mapper["rejected"], mapper["gone"]) == (59, 1, 0)
+    assert len(project.rejects()) == 1
+
+
+def test_edits_of_others_keep_no_record_from_being_retried(project, database):
+    """So many that a run would read everything for them."""
+    long_keys(project, database)
+    database.sql("UPDATE item SET v = 'there'; INSERT INTO item VALUES ('short', 99, NULL, 0)")
+    project.run(code=Exit.REJECTS).counts(created=60, rejected=1)
+    catalog = project.db("catalog")
+    revs = catalog.revs()
+    catalog.bulk([{**doc, "_rev": revs[key], "v": "meddled"}
+                  for key, doc in catalog.docs().items()])
+    assert {doc["v"] for doc in catalog.docs().values()} == {"meddled"}
+    [mapper] = project.erp2couch("rejects", "retry", "--json").expect(
+        Exit.REJECTS).json["mappers"]
+    assert (mapper["rejected"], mapper["gone"]) == (1, 0)
+    assert [reject["key"] for reject in project.rejects()] == ["short"]
+    project.run(code=Exit.REJECTS)
+    assert {doc["v"] for doc in catalog.docs().values()} == {"there"}
