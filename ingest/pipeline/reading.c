@@ -127,6 +127,7 @@ static int read_once(struct reading *p, struct err *e)
 
         r->read_ended = r->read_paused = false;
         int rc = start(p, e);
+        r->source_failed = rc == -ERR_RETRY;
         if (rc)
                 return rc;
         rc = read_until_end(r, e);
@@ -190,6 +191,7 @@ static int begin_again(struct reading *p, const struct err *why, struct err *e)
         int64_t delay = (int64_t)RESTART_MS << r->restarts;
 
         r->restarts++;
+        r->source_failed = false;
         log_warn(r->log, "%s: reading again in %lld s", why->text, (long long)delay / 1000);
         int rc = loop_sleep(r->loop, delay, e);
         if (!rc && p->what == READ_RECORDS)
@@ -198,7 +200,9 @@ static int begin_again(struct reading *p, const struct err *why, struct err *e)
                 rc = forget_keys(p, e);
         if (rc || p->what != READ_RECORDS)
                 return rc;
-        return plan_observe(r, e);
+        rc = plan_observe(r, e);
+        r->source_failed = rc == -ERR_RETRY; /* it is not back yet: the next round */
+        return rc;
 }
 
 static int read_through(struct reading *p, struct err *e)
@@ -212,8 +216,6 @@ static int read_through(struct reading *p, struct err *e)
                 rc = begin_again(p, &why, e);
                 if (!rc)
                         rc = read_once(p, e);
-                else if (rc == -ERR_RETRY)
-                        r->source_failed = true; /* it is not back yet: the next round */
         }
         return rc;
 }

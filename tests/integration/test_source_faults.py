@@ -432,3 +432,16 @@ def test_a_read_by_key_begins_again(project, fuse, couch):
     result.counts(updated=300)
     assert result.mapper()["read"] == 300
     assert project.rejects() == []
+
+
+def test_couchdb_that_is_down_is_not_a_reason_to_read_again(project, fuse, couch, proxy):
+    front = proxy("http", couch.host, couch.port)
+    front.on("POST", "/_bulk_docs$", faultproxy.delay(before=30), times=None)
+    project.configure(couchdb={"url": front.url, "retry_for": "1s"})
+    fuse.light()
+    process = project.start("run", "--json")
+    begins_again(process)
+    front.refuse()
+    front.cut_all()
+    result = project.finish(process).expect(Exit.UNAVAILABLE)
+    assert "reading again" not in result.err
