@@ -89,6 +89,12 @@ void couch_database_deinit(struct couch_database *d);
 int couch_database(struct couch *c, const char *name, struct couch_database *out, struct err *e)
         __attribute__((warn_unused_result));
 
+/** couch_revs_missing() - asks _revs_diff whether the database @name lacks one of the revisions
+ * @question: {"id":["rev",...],...}, some thousand of them at most
+ * Return: 0; -class. */
+int couch_revs_missing(struct couch *c, const char *name, struct str question, bool *missing,
+        struct err *e) __attribute__((warn_unused_result));
+
 /** couch_database_ensure() - makes @name where it is missing and options allow it
  * @created: may be NULL
  * Return: 0; -ERR_CONFIG create: false, no right to create, a name CouchDB refuses; -ERR_RETRY. */

@@ -117,6 +117,25 @@ int couch_database(struct couch *c, const char *name, struct couch_database *out
         return rc < 0 ? err_wrap(e, rc, "database %s", name) : rc;
 }
 
+int couch_revs_missing(
+        struct couch *c, const char *name, struct str question, bool *missing, struct err *e)
+{
+        cleanup_buf_ struct buf path = BUF_INIT(COUCH_PATH_MAX);
+        cJSON *json = NULL;
+        int status = 0;
+
+        couch_path_put(&path, str_of(name));
+        buf_puts(&path, "/_revs_diff");
+        const struct couch_request request = {
+                .method = "POST", .path = buf_cstr(&path), .body = question};
+        if (!request.path)
+                return err_nomem(e, "a path");
+        int rc = couch_call(c, &request, &status, &json, e);
+        *missing = status == 404 || (json && json->child);
+        cJSON_Delete(json);
+        return rc < 0 ? err_wrap(e, rc, "database %s", name) : 0;
+}
+
 static int appear(struct couch *c, const char *name, struct err *e)
 {
         for (int i = 0; i < APPEAR_TRIES; i++) {

@@ -6,7 +6,9 @@
 
 #include <string.h>
 
-#define LOOKED_MAX (64 << 20) /* bytes of ids that a dry run looks at */
+#define LOOKED_MAX     (64 << 20) /* bytes of ids that a dry run looks at */
+#define SUSPECTS_ASKED 1000       /* revisions in one question to CouchDB ... */
+#define SUSPECTS_BYTES (1 << 20)  /* ... or the bytes of it, and one more id */
 
 struct drift {
         struct run *r;
@@ -14,9 +16,11 @@ struct drift {
         struct bitmap present; /* ordinals whose revision stands in the feed */
         uint64_t foreign;
         struct buf looked; /* ids to look at, each with its length before it: of a dry run */
-        bool restored;     /* a write of the unclosed run is missing from the feed */
+        bool restored;     /* a write of an unclosed run is missing */
         uint64_t closed;   /* number of the run whose checkpoint the target holds */
         uint64_t tombstones, tombstones_seen; /* of unclosed runs: in the state, in the feed */
+        struct buf suspects;                  /* a question for _revs_diff, without its end */
+        size_t suspect_count;
 };
 
 /* A dry run has no writer that would compare: it looks at the documents itself. */
@@ -102,18 +106,51 @@ static int on_change(void *ctx, const struct scan_change *c, struct err *e)
         return rc;
 }
 
-/* An acknowledged write of the unclosed run that the feed does not show: the target is older. */
-static int find_missing(void *ctx, struct str key, const struct state_entry *entry, struct err *e)
+/* ---- was the target restored? ---- */
+
+/* Asks for what was collected. Return: 1: something is missing, and no more need be asked. */
+static int ask_suspects(struct drift *d, struct err *e)
+{
+        int rc = 0;
+
+        if (d->suspects.len) {
+                buf_putc(&d->suspects, '}');
+                rc = buf_check(&d->suspects, "a question about revisions", e);
+        }
+        if (!rc && d->suspects.len)
+                rc = couch_revs_missing(
+                        d->r->couch, d->t->name, buf_str(&d->suspects), &d->restored, e);
+        buf_clear(&d->suspects);
+        d->suspect_count = 0;
+        return rc ? rc : d->restored;
+}
+
+/* A write of an unclosed run that the feed does not show: it is missing, or it is an older one that
+ * the run only found equal. The revision tells. */
+static int suspect(struct drift *d, struct str id, struct str rev, struct err *e)
+{
+        if (rev.len == 0)
+                return 0;
+        buf_putc(&d->suspects, d->suspects.len ? ',' : '{');
+        if (!json_put_string(&d->suspects, id))
+                return err_set(e, ERR_BUG, "state: a document id is not UTF-8");
+        buf_puts(&d->suspects, ":[\"");
+        buf_put_str(&d->suspects, rev);
+        buf_puts(&d->suspects, "\"]");
+        if (++d->suspect_count < SUSPECTS_ASKED && d->suspects.len < SUSPECTS_BYTES)
+                return 0;
+        return ask_suspects(d, e);
+}
+
+static int suspect_record(void *ctx, struct str key, const struct state_entry *entry, struct err *e)
 {
         struct drift *d = ctx;
 
         (void)key;
-        (void)e;
         if (entry->run <= d->closed || entry->doc_count == 0 ||
-                entry->docs[0].database != d->t->number)
+                entry->docs[0].database != d->t->number || bitmap_test(&d->present, entry->ordinal))
                 return 0;
-        d->restored = !bitmap_test(&d->present, entry->ordinal);
-        return d->restored;
+        return suspect(d, entry->docs[0].id, entry->docs[0].rev, e);
 }
 
 static int count_tombstone(
@@ -127,14 +164,27 @@ static int count_tombstone(
         return 0;
 }
 
+static int suspect_tombstone(
+        void *ctx, uint16_t database, struct str id, const struct state_holder *doc, struct err *e)
+{
+        struct drift *d = ctx;
+
+        if (database != d->t->number || !is_unclosed_tombstone(d, doc))
+                return 0;
+        return suspect(d, id, doc->rev, e);
+}
+
 /* Sets d->restored. A tombstone that others wrote over is theirs by now, and not counted. */
 static int look_for_missing(struct drift *d, struct err *e)
 {
-        int rc = state_each_record(d->r->state, find_missing, d, e);
+        int rc = state_each_record(d->r->state, suspect_record, d, e);
 
         if (rc >= 0 && !d->restored)
                 rc = state_each_unattached(d->r->state, count_tombstone, d, e);
-        d->restored = d->restored || d->tombstones_seen < d->tombstones;
+        if (rc >= 0 && !d->restored && d->tombstones_seen < d->tombstones)
+                rc = state_each_unattached(d->r->state, suspect_tombstone, d, e);
+        if (rc >= 0 && !d->restored)
+                rc = ask_suspects(d, e);
         return rc < 0 ? rc : 0;
 }
 
@@ -154,7 +204,11 @@ static int look_at_all(struct drift *d, struct err *e)
 
 int drift_follow(struct run *r, struct target *t, struct str since, struct err *e)
 {
-        struct drift d = {.r = r, .t = t, .closed = t->closed, .looked = BUF_INIT(LOOKED_MAX)};
+        struct drift d = {.r = r,
+                .t = t,
+                .closed = t->closed,
+                .looked = BUF_INIT(LOOKED_MAX),
+                .suspects = BUF_INIT(2 * SUSPECTS_BYTES)};
         int rc;
 
         bitmap_init(&d.present, BITMAP_MAX_BYTES);
@@ -168,6 +222,7 @@ int drift_follow(struct run *r, struct target *t, struct str since, struct err *
         if (!rc && d.closed + 1 < r->number)
                 rc = look_for_missing(&d, e);
         bitmap_deinit(&d.present);
+        buf_deinit(&d.suspects);
         if (rc < 0)
                 return err_wrap(e, rc, "following the changes of database %s", t->name);
         if (d.foreign > 0)

@@ -415,3 +415,33 @@ def test_schedules_are_no_obstacle(project, database):
     database.sql("CREATE TABLE item AS SELECT 1 AS id")
     project.table_mapper(more='schedule: "*/5 * * * *"\nfull: "0 3 * * *"')
     project.run().counts(created=1)
+
+
+def test_what_an_unclosed_run_found_equal_is_not_missing(project, database):
+    """A retry writes no checkpoint. It finds the reject's document equal, at a revision older than
+    the last checkpoint, which no feed shows any more: nothing was lost, nothing is rebuilt."""
+    database.sql("CREATE TABLE item AS SELECT n AS id, 'v' || n AS v FROM generate_series(1, 30) n")
+    project.table_mapper(columns=["v"], target="on_conflict: reject")
+    project.run().counts(created=30)
+    catalog = project.db("catalog")
+    catalog.put({**catalog.get("item:5"), "v": "edited"})
+    project.run(code=Exit.REJECTS).counts(rejected=1, unchanged=29)
+    database.sql("UPDATE item SET v = 'edited' WHERE id = 5")
+    project.erp2couch("rejects", "retry", "item").expect(Exit.OK)
+    catalog.put({**catalog.get("item:7"), "v": "edited"})
+    result = project.run(code=Exit.REJECTS).counts(rejected=1, unchanged=29)
+    assert "rebuilt" not in result.err and catalog.get("item:7")["v"] == "edited"
+
+
+def test_what_an_unclosed_run_found_deleted_is_not_missing(project, database, catalog, proxy):
+    """As above, with a deletion that was withheld and that somebody else was faster with."""
+    catalog.call("DELETE", "/item:5", params={"rev": catalog.revs()["item:5"]})
+    database.sql("DELETE FROM item WHERE id <= 40")
+    project.run(code=Exit.REFUSED).counts(unchanged=260)
+    front = proxy("http", project.couch.host, project.couch.port)
+    front.on("PUT", "/_local/", faultproxy.answer(503), skip=1, times=None)  # the list of targets
+    project.configure(couchdb={"url": front.url, "retry_for": "1s"})
+    project.run("--allow-deletes", code=Exit.UNAVAILABLE)
+    project.configure(couchdb={"url": project.couch.base})
+    result = project.quiet_run(unchanged=260)
+    assert "rebuilt" not in result.err
