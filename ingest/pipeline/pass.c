@@ -241,7 +241,8 @@ static bool is_flagged(const struct run *r, const struct record *record)
         return str_is(text, d->when);
 }
 
-/* After a rebuild only its document id tells that a flagged record has a document. */
+/* After a rebuild only its document id tells that a flagged record has a document. One that another
+ * record has claimed just now is that one's, though the state does not show it yet. */
 static int attach_flagged(struct run *r, const struct record *record, struct err *e)
 {
         struct state_entry entry;
@@ -253,7 +254,9 @@ static int attach_flagged(struct run *r, const struct record *record, struct err
         if (rc)
                 return rc == MAPPER_REJECT ? 0 : rc;
         const struct target *t = target_find(&r->targets, m.database);
-        rc = t ? state_holder(r->state, t->number, m.id, &holder, e) : STATE_ABSENT;
+        if (!t || pending_by_id(r->pending, t->number, m.id))
+                return 0;
+        rc = state_holder(r->state, t->number, m.id, &holder, e);
         if (rc || holder.key.len || holder.deleted)
                 return rc < 0 ? rc : 0;
         entry.ordinal = r->next_ordinal++;

@@ -1,5 +1,6 @@
 """Deletions found by sweeping, and the brake that holds back too many of them."""
 
+import shutil
 import time
 
 import pytest
@@ -176,6 +177,21 @@ def test_a_flag_is_seen_without_the_state(project, database, catalog):
     project.run().counts(deleted=2, unchanged=198)
     assert set(catalog.deleted()) == {"item:1", "item:2"}
     project.run().counts(unchanged=198)
+
+
+def test_a_flag_deletes_no_document_that_another_row_took_over(project, database):
+    """Without the state only its id tells whose a document is. The rows that have the codes now
+    come before and behind those which say that they are gone."""
+    database.sql("CREATE TABLE item (id int, code text, live boolean); INSERT INTO item VALUES"
+                 " (20, 'a', true), (1, 'x', true), (2, 'a', false), (3, 'b', false),"
+                 " (4, 'c', false), (30, 'b', true)")
+    project.table_mapper(target_id="item:${code}", fields="code: code",
+                         extract='deletes: {sweep: false, column: live, when: "false"}')
+    catalog = project.db("catalog").create()
+    catalog.bulk([{"_id": f"item:{code}", "type": "item", "code": code} for code in "abcx"])
+    project.run().counts(deleted=1, unchanged=3)
+    assert catalog.deleted().keys() == {"item:c"}
+    project.run().counts(unchanged=3)
 
 
 def test_a_tombstone_keeps_the_fields_it_is_told_to(project, database, catalog, apache_couch):
