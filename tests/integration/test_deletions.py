@@ -73,7 +73,8 @@ def test_what_is_owed_is_settled_in_transactions_of_a_bounded_size(project, data
         pytest.skip("needs a program built with -Dcrash_points=true")
     trace = project.folder / "trace"
     small = {"ERP2COUCH_CRASH_BATCH": "10", "ERP2COUCH_CRASH_TRACE": str(trace)}
-    database.sql("ALTER TABLE item RENAME TO stock; CREATE VIEW item AS SELECT * FROM stock LIMIT 0")
+    database.sql("ALTER TABLE item RENAME TO stock;"
+                 " CREATE VIEW item AS SELECT * FROM stock LIMIT 0")
     project.run(code=Exit.REFUSED, env=small)
     assert trace.read_text().split().count("OWED_SOME") == 20
     database.sql("CREATE OR REPLACE VIEW item AS SELECT * FROM stock")

@@ -269,7 +269,8 @@ def test_secrets_stay_out_of_everything(project, database):
 @pytest.fixture
 def growing(project, database):
     """30 records whose rows grow too large, loaded."""
-    database.sql("CREATE TABLE base (id int PRIMARY KEY, large bool, keyless bool, version int);"
+    database.sql("CREATE TABLE base (id int PRIMARY KEY, large bool, keyless bool,"
+                 " version int);"
                  " INSERT INTO base SELECT n, false, false, n FROM generate_series(1, 30) n;"
                  " CREATE VIEW item AS SELECT version, CASE WHEN keyless THEN NULL ELSE id END"
                  " AS id, CASE WHEN large THEN repeat('x', 64 << 20) ELSE 'v' || id END AS v"
