@@ -6,9 +6,9 @@
 
 #include <string.h>
 
-#define LOOKED_MAX     (64 << 20) /* bytes of ids that a dry run looks at */
-#define SUSPECTS_ASKED 1000       /* revisions in one question to CouchDB ... */
-#define SUSPECTS_BYTES (1 << 20)  /* ... or the bytes of it, and one more id */
+#define LOOKED_MAX     (256 << 10) /* bytes of ids to look at one by one: then a scan is faster */
+#define SUSPECTS_ASKED 1000        /* revisions in one question to CouchDB ... */
+#define SUSPECTS_BYTES (1 << 20)   /* ... or the bytes of it, and one more id */
 
 struct drift {
         struct run *r;
@@ -16,6 +16,7 @@ struct drift {
         struct bitmap present; /* ordinals whose revision stands in the feed */
         uint64_t foreign;
         struct buf looked; /* ids to look at, each with its length before it: of a dry run */
+        bool too_many;     /* more than fit there */
         bool restored;     /* a write of an unclosed run is missing */
         uint64_t closed;   /* number of the run whose checkpoint the target holds */
         uint64_t tombstones, tombstones_seen; /* of unclosed runs: in the state, in the feed */
@@ -28,11 +29,12 @@ static int look_later(struct drift *d, const struct scan_change *c, struct err *
 {
         uint32_t len = (uint32_t)c->id.len;
 
-        if (!d->r->options.dry_run || c->deleted)
+        if (!d->r->options.dry_run || c->deleted || d->too_many)
                 return 0;
         buf_put(&d->looked, &len, sizeof(len));
         buf_put_str(&d->looked, c->id);
-        return buf_check(&d->looked, "changed documents", e);
+        d->too_many = d->looked.error == -ERR_REJECT;
+        return d->too_many ? 0 : buf_check(&d->looked, "changed documents", e);
 }
 
 /* A document that no record holds: its revision is noted, its content is not known. */
@@ -216,10 +218,10 @@ int drift_follow(struct run *r, struct target *t, struct str since, struct err *
         if (!rc)
                 rc = state_apply(r->state, r->batch, e);
         crash_point(CRASH_DRIFT_NOTED);
-        if (!rc && d.looked.len)
+        if (!rc && !d.too_many && d.looked.len)
                 rc = look_at_all(&d, e);
         buf_deinit(&d.looked);
-        if (!rc && d.closed + 1 < r->number)
+        if (!rc && !d.too_many && d.closed + 1 < r->number)
                 rc = look_for_missing(&d, e);
         bitmap_deinit(&d.present);
         buf_deinit(&d.suspects);
@@ -228,5 +230,13 @@ int drift_follow(struct run *r, struct target *t, struct str since, struct err *
         if (d.foreign > 0)
                 log_warn(r->log, "database %s: %llu of our documents were changed by others",
                         t->name, (unsigned long long)d.foreign);
-        return rc ? rc : d.restored ? DRIFT_RESTORED : 0;
+        if (!rc && d.restored)
+                log_warn(r->log,
+                        "database %s lost documents of the last, unfinished run: the state is "
+                        "rebuilt from CouchDB",
+                        t->name);
+        else if (!rc && d.too_many)
+                log_info(r->log, "database %s: all documents are compared, so many were changed",
+                        t->name);
+        return rc ? rc : d.restored || d.too_many ? DRIFT_REBUILD : 0;
 }

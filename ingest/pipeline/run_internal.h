@@ -189,7 +189,10 @@ int start_target(struct run *r, const char *name, struct err *e)
         __attribute__((warn_unused_result));
 
 /* ---- drift.c: PROTOCOL.md section 7 ---- */
-#define DRIFT_RESTORED 1 /* writes of an unclosed run are missing: the target was restored */
+/** drift_follow() - notes what others did in @t since @since
+ * Return: 0; DRIFT_REBUILD: the target was restored, or a dry run has too much to look at; it was
+ * logged; -class. */
+#define DRIFT_REBUILD 1
 int drift_follow(struct run *r, struct target *t, struct str since, struct err *e)
         __attribute__((warn_unused_result));
 

@@ -210,7 +210,7 @@ static int number_run(struct run *r, struct err *e)
 
 /* Follows what others did to the targets since the last checkpoint: the one that the target itself
  * holds, which is older than the state's where a run died while it closed. What runs wrote after
- * that must be found there, or the target was restored. Return: DRIFT_RESTORED: rebuild. */
+ * that must be found there, or the target was restored. Return: 0; DRIFT_REBUILD; -class. */
 static int follow_targets(struct run *r, struct err *e)
 {
         int rc = 0;
@@ -258,9 +258,7 @@ int start_run(struct run *r, struct err *e)
                 rc = number_run(r, e);
         if (!rc && !r->rebuilt) {
                 rc = follow_targets(r, e);
-                if (rc == DRIFT_RESTORED) {
-                        log_warn(r->log, "a target lost documents of the last, unfinished run: the "
-                                         "state is rebuilt from CouchDB");
+                if (rc == DRIFT_REBUILD) {
                         r->rebuilt = true;
                         rc = rebuild(r, e);
                         if (!rc)

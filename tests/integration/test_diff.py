@@ -73,6 +73,20 @@ def test_diff_follows_foreign_edits_and_swaps(project, database, catalog):
     project.run().counts(updated=2, moved=2, unchanged=56)
 
 
+def test_diff_compares_all_where_others_changed_very_many(project, database, catalog):
+    """More bytes of ids than it looks at one by one."""
+    database.sql("INSERT INTO item SELECT n, '', 1, 'x' FROM generate_series(61, 80) n;"
+                 " UPDATE item SET code = repeat(md5(id::text), 120)")
+    project.run().counts(created=20, moved=60)
+    revs = catalog.revs()
+    docs = [{**doc, "_rev": revs[key], "note": "edited"} for key, doc in catalog.docs().items()]
+    catalog.call("POST", "/_bulk_docs", json={"docs": docs[:79]})
+    result = project.erp2couch("diff", "item", "--json").says("all documents are compared")
+    assert {key: result.json[key] for key in ("create", "update", "move", "delete", "unchanged")} \
+        == {"create": 0, "update": 79, "move": 0, "delete": 0, "unchanged": 1}
+    project.run().counts(updated=79, unchanged=1)
+
+
 def test_limit_bounds_the_samples(project, database, catalog):
     database.sql("UPDATE item SET note = 'all'")
     told = diff(project, "--limit", "3")
