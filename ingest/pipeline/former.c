@@ -5,9 +5,7 @@
  */
 #include "ingest/pipeline/run_internal.h"
 
-#define FORMER_MAX                                                                                 \
-        100 /* prefixes of one target: whoever changes it more often sweeps in between             \
-             */
+#define FORMER_MAX 100 /* prefixes of one target: changed more often than it was read in full */
 
 static bool may_overlap(struct str a, struct str b)
 {
