@@ -152,6 +152,35 @@ class PrivateCouch(Couch):
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+class Backup:
+    """Copies of the files of databases, made while the server runs but nobody writes."""
+
+    def __init__(self, couch, folder):
+        self.shards, self.couch, self.folder = couch.folder / "data/shards", couch, folder
+
+    def files(self, root, db):
+        return {path.relative_to(root) for path in root.glob(f"*/{db.name}.*.couch")}
+
+    def save(self, dbs):
+        shutil.rmtree(self.folder, ignore_errors=True)
+        for name in {name for db in dbs for name in self.files(self.shards, db)}:
+            (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(self.shards / name, self.folder / name)
+
+    def holds(self, db):
+        """Whether there is a copy, and not of a database that was deleted since."""
+        files = self.files(self.folder, db)
+        return bool(files) and files == self.files(self.shards, db)
+
+    def restore(self, dbs):
+        """The server stops, these databases become what they were, and it starts again."""
+        self.couch.private.use_port(self.couch.port)
+        self.couch.stop()
+        for name in {name for db in dbs for name in self.files(self.folder, db)}:
+            shutil.copyfile(self.folder / name, self.shards / name)
+        self.couch.start()
+
+
 class DockerCouch(Couch):
     """Apache CouchDB in a container."""
 
