@@ -245,7 +245,8 @@ inline follow()
 	fi
 }
 
-/* A write of a run that did not close is in the feed, or the target is older than it. */
+/* A write of a run that did not close is in the feed, or was found there as it is (_revs_diff tells);
+ * or the target is older than it. */
 #ifndef NO_TOMBSTONES
 #define IS_UNCLOSED (state.entry_run > closed)
 #else
@@ -291,7 +292,8 @@ rebuild:	skip;
 	};
 #ifndef NO_MISSING
 	if
-	:: !rebuilt && IS_UNCLOSED && !in_feed -> goto rebuild
+	:: !rebuilt && IS_UNCLOSED && !in_feed &&
+		(target.gen != state.gen || target.body != state.body) -> goto rebuild
 	:: else
 	fi;
 #endif
