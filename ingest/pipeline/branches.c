@@ -21,7 +21,10 @@ int branches_note(struct run *r, const struct target *t, struct str id, struct e
 {
         struct state_owed owed = {.reason = STATE_OWED_BRANCHES, .database = t->number, .id = id};
 
-        return r->options.dry_run ? 0 : state_batch_owe(r->batch, &owed, e);
+        if (r->options.dry_run)
+                return 0;
+        r->branches_noted = true;
+        return state_batch_owe(r->batch, &owed, e);
 }
 
 struct branch_walk {
@@ -167,6 +170,7 @@ int branches_delete(struct run *r, struct err *e)
 
         if (r->options.dry_run)
                 return 0;
+        r->branches_noted = false;
         int rc = settle_apply(r, e);
         if (!rc)
                 rc = state_each_owed(r->state, collect, &list, e);

@@ -220,7 +220,11 @@ static int read_records(struct run *r, struct err *e)
 static int finish_run(struct run *r, struct err *e)
 {
         atomic_store(&r->progress->phase, RUN_FINISHING);
-        int rc = gone_find(r, e);
+        /* A database that no list named was seen when its first record came. */
+        int rc = r->branches_noted ? branches_delete(r, e) : 0;
+
+        if (!rc)
+                rc = gone_find(r, e);
 
         if (!rc)
                 rc = claims_resolve(r, e);

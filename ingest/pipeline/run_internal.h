@@ -118,6 +118,7 @@ struct run {
         int64_t now_us;         /* when this run's read began, wall time */
         struct key_list wanted; /* to be read by key in this run */
         bool overflow;          /* more were wanted than a list holds: everything is read */
+        bool branches_noted;    /* since branches_delete() */
 
         struct source_read *read;
         int restarts; /* of the read, after the source failed */

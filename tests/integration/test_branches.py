@@ -60,6 +60,21 @@ def test_a_rebuild_finds_branches(project, catalog):
     assert catalog.conflicts() == []
 
 
+def test_a_database_that_only_the_read_finds(project, database, catalog):
+    """No list names it any more: it is adopted when its first record comes, and item:5 goes."""
+    project.table_mapper(columns=["v"], database="${shop}")
+    database.sql("ALTER TABLE item ADD shop text DEFAULT 'shop'")
+    project.run().counts(moved=30)
+    shop = project.db("shop")
+    replicate_in(shop, "item:5", 1, "0", v="theirs")
+    database.sql("DELETE FROM item WHERE id = 5")
+    project.db("control").delete()
+    (project.folder / "state").rename(project.folder / "lost")
+    project.run().counts(deleted=1, unchanged=29)
+    assert shop.get("item:5") is None
+    project.quiet_run(databases=["shop"], unchanged=29)
+
+
 def test_under_reject_a_winner_of_others_is_theirs_to_settle(project, database, catalog):
     project.table_mapper(columns=["v"], target="on_conflict: reject")
     project.run().counts(unchanged=30)
