@@ -251,6 +251,7 @@ def test_a_number_that_is_committed_late(project, database, begin):
     assert read(project.quiet_run()) == 1
 
 
+@pytest.mark.slow
 def test_a_stamp_that_is_committed_late(project, database):
     """Whoever reads by the clock alone loses it, though it keeps some seconds behind."""
     database.sql("CREATE TABLE item (id serial PRIMARY KEY, v text, w timestamptz DEFAULT now());"

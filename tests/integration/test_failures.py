@@ -122,6 +122,7 @@ def test_a_missing_key_column(table):
     table.run(code=Exit.CONFIG).says("ident", r"item\.yaml:\d+:\d+: ")
 
 
+@pytest.mark.slow
 def test_a_statement_that_takes_too_long(table, database):
     database.sql(f'ALTER ROLE reader IN DATABASE "{database.name}" SET statement_timeout = 300')
     path = table.folder / "mappers/item.yaml"
@@ -136,6 +137,7 @@ def test_a_statement_that_takes_too_long(table, database):
     assert time.monotonic() - started < 60
 
 
+@pytest.mark.slow
 def test_a_source_that_dies_in_the_middle(table, database, proxy, cluster):
     database.sql("INSERT INTO item SELECT n, repeat('x', 500) FROM generate_series(100, 20000) n")
     front = proxy("tcp", "127.0.0.1", cluster.port)

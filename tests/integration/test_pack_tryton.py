@@ -279,6 +279,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.slow
 def test_a_changed_row_is_a_changed_document(pack, tryton):
     pack.run()
     db = pack.db("erp")

@@ -109,6 +109,7 @@ def test_shows_two_runs_and_proves_them(quickstart):
     assert files_of(ROOT / "deploy") == before
 
 
+@pytest.mark.slow
 def test_two_at_once_do_not_meet(quickstart):
     both = [quickstart.start("--no-install") for _ in range(2)]
     ports = []
@@ -119,6 +120,7 @@ def test_two_at_once_do_not_meet(quickstart):
     quickstart.assert_clean()
 
 
+@pytest.mark.slow
 def test_kept_servers_answer_until_they_are_stopped(quickstart):
     with socket.socket() as a, socket.socket() as b:
         for one in (a, b):
@@ -176,6 +178,7 @@ def shared_couch(couch):
     kept.delete()
 
 
+@pytest.mark.slow
 def test_somebodys_couchdb_is_left_as_it_was(quickstart, shared_couch):
     before = shared_couch.databases()
     result = quickstart("--no-install", COUCHDB_URL=shared_couch.url).expect(Exit.OK)
@@ -234,6 +237,7 @@ def until(process, beginning):
     pytest.param(signal.SIGINT, Exit.INTERRUPTED, "$ erp2couch run", marks=pytest.mark.slow),
     pytest.param(signal.SIGKILL, -9, "check", marks=pytest.mark.slow),
 ], ids=["int couchdb", "term run", "kill postgres", "term load", "int run", "kill run"])
+@pytest.mark.slow
 def test_whatever_ends_it_nothing_stays(quickstart, number, code, step):
     process = quickstart.start("--no-install")
     until(process, step)
@@ -340,6 +344,7 @@ def test_a_couchdb_that_wants_another_password(quickstart, couch):
      marks=pytest.mark.slow),
     ('[ $1 != run ] || { echo no such thing >&2; exit 75; }; exec "$ERP" "$@"', "no such thing"),
 ], ids=["figures", "dry", "failed"])
+@pytest.mark.slow
 def test_a_run_that_is_not_as_it_should_be(quickstart, binary, tmp_path, lie, said):
     liar = tmp_path / "erp2couch"
     liar.write_text(f"#!/bin/sh\nERP='{binary}'\n{lie}\n")

@@ -225,6 +225,7 @@ def test_a_server_restored_from_an_older_copy(restorable, database):
     check(project, database, catalog)
 
 
+@pytest.mark.slow
 def test_a_server_restored_from_a_copy_of_the_middle_of_a_load(restorable, database):
     project, save, restore = restorable
     load(project, database)
@@ -317,6 +318,7 @@ def test_an_edit_after_a_restore_that_the_state_is_ahead_of(restorable, database
     assert catalog.get("item:7")["v"] == "v7"
 
 
+@pytest.mark.slow
 def test_a_restore_after_two_runs_that_did_not_close(restorable, database, proxy):
     """The first one wrote, the second one died while it closed. What the first one wrote is missing
     from a target that holds the checkpoint before both; the state had taken it for closed."""

@@ -394,6 +394,7 @@ def long_keys(project, database):
                          extract="cursor: version\nlookback: 0s")
 
 
+@pytest.mark.slow
 def test_retry_reads_all_keys_in_parts(project, database):
     long_keys(project, database)
     project.run(code=Exit.REJECTS).counts(rejected=60)

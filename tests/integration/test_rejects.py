@@ -306,6 +306,7 @@ def test_a_row_too_large_hides_no_deletions(project, database, growing):
     project.run("--full", code=Exit.REJECTS).counts(deleted=2, rejected=1, unchanged=27)
 
 
+@pytest.mark.slow
 def test_a_row_too_large_without_a_key_may_be_any_record(project, database, growing):
     """What is not there may be that one, also for a read by key."""
     growing("deletes: {query: SELECT 5 AS id, key: id}")

@@ -246,7 +246,7 @@ def test_a_run_whose_read_ends_too_early(table, database, couch, proxy, cluster,
     front.on("POST", "/_bulk_docs$", faultproxy.delay(before=0.2), times=None)
     process = table.start("run", "--json")
     wait_until("batches are written", 60, lambda: process.poll() is not None or front.count(
-        "POST", "/_bulk_docs$", status=201) > 45)
+        "POST", "/_bulk_docs$", status=201) > 20)
     pids = database.column(READING)
     assert pids and process.poll() is None, table.finish(process)
     act(database, pids[0], wire) if act is cut else act(database, pids[0])
@@ -315,6 +315,7 @@ def test_a_run_that_meets_a_statement_timeout(table, database):
     read_again(table, database, table.finish(process), ["statement timeout", "57014"])
 
 
+@pytest.mark.slow
 def test_a_run_on_a_standby_that_cannot_wait_for_it(table, other_cluster, other_database):
     fill(other_database)
     other_database.sql(PAUSE)

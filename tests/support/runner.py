@@ -181,8 +181,8 @@ def integration(tally, name, folder, only, quick):
     report.unlink(missing_ok=True)
     words = [sys.executable, "-m", "pytest", "-q", "--tb=short", "--durations=10",
              f"--junitxml={report}", "-o", "junit_family=xunit1"]
-    if importlib.util.find_spec("xdist"):  # whole files side by side: most of a test is waiting
-        words += ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile"]
+    if importlib.util.find_spec("xdist"):  # whole files side by side: much of a test is waiting
+        words += ["-n", str(min(4, (os.cpu_count() or 1) + 1)), "--dist", "loadfile"]
     if only:
         words += ["-k", only]
     if quick or name == "sanitize":
