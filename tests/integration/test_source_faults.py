@@ -242,11 +242,12 @@ def test_a_run_whose_read_ends_too_early(table, database, couch, proxy, cluster,
     table.env["ERP_DSN"] = database.dsn(port=wire.port)
     table.configure(couchdb={"url": front.url})
     table.run()
+    loaded = front.count("POST", "/_bulk_docs$", status=201)
     database.sql("UPDATE item SET v = v || 'x'; DELETE FROM item WHERE id <= 3")
     front.on("POST", "/_bulk_docs$", faultproxy.delay(before=0.2), times=None)
     process = table.start("run", "--json")
     wait_until("batches are written", 60, lambda: process.poll() is not None or front.count(
-        "POST", "/_bulk_docs$", status=201) > 20)
+        "POST", "/_bulk_docs$", status=201) > loaded + 8)
     pids = database.column(READING)
     assert pids and process.poll() is None, table.finish(process)
     act(database, pids[0], wire) if act is cut else act(database, pids[0])
