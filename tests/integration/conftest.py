@@ -17,6 +17,16 @@ def pytest_configure(config):
         config.addinivalue_line("markers", line)
 
 
+def pytest_collection_modifyitems(items):
+    """Files that take long come first: several run side by side, and none shall be alone at the
+    end."""
+    weight = {}
+    for item in items:
+        slow = item.get_closest_marker("slow") is not None
+        weight[item.path] = weight.get(item.path, 0) + (60 if slow else 1)
+    items.sort(key=lambda item: (-weight[item.path], str(item.path)))
+
+
 @pytest.fixture(scope="session")
 def binary():
     """The program under test."""
