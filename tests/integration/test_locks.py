@@ -160,14 +160,16 @@ def test_other_mappers_and_other_targets_have_other_locks(table, database, slow_
     another.on("GET", "^/$", faultproxy.rewrite(
         lambda status, body: (status, json.dumps({**json.loads(body), "uuid": "x"}).encode())),
         times=None)
-    another.on("POST", "/_bulk_docs$", faultproxy.delay(before=0.3), times=None)
+    another.on("POST", "/_bulk_docs$", faultproxy.delay(before=1.5), times=None)
     other_machine.configure(couchdb={"url": another.url})
     projects = table, elsewhere, other_machine
+    slow_couch.clear()
+    slow_couch.on("POST", "/_bulk_docs$", faultproxy.delay(before=1.5), times=None)
     processes = [(project, project.start("run", "--json")) for project in projects]
     wait_until("four locks are held", 60, lambda: len(holders(database)) == 4)
     assert len({key for key, _ in holders(database)}) == 4
-    for project, process in processes:
-        stopped(project, process).expect(Exit.TERMINATED)
+    for project, process in processes:  # one may have come to its end meanwhile
+        assert stopped(project, process).code in (Exit.TERMINATED, Exit.OK)
 
 
 def test_a_lock_that_was_lost_is_taken_again(table, database, slow_couch):
