@@ -158,6 +158,7 @@ def ugly(database):
     return database
 
 
+@pytest.mark.slow
 def test_ugly_tables_pass_unedited(named, ugly):
     project, source = named(ugly)
     texts = starters(project, source, [name for name, *_ in UGLY])

@@ -176,6 +176,7 @@ def test_retry_after_is_obeyed(table, front, status, after):
     assert time.monotonic() - started >= 2.5
 
 
+@pytest.mark.slow
 def test_couchdb_is_away_for_a_while(table, database, front, apache_couch):
     front.on(*BULK, faultproxy.delay(before=0.15), times=None)
     process = table.start("run", "--json")
@@ -246,6 +247,7 @@ def test_what_does_not_pass_ends_the_run(table, database, front, reply, code, wo
     settled(table, database)
 
 
+@pytest.mark.slow
 def test_a_reply_that_does_not_come_does_not_hold_up_the_end(table, database, front):
     front.on(*BULK, faultproxy.stall())
     front.on(*BULK, faultproxy.answer(403), times=None)

@@ -343,6 +343,7 @@ def check_addresses(docs):
             assert order[f"{use}_address"] in known[int(owner.partition(":")[2])], order
 
 
+@pytest.mark.slow
 def test_small_mappers(shop, odoo):
     """All but products, stock and orders: quick enough for the sanitizers."""
     project = shop(*SMALL)
@@ -522,6 +523,7 @@ def test_language_and_company(shop, odoo):
     assert product["name"] == product["names"]["en_US"]
 
 
+@pytest.mark.slow
 def test_rights_of_the_readme_suffice(shop, odoo):
     readme = (packs.FOLDER / "odoo/README.md").read_text()
     role = "role_" + uuid.uuid4().hex[:10]

@@ -22,7 +22,7 @@ from support import couchdb, faultproxy
 from support.life import Life
 from support.project import Exit, Project
 
-FIRST, _, LAST = os.environ.get("ERP2COUCH_SEEDS", "4").rpartition("-")
+FIRST, _, LAST = os.environ.get("ERP2COUCH_SEEDS", "3").rpartition("-")
 SEEDS = range(int(FIRST or 1), int(LAST) + 1)
 RUNS = 9
 MAY_END = {Exit.OK, Exit.REJECTS, Exit.UNAVAILABLE, Exit.REFUSED, Exit.TERMINATED,

@@ -210,6 +210,7 @@ def restorable(own_couch, make_project, database, tmp_path):
     return project, save, restore
 
 
+@pytest.mark.slow
 def test_a_server_restored_from_an_older_copy(restorable, database):
     """instance_start_time survives that; nothing may be believed to be there that is not."""
     project, save, restore = restorable
@@ -239,6 +240,7 @@ def test_a_server_restored_from_a_copy_of_the_middle_of_a_load(restorable, datab
     check(project, database, project.db("catalog"))
 
 
+@pytest.mark.slow
 def test_a_target_alone_restored_from_an_older_copy(restorable, database, tmp_path):
     """Only the checkpoint in the target itself shows it: the control database has the newest."""
     project, save, restore = restorable
@@ -277,6 +279,7 @@ def test_a_restored_target_that_holds_the_newest_checkpoint(restorable, database
 
 @pytest.mark.parametrize("change", ["UPDATE item SET v = 'later' WHERE id <= 3",
                                     "DELETE FROM item WHERE id <= 3"])
+@pytest.mark.slow
 def test_a_restore_whose_lost_writes_others_made_up_for(restorable, database, proxy, change):
     """The run dies while it closes, the target goes back to the checkpoint before, and somebody
     writes as much as was lost: no session and no number shows it, only the feed."""
@@ -298,6 +301,7 @@ def test_a_restore_whose_lost_writes_others_made_up_for(restorable, database, pr
     assert docs == dict(database.sql("SELECT 'item:' || id, v FROM item"))
 
 
+@pytest.mark.slow
 def test_an_edit_after_a_restore_that_the_state_is_ahead_of(restorable, database, proxy):
     """As above, and the dead run began later than the copy was made: what others do to our
     documents first shows only in what follows the restored target's own checkpoint."""

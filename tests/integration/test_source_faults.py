@@ -303,6 +303,7 @@ def test_a_run_that_meets_a_serialization_failure(table, database):
     read_again(table, database, table.finish(process), ["could not serialize", "40001"])
 
 
+@pytest.mark.slow
 def test_a_run_that_meets_a_statement_timeout(table, database):
     database.sql(PAUSE)
     half_way(table)

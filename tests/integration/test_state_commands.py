@@ -184,6 +184,7 @@ def test_show_while_a_run_is_under_way(table):
     assert show(table)["in_use_by"] is None
 
 
+@pytest.mark.slow
 def test_show_without_servers(table):
     table.env["ERP_DSN"] = "host=127.0.0.1 port=9 dbname=none"
     value = show(table, code=Exit.UNAVAILABLE)
