@@ -277,6 +277,15 @@ def test_a_restored_target_that_holds_the_newest_checkpoint(restorable, database
     check(project, database, project.db("catalog"))
 
 
+def dies_closing(project, proxy, *words):
+    """A run that writes, and dies when it stores its checkpoint."""
+    front = proxy("http", project.couch.host, project.couch.port)
+    front.on("PUT", "/_local/", faultproxy.answer(503), skip=1, times=None)  # the list of targets
+    project.configure(couchdb={"url": front.url, "retry_for": "1s"})
+    project.run(*words, code=Exit.UNAVAILABLE)
+    project.configure(couchdb={"url": project.couch.base})
+
+
 @pytest.mark.parametrize("change", ["UPDATE item SET v = 'later' WHERE id <= 3",
                                     "DELETE FROM item WHERE id <= 3"])
 @pytest.mark.slow
@@ -288,11 +297,7 @@ def test_a_restore_whose_lost_writes_others_made_up_for(restorable, database, pr
     project.run()  # a checkpoint behind the load: the feed after it is empty
     save()
     database.sql(change)
-    front = proxy("http", project.couch.host, project.couch.port)
-    front.on("PUT", "/_local/", faultproxy.answer(503), skip=1, times=None)  # the list of targets
-    project.configure(couchdb={"url": front.url, "retry_for": "1s"})
-    project.run(code=Exit.UNAVAILABLE)
-    project.configure(couchdb={"url": project.couch.base})
+    dies_closing(project, proxy)
     restore()
     project.db("catalog").bulk([{"_id": f"other:{n}"} for n in range(3)])
     project.run()
@@ -310,11 +315,7 @@ def test_an_edit_after_a_restore_that_the_state_is_ahead_of(restorable, database
     save()
     catalog = project.db("catalog")
     catalog.bulk([{"_id": f"other:{n}"} for n in range(5)])
-    front = proxy("http", project.couch.host, project.couch.port)
-    front.on("PUT", "/_local/", faultproxy.answer(503), skip=1, times=None)  # the list of targets
-    project.configure(couchdb={"url": front.url, "retry_for": "1s"})
-    project.run(code=Exit.UNAVAILABLE)
-    project.configure(couchdb={"url": project.couch.base})
+    dies_closing(project, proxy)
     restore()
     catalog.put({"_id": "item:7", "v": "edited"})
     catalog.bulk([{"_id": f"other:{n}"} for n in range(20)])
@@ -445,10 +446,6 @@ def test_what_an_unclosed_run_found_deleted_is_not_missing(project, database, ca
     catalog.call("DELETE", "/item:5", params={"rev": catalog.revs()["item:5"]})
     database.sql("DELETE FROM item WHERE id <= 40")
     project.run(code=Exit.REFUSED).counts(unchanged=260)
-    front = proxy("http", project.couch.host, project.couch.port)
-    front.on("PUT", "/_local/", faultproxy.answer(503), skip=1, times=None)  # the list of targets
-    project.configure(couchdb={"url": front.url, "retry_for": "1s"})
-    project.run("--allow-deletes", code=Exit.UNAVAILABLE)
-    project.configure(couchdb={"url": project.couch.base})
+    dies_closing(project, proxy, "--allow-deletes")
     result = project.quiet_run(unchanged=260)
     assert "rebuilt" not in result.err

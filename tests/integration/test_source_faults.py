@@ -288,17 +288,23 @@ def test_a_run_whose_read_ends_too_early(table, database, proxy, cluster, act):
     read_again(table, database, table.finish(process), [])
 
 
-def test_a_run_that_meets_a_serialization_failure(table, database):
+@pytest.fixture
+def breaking(table, database):
+    """After a first run all rows changed, and reads break in the middle until `broken` is empty."""
     database.sql(BROKEN)
     half_way(table)
     database.sql("DELETE FROM broken")
     table.run()
     changed(database)
     database.sql("INSERT INTO broken DEFAULT VALUES")
-    process = table.start("run", "--json")
-    wait_until("half is read", 30, lambda: process.poll() is not None or written(table))
+    return table
+
+
+def test_a_run_that_meets_a_serialization_failure(breaking, database):
+    process = breaking.start("run", "--json")
+    wait_until("half is read", 30, lambda: process.poll() is not None or written(breaking))
     database.sql("DELETE FROM broken")
-    read_again(table, database, table.finish(process), ["could not serialize", "40001"])
+    read_again(breaking, database, breaking.finish(process), ["could not serialize", "40001"])
 
 
 @pytest.mark.slow
@@ -337,21 +343,15 @@ def test_a_run_on_a_standby_that_cannot_wait_for_it(table, other_cluster, other_
 
 
 @pytest.mark.slow
-def test_nothing_is_swept_after_half_a_read(table, database):
+def test_nothing_is_swept_after_half_a_read(breaking, database):
     """A source that fails again and again, for longer than a run is patient."""
-    database.sql(BROKEN)
-    half_way(table)
-    database.sql("DELETE FROM broken")
-    table.run()
-    changed(database)
-    database.sql("INSERT INTO broken DEFAULT VALUES")
-    result = table.run(code=Exit.UNAVAILABLE).says("reading again in 16 s")
+    result = breaking.run(code=Exit.UNAVAILABLE).says("reading again in 16 s")
     assert result.mapper()["deleted"] == 0
-    assert table.db("catalog").deleted() == {}
+    assert breaking.db("catalog").deleted() == {}
     database.sql("DELETE FROM broken")
-    result = table.run()
+    result = breaking.run()
     assert result.mapper()["deleted"] == 3
-    settled(table, database, "2-")
+    settled(breaking, database, "2-")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT], ids=["fast", "immediate"])
