@@ -54,6 +54,9 @@ def working(project, front, batches=2):
 @pytest.mark.parametrize("number, code", [(signal.SIGTERM, Exit.TERMINATED),
                                           (signal.SIGINT, Exit.INTERRUPTED)])
 def test_a_signal_stops_cleanly(table, database, slow_couch, number, code):
+    """What CouchDB has written, and only says so later, is waited for and counted."""
+    slow_couch.clear()
+    slow_couch.on("POST", "/_bulk_docs$", faultproxy.delay(after=0.3), times=None)
     process = working(table, slow_couch)
     process.send_signal(number)
     sent = time.monotonic()
