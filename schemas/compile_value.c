@@ -121,6 +121,8 @@ int compile_min_length(struct draft *d, const struct node *value)
 int compile_pattern_text(
         struct draft *d, const struct node *at, struct str text, struct regex **out)
 {
+        if (d->c->schema->regex_count++ == SCHEMA_MAX_PATTERNS)
+                return compile_bad(d, at, "more than %d regular expressions", SCHEMA_MAX_PATTERNS);
         struct regex_list *entry = arena_alloc(d->c->schema->arena, sizeof(*entry));
 
         if (!entry)
@@ -153,8 +155,10 @@ int compile_format(struct draft *d, const struct node *value)
         if (value->kind != NODE_STRING)
                 return compile_bad(d, value, "must be the name of a format");
         format = format_find(value->text);
-        if (!format ||
-                !(d->c->options->assert_formats || (d->vocabularies & VOCABULARY_FORMAT_ASSERTION)))
+        bool by_metaschema = d->vocabularies & VOCABULARY_FORMAT_ASSERTION;
+        if (!format && by_metaschema) /* the draft asks for this */
+                return compile_bad(d, value, "no such format, and the metaschema asserts formats");
+        if (!format || !(d->c->options->assert_formats || by_metaschema))
                 return 0;
         struct string_rule *s = compile_string(d);
         if (!s)

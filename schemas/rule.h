@@ -169,6 +169,7 @@ struct schema {
         struct arena *arena;
         struct rule *root, *rules;
         struct regex_list *regexes; /* to be freed */
+        size_t regex_count;
         bool quick;
 };
 

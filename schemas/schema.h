@@ -27,8 +27,9 @@
 #include "ingest/base/err.h"
 #include "ingest/base/str.h"
 
-#define SCHEMA_MAX_FILE_BYTES (4 << 20)   /* of one schema */
+#define SCHEMA_MAX_FILE_BYTES (1 << 20)   /* of one schema */
 #define SCHEMA_MAX_FILES      1000        /* that one schema refers to */
+#define SCHEMA_MAX_PATTERNS   1000        /* regular expressions, of all of them */
 #define SCHEMA_MAX_MEMORY     (256 << 20) /* of a compiled schema; of the tree of a document */
 #define SCHEMA_MAX_DEPTH      600         /* schemas under way at once, in one document */
 #define SCHEMA_MAX_IN_PLACE   64          /* schemas in a row for one value: $ref, allOf ... */

@@ -282,8 +282,8 @@ static int load(struct set *s, struct str uri, struct resource **out, struct err
 
         if (!a || !key.ptr)
                 return no_room(s, e);
-        int rc = source_find(s->options, key, &s->text, &name, e);
-        rc = rc ? rc : buf_check(&s->text, "a schema", e);
+        int found = source_find(s->options, key, &s->text, &name, e);
+        int rc = found < 0 ? found : buf_check(&s->text, "a schema", e);
         if (rc == -ERR_REJECT)
                 return err_set(e, ERR_CONFIG, "the schema \"%.*s\" is larger than %d bytes",
                         STR_ARG(key), SCHEMA_MAX_FILE_BYTES);
@@ -293,7 +293,7 @@ static int load(struct set *s, struct str uri, struct resource **out, struct err
         if (!shown)
                 return buf_check(&name, "a file name", e);
         rc = set_add(s, buf_str(&s->text), key, shown, out, e);
-        if (rc == 0 && !s->options->resolve && !str_starts(key, STR(SOURCE_BASE)))
+        if (rc == 0 && found == SOURCE_FILE && !str_starts(key, STR(SOURCE_BASE)))
                 rc = check_id(*out, key, e);
         if (rc)
                 return rc;

@@ -47,7 +47,8 @@ static int read_below(
         buf_printf(name, "%s%.*s", folder, STR_ARG(path));
         if (!buf_cstr(name))
                 return buf_check(name, "a file name", e);
-        return file_read(buf_cstr(name), text, e);
+        int rc = file_read(buf_cstr(name), text, e);
+        return rc ? rc : SOURCE_FILE;
 }
 
 static bool exists_below(const char *folder, struct str path, struct buf *name)

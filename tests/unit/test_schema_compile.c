@@ -245,6 +245,50 @@ static void a_file_is_compiled_by_its_path(void **state)
         assert_int_equal(schema_compile_file("/nowhere/x.json", &options, &s, &e), -ERR_CONFIG);
 }
 
+/* By the metaschema formats are asserted, and then all of them must be known. */
+static void a_metaschema_may_assert_formats(void **state)
+{
+        cleanup_(schema_freep) struct schema *s = NULL;
+        struct err e = {0};
+
+        write_file("asserting.json", "{\"$vocabulary\":{\"https://json-schema.org/draft/2020-12/"
+                                     "vocab/format-assertion\":"
+                                     "true,\"https://example.com/unknown\":false}}");
+        write_file("demanding.json", "{\"$vocabulary\":{\"https://example.com/unknown\":true}}");
+        assert_int_equal(compile_in_folder("{\"$schema\":\"https://x/asserting.json\",\"format\":"
+                                           "\"ipv4\",\"minLength\":99}",
+                                 &s, &e),
+                0);
+        assert_int_equal(check(s, "\"1.2.3.4\""), 0); /* minLength is not of its vocabularies */
+        assert_int_equal(check(s, "\"1.2.3\""), SCHEMA_FAULT);
+        s = schema_free(s);
+        assert_int_equal(
+                compile_in_folder(
+                        "{\"$schema\":\"https://x/asserting.json\",\"format\":\"ipv5\"}", &s, &e),
+                -ERR_CONFIG);
+        assert_string_equal(
+                e.text, "s#/format: no such format, and the metaschema asserts formats");
+        assert_int_equal(compile_in_folder("{\"$schema\":\"https://x/demanding.json\"}", &s, &e),
+                -ERR_CONFIG);
+        assert_non_null(
+                strstr(e.text, "demanding.json#/$vocabulary/https:~1~1example.com~1unknown: "
+                               "the vocabulary is required"));
+}
+
+static void patterns_have_a_limit(void **state)
+{
+        cleanup_buf_ struct buf text = BUF_INIT(1 << 20);
+        cleanup_(schema_freep) struct schema *s = NULL;
+        struct err e = {0};
+
+        buf_puts(&text, "{\"patternProperties\":{");
+        for (int i = 0; i <= SCHEMA_MAX_PATTERNS; i++)
+                buf_printf(&text, "%s\"a%d\":true", i ? "," : "", i);
+        buf_puts(&text, "}}");
+        assert_int_equal(schema_compile_text(buf_str(&text), "s", NULL, &s, &e), -ERR_CONFIG);
+        assert_non_null(strstr(e.text, "more than 1000 regular expressions"));
+}
+
 static int resolve_only_x(void *arg, struct str uri, struct str *text, struct err *e)
 {
         ++*(int *)arg;
@@ -338,6 +382,8 @@ int main(void)
                 cmocka_unit_test(nothing_else_is_opened),
                 cmocka_unit_test(a_file_must_have_the_id_it_was_asked_for_by),
                 cmocka_unit_test(a_file_is_compiled_by_its_path),
+                cmocka_unit_test(a_metaschema_may_assert_formats),
+                cmocka_unit_test(patterns_have_a_limit),
                 cmocka_unit_test(a_resolver_is_asked_once_for_each_text),
                 cmocka_unit_test(metaschemas_describe_themselves),
                 cmocka_unit_test(running_out_of_memory_is_an_error),
