@@ -46,6 +46,15 @@ def option_tables(binary):
 
 
 @pytest.fixture(scope="session")
+def schema_suite(binary):
+    """The tool that runs a JSON Schema test suite."""
+    program = binary.parents[1] / "tests/tools/schema-suite"
+    if not program.exists():
+        pytest.skip("schema-suite is built beside the program only (-Dtests=true)")
+    return program
+
+
+@pytest.fixture(scope="session")
 def cluster():
     """The PostgreSQL server of the session."""
     server = postgres.Cluster()

@@ -25,17 +25,14 @@ def suite_folder():
 
 
 @pytest.fixture(scope="module")
-def run_suite(binary):
+def run_suite(schema_suite):
     """run_suite(option...): what the tool prints, by lines."""
-    program = binary.parents[1] / "tests/tools/schema-suite"
-    if not program.exists():
-        pytest.skip("schema-suite is built beside the program only (-Dtests=true)")
     folder = suite_folder()
     if folder is None:
         pytest.skip("no JSON Schema test suite: set JSON_SCHEMA_SUITE to a copy of it")
 
     def run(*options):
-        done = subprocess.run([program, *options, folder], stdout=subprocess.PIPE,
+        done = subprocess.run([schema_suite, *options, folder], stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True)
         assert done.returncode in (0, 1), done.stderr
         return done.stdout.splitlines()
@@ -55,8 +52,7 @@ def test_optional_tests_pass_but_for_those_that_are_named(run_suite):
     assert [line for line in failed if line.split()[1].rstrip(":") not in NOT_DONE] == []
 
 
-def test_usage(run_suite, binary):
-    program = binary.parents[1] / "tests/tools/schema-suite"
-    assert subprocess.run([program], stderr=subprocess.PIPE).returncode == 64
-    missing = subprocess.run([program, "/nowhere"], stderr=subprocess.PIPE, text=True)
+def test_usage(schema_suite):
+    assert subprocess.run([schema_suite], stderr=subprocess.PIPE).returncode == 64
+    missing = subprocess.run([schema_suite, "/nowhere"], stderr=subprocess.PIPE, text=True)
     assert missing.returncode == 78 and "/nowhere" in missing.stderr
