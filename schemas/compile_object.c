@@ -304,6 +304,5 @@ int compile_properties(struct draft *d)
         rc = object_part(d, &o);
         rc = rc ? rc : make_table(d, &n, o);
         rc = rc ? rc : fill_table(d, &n, o);
-        d->rule->needs_tree |= o && o->has_dependencies;
         return rc;
 }

@@ -23,6 +23,7 @@ static const char *quick_in_place(
 
 struct object {
         const struct object_rule *rule;
+        const char *start; /* its brace */
         uint64_t present[QUICK_WORDS];
         uint32_t guess, required;
         size_t members;
@@ -115,13 +116,36 @@ static inline const char *quick_member(struct quick *q, struct object *o, const 
         return quick_other_member(q, o, p);
 }
 
-static const char *quick_end_object(
-        struct quick *q, const struct rule *r, const struct object *o, const char *p)
+static bool is_present(const struct object *o, uint32_t at)
+{
+        return o->present[at / 64] >> (at % 64) & 1;
+}
+
+/* dependentRequired and dependentSchemas; the latter go over the object again. */
+static bool quick_dependencies(struct quick *q, const struct object *o)
+{
+        for (uint32_t i = 0; i < o->rule->property_count; i++) {
+                const struct property *p = &o->rule->properties[i];
+                if (!is_present(o, i))
+                        continue;
+                for (uint32_t k = 0; k < p->need_count; k++)
+                        if (!is_present(o, p->needs[k]))
+                                return false;
+                if (p->dependent && !quick_value(q, p->dependent, o->start))
+                        return false;
+        }
+        return true;
+}
+
+/* @p at the closing brace. */
+static const char *quick_end_object(struct quick *q, const struct object *o, const char *p)
 {
         const struct object_rule *rule = o->rule;
 
         if (o->required < rule->required_count || o->members < rule->min ||
                 o->members > rule->max || q->unsure)
+                return NULL;
+        if (rule->has_dependencies && !quick_dependencies(q, o))
                 return NULL;
         return p + 1;
 }
@@ -129,7 +153,7 @@ static const char *quick_end_object(
 static const char *quick_object(struct quick *q, const struct rule *r, const char *p)
 {
         static const struct object_rule no_rule = {.max = NO_LIMIT};
-        struct object o = {.rule = r->object ? r->object : &no_rule};
+        struct object o = {.rule = r->object ? r->object : &no_rule, .start = p};
 
         if (!(r->types & TYPE_OBJECT) || r->choice || r->constant)
                 return quick_fails_or_unsure(q, r, TYPE_OBJECT);
@@ -137,7 +161,7 @@ static const char *quick_object(struct quick *q, const struct rule *r, const cha
                 return quick_unsure(q);
         p = quick_space(q, p + 1);
         if (p < q->end && *p == '}')
-                return quick_end_object(q, r, &o, p);
+                return quick_end_object(q, &o, p);
         while (p < q->end) {
                 p = quick_member(q, &o, p);
                 if (!p)
@@ -147,7 +171,7 @@ static const char *quick_object(struct quick *q, const struct rule *r, const cha
                 if (p == q->end)
                         break;
                 if (*p == '}')
-                        return quick_end_object(q, r, &o, p);
+                        return quick_end_object(q, &o, p);
                 if (*p != ',')
                         break;
                 p = quick_space(q, p + 1);

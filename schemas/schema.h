@@ -6,9 +6,9 @@
  * known, and custom metaschemas that choose among them; content* are annotations, and so is format
  * unless asked for. Numbers are compared as decimals of any size, never as doubles.
  *
- * Checking reads the bytes of a document in one pass. Only where the schema has something that
- * needs the whole value (unevaluated*, $dynamicRef, contains, uniqueItems ...) or the document is
- * refused, a tree is built.
+ * Checking reads the bytes of a document in one pass. A tree is built only where the schema has
+ * something that needs a whole value (unevaluated*, $dynamicRef, contains, uniqueItems,
+ * propertyNames, an enum of objects), and for a document that is refused.
  *
  * References lead to: the schema itself; the metaschemas of the draft, which are built in; what a
  * resolver gives; files in the schema folder. Nothing else is opened, and never the network.
