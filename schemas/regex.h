@@ -1,5 +1,6 @@
 /*
- * regex.h: regular expressions of JSON Schema (ECMA-262, Unicode mode) on PCRE2, with limits.
+ * regex.h: regular expressions of JSON Schema (ECMA-262, Unicode mode) on PCRE2, with the limits
+ * of ingest/base/pattern.h.
  *
  * A pattern is parsed by ECMA's rules and written anew for PCRE2, so that what only PCRE2 knows
  * ("(?i)", "\A", possessive quantifiers ...) is an error here as it is everywhere else. Lookbehind
@@ -10,11 +11,11 @@
 
 #include "ingest/base/buf.h"
 #include "ingest/base/err.h"
+#include "ingest/base/pattern.h"
 #include "ingest/base/str.h"
 
-#define REGEX_MAX_PATTERN 8192   /* bytes: a pattern that somebody wrote is shorter */
-#define REGEX_MATCH_LIMIT 100000 /* steps back of one match: about a millisecond */
-#define REGEX_HEAP_KIB    1024   /* for one match without JIT */
+#define REGEX_MAX_PATTERN PATTERN_MAX_BYTES
+#define REGEX_MATCH_LIMIT PATTERN_MATCH_LIMIT
 
 struct regex;
 struct regex_room;
