@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "mappers/compile_internal.h"
+#include "mappers/text_steps.h"
 
 #define ARENA_MAX ((size_t)256 << 20) /* a mapper file has at most YDOC_MAX_BYTES */
 
@@ -447,6 +448,7 @@ struct mapper_program *mapper_program_free(struct mapper_program *p)
 {
         if (p) {
                 deinit_render(&p->render);
+                text_steps_free(p);
                 for (size_t i = 0; i < p->zone_count; i++)
                         tz_free(p->zones[i].zone);
                 arena_free(p->arena);

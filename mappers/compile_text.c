@@ -54,6 +54,8 @@ static int follow(const struct compiler *c, const struct plan *p, const struct t
         if (f->origin == FIELD_OBJECT || f->origin == FIELD_EACH)
                 return reference_error(
                         c, p, part, e, "an object or array has no text; name one of its values");
+        if (f->split.by.ptr || f->split.pattern.ptr)
+                return reference_error(c, p, part, e, "split makes an array, which has no text");
         if (f->origin == FIELD_VALUE && !is_json_scalar(f->value_json))
                 return reference_error(c, p, part, e, "an object or array has no text");
         return 0;

@@ -4,6 +4,7 @@
  */
 #include "mappers/compile_internal.h"
 #include "mappers/decimal.h"
+#include "mappers/text_steps.h"
 
 #include <stdlib.h>
 
@@ -175,7 +176,7 @@ int compile_locate(struct compiler *c, const struct scope *scope, const struct p
         if (!columns) {
                 out->from = LOCATE_ELEMENT;
                 out->kind = COL_JSON;
-                out->element_value = path->count == 1 && str_is(path->steps[0].name, "value");
+                out->element_value = str_is(path->steps[0].name, "value");
                 return compile_steps(c, path->steps, path->count, out, e);
         }
         /* A column may have a dot in its name. */
@@ -367,6 +368,8 @@ int compile_chain(struct compiler *c, struct plan *p, struct err *e)
                 rc = compile_null_if(c, p, e);
         if (!rc && p->chain.has_map)
                 rc = compile_map(c, p, e);
+        if (!rc) /* last: constants of the map are not changed */
+                rc = text_steps_compile(c, p, kind, e);
         return rc;
 }
 

@@ -22,7 +22,8 @@
                 [NONE] = convert_text, [STRING] = convert_text, [INTEGER] = convert_to_integer,    \
                 [NUMBER] = convert_to_number, [DECIMAL] = convert_to_decimal,                      \
                 [BOOLEAN] = convert_text_bool, [DATE] = convert_date,                              \
-                [DATETIME] = convert_datetime, [JSON] = convert_text_json                          \
+                [DATETIME] = convert_datetime, [JSON] = convert_text_json,                         \
+                [BYTES] = convert_text_bytes                                                       \
         }
 #define FLOAT_ROW                                                                                  \
         {                                                                                          \

@@ -12,6 +12,7 @@ int convert_text(struct render *r, const struct chain *c, struct str text);
 int convert_bool(struct render *r, const struct chain *c, struct str text);
 int convert_bool_string(struct render *r, const struct chain *c, struct str text);
 int convert_text_bool(struct render *r, const struct chain *c, struct str text);
+int convert_text_bytes(struct render *r, const struct chain *c, struct str text);
 int convert_bytes(struct render *r, const struct chain *c, struct str text);
 int convert_interval(struct render *r, const struct chain *c, struct str text);
 

@@ -3,6 +3,7 @@
  * the way of a column of its kind: strings as text, numbers as exact decimals, booleans.
  */
 #include "mappers/convert.h"
+#include "mappers/text_steps.h"
 
 #include "ingest/record/json_scan.h"
 
@@ -33,6 +34,16 @@ static bool keeps_json(const struct chain *c)
         return c->type == FIELD_TYPE_NONE || c->type == FIELD_TYPE_JSON;
 }
 
+/* A string that stays one. */
+static int put_plain_string(struct render *r, const struct chain *c, struct str text)
+{
+        int rc = chain_steps(r, c, COL_TEXT, &text);
+
+        if (rc)
+                return rc == STEPS_DONE ? 0 : rc;
+        return convert_text(r, c, text);
+}
+
 static int put_json_string(struct render *r, const struct chain *c, struct str text)
 {
         struct err e;
@@ -43,11 +54,8 @@ static int put_json_string(struct render *r, const struct chain *c, struct str t
                 return reject_value(r, text, "%s", e.text);
         if (c->type != FIELD_TYPE_JSON)
                 return chain_put(r, c, COL_TEXT, buf_str(&r->string));
-        struct str plain = buf_str(&r->string);
-        rc = chain_steps(r, c, COL_TEXT, &plain);
-        if (rc)
-                return rc == STEPS_DONE ? 0 : rc;
-        return convert_text(r, c, plain);
+        return c->split ? text_split_put(r, c, buf_str(&r->string), put_plain_string)
+                        : put_plain_string(r, c, buf_str(&r->string));
 }
 
 static int put_json_number(struct render *r, const struct chain *c, struct str text)
@@ -111,6 +119,8 @@ static int put_json_array(struct render *r, const struct chain *c, struct str te
 static int put_json(struct render *r, const struct chain *c, struct str text, int depth)
 {
         text = json_trim(text);
+        if (c->split && text.len && !strchr("\"[n", *text.ptr))
+                return reject_value(r, text, "is not text, which split needs");
         switch (text.len ? *text.ptr : '\0') {
         case '"':
                 return put_json_string(r, c, text);

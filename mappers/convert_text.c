@@ -76,6 +76,30 @@ static char *put_base64(char *to, const unsigned char *bytes, size_t n)
         return to + 4;
 }
 
+static void put_bytes(struct buf *out, const char *bytes, size_t n)
+{
+        char *to = buf_room(out, 2 + (n + 2) / 3 * 4), *start = to;
+
+        if (!to)
+                return; /* the buffer remembers */
+        *to++ = '"';
+        for (size_t i = 0; i < n; i += 3)
+                to = put_base64(to, (const unsigned char *)bytes + i, n - i < 3 ? n - i : 3);
+        *to++ = '"';
+        out->len += (size_t)(to - start);
+}
+
+/* The bytes of the text, as it stands in the document otherwise. */
+int convert_text_bytes(struct render *r, const struct chain *c, struct str text)
+{
+        if (!str_utf8_valid(text))
+                return reject_value(r, text,
+                        "is not valid UTF-8: mend the value in the ERP, or convert it in the "
+                        "query (to bytea, for bytes of any kind)");
+        put_bytes(r->out, text.ptr, text.len);
+        return 0;
+}
+
 int convert_bytes(struct render *r, const struct chain *c, struct str text)
 {
         struct str hex = {text.ptr + 2, text.len - 2};
@@ -85,17 +109,11 @@ int convert_bytes(struct render *r, const struct chain *c, struct str text)
         size_t bytes = hex.len / 2;
         render_reuse(&r->string);
         char *decoded = buf_room(&r->string, bytes);
-        char *to = buf_room(r->out, 2 + (bytes + 2) / 3 * 4);
-        if (!decoded || !to)
-                return 0; /* the buffers remember */
+        if (!decoded)
+                return 0; /* the buffer remembers */
         if (!decode_hex(decoded, hex))
                 return reject_value(r, text, "is not binary data in hexadecimal");
-        char *start = to;
-        *to++ = '"';
-        for (size_t i = 0; i < bytes; i += 3)
-                to = put_base64(to, (unsigned char *)decoded + i, bytes - i < 3 ? bytes - i : 3);
-        *to++ = '"';
-        r->out->len += (size_t)(to - start);
+        put_bytes(r->out, decoded, bytes);
         return 0;
 }
 

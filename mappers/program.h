@@ -17,6 +17,10 @@
 #include "mappers/compile.h"
 
 struct render;
+struct text_steps;
+struct splitter;
+struct pattern_room;
+struct program_pattern;
 struct chain;
 struct plan;
 struct op;
@@ -35,10 +39,12 @@ struct mapping {
         struct str to; /* canonical JSON, converted to the field's type; "null": null */
 };
 
-/* What happens to one value: trim, null_if, map, then the conversion. */
+/* What happens to one value: split; trim, text steps, null_if, map, then the conversion. */
 struct chain {
-        bool has_steps; /* any of the three */
+        bool has_steps;               /* any in front of the conversion */
+        const struct splitter *split; /* NULL: none */
         bool trim;
+        const struct text_steps *text; /* replace, upper, lower; NULL: none */
         const struct str *null_if;
         size_t null_if_count;
         const struct mapping *map; /* sorted by str_cmp(from) */
@@ -72,7 +78,7 @@ struct locate {
         char delimiter;
         const struct locate_step *steps;
         size_t step_count;
-        bool element_value; /* of LOCATE_ELEMENT: `value` also names the element itself */
+        bool element_value; /* of LOCATE_ELEMENT: steps[0] is `value`, also the element itself */
 };
 
 /* A value found: text in the form of its kind; .ptr NULL is null. */
@@ -156,7 +162,7 @@ struct span {
         size_t start, end;
 };
 
-#define RENDER_BUFS 15 /* buffers of a renderer */
+#define RENDER_BUFS 18 /* buffers of a renderer */
 
 /* A buffer that one huge record made larger is given back: memory stays small for all others. */
 #define RENDER_KEEP_BYTES (1 << 20)
@@ -173,6 +179,7 @@ struct render {
         size_t depth;
         bool renew; /* the last record's buffers failed, or grew beyond RENDER_KEEP_BYTES */
         struct slot *slots;
+        struct pattern_room *room; /* owned by the program; NULL without patterns */
         /* Buffers grow to what the largest record needs. */
         union {
                 struct {
@@ -188,6 +195,8 @@ struct render {
                         struct buf significant;  /* the body without spans */
                         struct buf id, database;
                         struct buf reject_field, reject_reason;
+                        struct buf changed[2]; /* a text that is changed step by step */
+                        struct buf split;      /* a text while its elements are put */
                 };
                 struct buf bufs[RENDER_BUFS]; /* all of them */
         };
@@ -209,6 +218,7 @@ struct mapper_program {
         struct text_plan id, database;
         struct str constant_database; /* .ptr NULL: a template */
         size_t slot_count;
+        struct program_pattern *patterns; /* owned */
         struct render render;
 };
 
@@ -236,7 +246,7 @@ const char *field_type_name(enum field_type type);
 /** chain_put() - a value through all steps of @c. Return: 0, PUT_NULL, MAPPER_REJECT. */
 int chain_put(struct render *r, const struct chain *c, enum col_kind kind, struct str text);
 
-/** chain_steps() - only trim, null_if and map; @text may be narrowed
+/** chain_steps() - all steps but split and the conversion; @text may be narrowed, or replaced
  * Return: 0 go on with @text; PUT_NULL; MAPPER_REJECT; STEPS_DONE the map's value was appended. */
 int chain_steps(struct render *r, const struct chain *c, enum col_kind kind, struct str *text);
 #define STEPS_DONE 3

@@ -4,6 +4,7 @@
  */
 #include "mappers/array_text.h"
 #include "mappers/program.h"
+#include "mappers/text_steps.h"
 
 #include "ingest/record/json_scan.h"
 
@@ -55,6 +56,11 @@ int chain_steps(struct render *r, const struct chain *c, enum col_kind kind, str
                 s = without_padding(s);
         if (c->trim && (kind == COL_TEXT || kind == COL_CHAR))
                 s = str_trim(s);
+        if (c->text && (kind == COL_TEXT || kind == COL_CHAR)) {
+                int rc = text_steps_run(r, c->text, &s);
+                if (rc)
+                        return rc;
+        }
         *text = s;
         /* Booleans compare as people write them. */
         if (kind == COL_BOOL && (c->has_map || c->null_if_count))
@@ -65,7 +71,7 @@ int chain_steps(struct render *r, const struct chain *c, enum col_kind kind, str
         return c->has_map ? put_mapped(r, c, s) : 0;
 }
 
-int chain_put(struct render *r, const struct chain *c, enum col_kind kind, struct str text)
+static int put_one(struct render *r, const struct chain *c, enum col_kind kind, struct str text)
 {
         convert_fn convert = convert_find(kind, c->type);
 
@@ -79,6 +85,19 @@ int chain_put(struct render *r, const struct chain *c, enum col_kind kind, struc
                 return reject_value(r, text, "is %s and cannot become a %s", col_kind_name(kind),
                         field_type_name(c->type));
         return convert(r, c, text);
+}
+
+static int put_text(struct render *r, const struct chain *c, struct str text)
+{
+        return put_one(r, c, COL_TEXT, text);
+}
+
+int chain_put(struct render *r, const struct chain *c, enum col_kind kind, struct str text)
+{
+        if (c->split && (kind == COL_TEXT || kind == COL_CHAR))
+                return text_split_put(
+                        r, c, kind == COL_CHAR ? without_padding(text) : text, put_text);
+        return put_one(r, c, kind, text);
 }
 
 /* ---- places ---- */
@@ -160,9 +179,9 @@ static int step_array(struct render *r, const struct locate *l, int64_t index, s
         return 0;
 }
 
-static int take_steps(struct render *r, const struct locate *l, struct datum *out)
+static int take_steps(struct render *r, const struct locate *l, size_t first, struct datum *out)
 {
-        for (size_t i = 0; i < l->step_count && out->text.ptr; i++) {
+        for (size_t i = first; i < l->step_count && out->text.ptr; i++) {
                 const struct locate_step *step = &l->steps[i];
                 int rc = 0;
 
@@ -178,20 +197,20 @@ static int take_steps(struct render *r, const struct locate *l, struct datum *ou
         return 0;
 }
 
-static bool is_scalar(struct str json)
+static bool is_object(struct str json)
 {
-        return json.len > 0 && *json.ptr != '{' && *json.ptr != '[';
+        return json.len > 0 && *json.ptr == '{';
 }
 
 int locate_get(struct render *r, const struct locate *l, struct datum *out)
 {
         const struct value *v;
+        size_t first = 0;
 
         switch (l->from) {
         case LOCATE_ELEMENT:
                 *out = (struct datum){COL_JSON, r->element};
-                if (l->element_value && is_scalar(r->element))
-                        return 0;
+                first = l->element_value && !is_object(r->element);
                 break;
         case LOCATE_RECORD:
                 v = &r->record->row[l->column];
@@ -202,5 +221,5 @@ int locate_get(struct render *r, const struct locate *l, struct datum *out)
                 *out = (struct datum){l->kind, {v->ptr, v->len}};
                 break;
         }
-        return l->step_count ? take_steps(r, l, out) : 0;
+        return l->step_count > first ? take_steps(r, l, first, out) : 0;
 }

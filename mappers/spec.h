@@ -76,6 +76,26 @@ struct map_entry {
         struct str json;
 };
 
+/* What stands between two elements of a text: a text or a regular expression. */
+struct split_spec {
+        struct str by;      /* .ptr NULL: the pattern; neither: no split */
+        struct str pattern; /* .ptr NULL */
+};
+
+struct replace_part {
+        struct str literal; /* .ptr NULL: a group */
+        int group;          /* 0: the whole match */
+};
+struct replace_spec {
+        struct str pattern;
+        struct replace_part *parts; /* of `with` */
+        size_t part_count;
+};
+struct replace_list {
+        struct replace_spec *items;
+        size_t count;
+};
+
 struct field_spec {
         struct str name;
         const struct ynode *node; /* for positions: the value (short form: the scalar) */
@@ -86,7 +106,10 @@ struct field_spec {
         struct field_template template;
         struct field_spec *fields; /* OBJECT, EACH */
         size_t field_count;
+        struct split_spec split;
         bool trim;
+        struct replace_list replace;
+        bool upper, lower; /* not both */
         struct string_list null_if;
         bool has_map;
         struct map_entry *map;
@@ -145,4 +168,4 @@ int mapper_spec_error(const struct mapper_spec *m, const struct ynode *node, str
 
 /* The option tables, for the test that keeps the editor schema in step. */
 extern const struct option_table mapper_spec_table, mapper_target_table, mapper_field_table,
-        mapper_test_table;
+        mapper_test_table, mapper_replace_table, mapper_split_table;

@@ -55,11 +55,31 @@ static const struct option field_options[] = {
                 .type = OPTION_NODE,
                 .offset = AT(fields),
                 .help = "Fields of the objects of each."},
+        {.name = "split",
+                .type = OPTION_HANDLER,
+                .offset = SPEC_AT(split),
+                .handler = spec_split_decode,
+                .help = "Makes an array of a text: what stands between two elements."},
         {.name = "trim",
                 .type = OPTION_BOOL,
                 .offset = SPEC_AT(trim),
                 .default_text = "false",
                 .help = "Take white space off both ends of text."},
+        {.name = "replace",
+                .type = OPTION_HANDLER,
+                .offset = SPEC_AT(replace),
+                .handler = spec_replace_decode,
+                .help = "Replaces parts of text: {pattern, with}, or a list of them."},
+        {.name = "upper",
+                .type = OPTION_BOOL,
+                .offset = SPEC_AT(upper),
+                .default_text = "false",
+                .help = "Text in capital letters, by Unicode's rules."},
+        {.name = "lower",
+                .type = OPTION_BOOL,
+                .offset = SPEC_AT(lower),
+                .default_text = "false",
+                .help = "Text in small letters, by Unicode's rules."},
         {.name = "null_if",
                 .type = OPTION_STRINGS,
                 .offset = SPEC_AT(null_if),
@@ -126,10 +146,6 @@ static const struct option field_options[] = {
                 .help = "false: a change of this field alone writes no new revision."},
         {.name = "expr", .type = OPTION_LATER, .help = IN_QUERY},
         {.name = "lookup", .type = OPTION_LATER, .help = IN_QUERY},
-        {.name = "split", .type = OPTION_LATER, .help = IN_QUERY},
-        {.name = "replace", .type = OPTION_LATER, .help = IN_QUERY},
-        {.name = "upper", .type = OPTION_LATER, .help = IN_QUERY},
-        {.name = "lower", .type = OPTION_LATER, .help = IN_QUERY},
         {.name = "format", .type = OPTION_LATER, .help = IN_QUERY},
         {.name = "when", .type = OPTION_LATER, .help = IN_QUERY},
         {.name = "include", .type = OPTION_LATER},
@@ -155,7 +171,11 @@ static const struct {
         unsigned origins;
 } applies[] = {
         {"fields", ON(FIELD_EACH)},
+        {"split", ON_TEXT},
         {"trim", ON_TEXT},
+        {"replace", ON_TEXT},
+        {"upper", ON_TEXT},
+        {"lower", ON_TEXT},
         {"null_if", ON_TEXT},
         {"map", ON_TEXT},
         {"type", ON_TEXT},
@@ -243,6 +263,8 @@ static int check_types(const struct option_context *cx, const struct field_draft
 {
         const struct ynode *n = d->node;
 
+        if (d->spec.upper && d->spec.lower)
+                return key_error(cx, ynode_key(n, "lower"), e, "'upper' and 'lower': one of them");
         if (d->spec.numbers_as_strings && d->has_type && !type_is(d, FIELD_TYPE_JSON, 0))
                 return key_error(cx, ynode_key(n, "numbers"), e, "'numbers' needs type: json");
         if (!d->spec.timezone)

@@ -2,7 +2,8 @@
  * spec_internal.h: what the parts of the mapper's decoder share; nobody else includes it.
  *
  * spec.c decodes the file, spec_field.c its fields, spec_path.c and spec_template.c the two small
- * languages inside values, spec_schedule.c when it runs, spec_filter.c what the digest leaves out.
+ * languages inside values, spec_text.c regular expressions, spec_schedule.c when it runs,
+ * spec_filter.c what the digest leaves out.
  */
 #pragma once
 
@@ -38,6 +39,14 @@ int spec_fields_check(const struct mapper_spec *m, const struct field_spec *fiel
 
 /** spec_json() - the value @n as canonical JSON in the arena */
 int spec_json(const struct option_context *cx, const struct ynode *n, struct str *out,
+        struct err *e) __attribute__((warn_unused_result));
+
+/** spec_split_decode() - option handler: a text or {pattern: ...} as a struct split_spec */
+int spec_split_decode(const struct option_context *cx, const struct ynode *n, void *field,
+        struct err *e) __attribute__((warn_unused_result));
+
+/** spec_replace_decode() - option handler: {pattern, with} or a list of them as a replace_list */
+int spec_replace_decode(const struct option_context *cx, const struct ynode *n, void *field,
         struct err *e) __attribute__((warn_unused_result));
 
 /** spec_schedule_decode() - option handler: a cron expression or {every: 30s} as a struct

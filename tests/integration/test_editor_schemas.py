@@ -130,7 +130,7 @@ def test_config_schema_has_the_keys_of_the_parser(tables):
 def test_mapper_schema_has_the_keys_of_the_parser(tables):
     schema = schema_of("mapper")
     found = list(differences(tables["mapper"], schema, schema, "mapper"))
-    for name in ("extract", "child", "field", "test"):
+    for name in ("extract", "child", "field", "test", "replace", "split"):
         for part in objects_in(schema["$defs"][name], schema):
             found += differences(tables[name], part, schema, name)
     assert not found, "\n".join(found)
@@ -194,6 +194,9 @@ MAPPER = {
         "label": {"template": "${row.a} $$ ${doc.sku}"},
         "address": {"object": {"street": "street"}, "significant": False},
         "lines": {"each": "lines", "fields": {"qty": "q"}, "default": []},
+        "tags": {"from": "t", "split": ", ", "upper": True, "lower": False,
+                 "replace": [{"pattern": "(x)", "with": "$1"}, {"pattern": "y"}]},
+        "words": {"from": "t", "split": {"pattern": " +"}, "replace": {"pattern": "z"}},
     },
     "tests": [{"name": "x", "given": {"id": 1}, "expect": {"a": 1}},
               {"given": {"id": 2}, "reject": "price"}],
@@ -211,7 +214,8 @@ PARSER_ONLY = re.compile("|".join([
     r"'mappers': (no file matches|a file name is empty)", r"unknown source", r"dsn is not a",
     r"must be from \d+ to \d+ (ms|bytes)", r"\bzone\b", r"a column's name is empty",
     r"is not the name of a table", r"there is no field", r"'tls' needs https", r"takes no ':'",
-    r"of the query does not end", r"'id' has no \$\{\.\.\.\}",
+    r"of the query does not end",
+    r"is no regular expression", r"^[^ ]* 'with': ", r"'id' has no \$\{\.\.\.\}",
 ]))
 
 

@@ -85,6 +85,8 @@ static int print_tables(void)
                 {"mapper", &mapper_spec_table},
                 {"field", &mapper_field_table},
                 {"test", &mapper_test_table},
+                {"replace", &mapper_replace_table},
+                {"split", &mapper_split_table},
         };
         cJSON *out = cJSON_CreateObject();
 

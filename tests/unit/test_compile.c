@@ -43,7 +43,7 @@ static const struct {
         {"v: {from: id, type: datetime}", "m.yaml:6:6: ...can never become a datetime"},
         {"v: {from: price, type: date}", "m.yaml:6:6: ...can never become a date"},
         {"v: {from: stamp, type: date}", "m.yaml:6:6: ...cast it in the query"},
-        {"v: {from: code, type: bytes}", "m.yaml:6:6: ...can never become a bytes"},
+        {"v: {from: id, type: bytes}", "m.yaml:6:6: ...can never become a bytes"},
         {"v: {from: raw, type: json}", "m.yaml:6:6: ...can never become a json"},
         {"v: {from: clock, type: datetime}", "m.yaml:6:6: ...can never become a datetime"},
         {"v: {from: span, type: integer}", "m.yaml:6:6: ...can never become a integer"},
