@@ -116,9 +116,16 @@ static int make_plan(struct compiler *c, struct scope *scope, const struct field
         int rc = name_plan(c, p, outer, e);
         if (rc)
                 return rc;
+        /* The file itself is no deeper, but it may include others. */
+        if (c->depth == RENDER_MAX_DEPTH)
+                return compile_error(c, p, e, "nested deeper than %d levels", RENDER_MAX_DEPTH);
+        c->depth++;
         if (f->origin == FIELD_OBJECT)
-                return make_plans(c, scope, f->fields, f->field_count, p->path, &p->members, e);
-        return f->origin == FIELD_EACH ? make_inner(c, p, e) : 0;
+                rc = make_plans(c, scope, f->fields, f->field_count, p->path, &p->members, e);
+        else if (f->origin == FIELD_EACH)
+                rc = make_inner(c, p, e);
+        c->depth--;
+        return rc;
 }
 
 static int make_plans(struct compiler *c, struct scope *scope, const struct field_spec *fields,

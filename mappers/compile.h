@@ -8,11 +8,24 @@
  * What mappers can count on, beside DESIGN.md section 3:
  *  - A path into JSON that finds nothing, or runs into another kind of value, gives null. In JSON
  *    a key that stands twice in one object is a reject: CouchDB would keep the last silently.
- *  - trim, null_if, map and type work on the elements of arrays, and on the scalars of JSON, where
- *    numbers are exact decimals. null_if and map compare booleans as "true" and "false".
+ *  - trim, replace, upper, lower, null_if, map and type work on the elements of arrays, and on the
+ *    scalars of JSON, where numbers are exact decimals. null_if and map compare booleans as "true"
+ *    and "false". replace, upper and lower change strings alone; on columns that are no text they
+ *    are configuration errors.
+ *  - split makes an array of a text, by a text or by {pattern: RE}; what follows works on each
+ *    element. Empty elements stay (null_if makes them null), an empty text is an empty array, null
+ *    stays null. In JSON, what is neither text nor an array of texts is a reject. `default` is for
+ *    the whole field: an element that `map` does not name is null beside it.
+ *  - Patterns are PCRE2's with (*UTF) and (*UCP): \w, \d, \s, \b and (?i) know Unicode; no \G, no
+ *    \C. In `with`, $1, ${1}, ${name} are groups ("" where one took no part), $0 the match, $$ a
+ *    dollar sign. A value on which a pattern runs too long is a reject (ingest/base/pattern.h).
+ *  - upper and lower follow Unicode's full rules, of no language: "ß" becomes "SS".
+ *  - type: bytes is base64 with padding: of the bytes of bytea, of the UTF-8 bytes of text. Text
+ *    that is base64 already needs no type.
  *  - A value that `map` does not name is null where there is a default, else a reject.
  *  - Inside `each`, `from` names the columns of the child, the members of the JSON element, or
- *    `value`: the element of an SQL array, or a JSON element that is no object. ${x} is a field or
+ *    `value`: the element of an SQL array, or a JSON element that is no object (value[0], and each:
+ *    value, go into one that is an array). each may stand in each to any depth. ${x} is a field or
  *    column of the element; ${doc.x} and ${row.x} are those of the record.
  *  - A template with a null in it is null. An object's fields are those of the scope around it.
  *  - type: date of a timestamp needs a time of 00:00:00; type: integer of a decimal zeros behind
@@ -28,7 +41,7 @@
 #include "mappers/spec.h"
 
 /* Part of the fingerprint: raise it when the same record renders to other bytes than before. */
-#define MAPPER_RENDERER_VERSION 1
+#define MAPPER_RENDERER_VERSION 2
 
 #define MAPPER_MAX_DOCUMENT (64 << 20) /* bytes of one rendered document: a reject beyond */
 #define MAPPER_MAX_ID       4096       /* bytes of a document id */

@@ -14,6 +14,7 @@ struct compiler {
         struct mapper_program *program;
         struct arena *arena;
         size_t plan_count; /* all plans so far: their order */
+        size_t depth;      /* of objects and each around the plan that is made */
 };
 
 /** compile_error() - "FILE:LINE:COLUMN: field 'PATH': ..." at the field of @p */

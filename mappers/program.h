@@ -167,7 +167,7 @@ struct span {
 /* A buffer that one huge record made larger is given back: memory stays small for all others. */
 #define RENDER_KEEP_BYTES (1 << 20)
 
-#define RENDER_MAX_DEPTH YDOC_MAX_DEPTH /* of nested each: the mapper's file is no deeper */
+#define RENDER_MAX_DEPTH YDOC_MAX_DEPTH /* of nested objects and each */
 
 struct render {
         const struct record *record;
