@@ -63,7 +63,7 @@ static bool is_leap(int year)
         return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
 }
 
-static int days_in_month(int year, int month)
+int civil_month_days(int year, int month)
 {
         static const signed char days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 
@@ -85,7 +85,7 @@ static inline bool read_date(const char *p, struct civil *c)
         c->month = two(p + 5);
         c->day = two(p + 8);
         return c->year > 0 && c->month >= 1 && c->month <= 12 && c->day >= 1 &&
-               (c->day <= 28 || c->day <= days_in_month(c->year, c->month));
+               (c->day <= 28 || c->day <= civil_month_days(c->year, c->month));
 }
 
 /* HH:MM:SS at @p, eight bytes, below 24:00:00. */
@@ -130,7 +130,7 @@ static enum civil_result take_date(struct reader *r, struct civil *c)
         c->day = take_two(r, 31);
         if (year != CIVIL_OK)
                 return year;
-        if (c->day < 1 || c->day > days_in_month(c->year, c->month))
+        if (c->day < 1 || c->day > civil_month_days(c->year, c->month))
                 return CIVIL_MALFORMED;
         return CIVIL_OK;
 }

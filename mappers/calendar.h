@@ -44,6 +44,9 @@ int64_t civil_seconds(const struct civil *c);
 /** civil_set_seconds() - sets date and time of @c; years -9999 .. 19999 */
 void civil_set_seconds(struct civil *c, int64_t seconds);
 
+/** civil_month_days() - how many days the month 1..12 of @year has */
+int civil_month_days(int year, int month);
+
 #define CIVIL_DATE_BYTES 10 /* YYYY-MM-DD */
 #define CIVIL_TIME_BYTES 8  /* HH:MM:SS */
 

@@ -297,7 +297,7 @@ static int make_op(struct compiler *c, struct plan *p, struct op *op, struct err
         *op = (struct op){.run = p->run, .prefix = p->prefix, .plan = p};
         if (p->run == op_column) {
                 op->column = p->locate.column;
-                op->convert = convert_find(p->locate.kind, p->chain.type);
+                op->convert = chain_convert(&p->chain, p->locate.kind);
         }
         if (p->run == op_literal) {
                 if (p->constant.ptr) {

@@ -34,6 +34,15 @@ int compile_locate(struct compiler *c, const struct scope *scope, const struct p
 int compile_chain(struct compiler *c, struct plan *p, struct err *e)
         __attribute__((warn_unused_result));
 
+/** compile_load_zone() - the zone @name, once for the program */
+int compile_load_zone(struct compiler *c, const char *name, const struct tz **out, struct err *e)
+        __attribute__((warn_unused_result));
+
+/** compile_format() - proves that values of @kind can be read by p->spec->format, and finds the
+ * zone they are in */
+int compile_format(struct compiler *c, struct plan *p, enum col_kind kind, struct err *e)
+        __attribute__((warn_unused_result));
+
 /** compile_constant() - p->constant of a FIELD_VALUE */
 int compile_constant(struct compiler *c, struct plan *p, struct err *e)
         __attribute__((warn_unused_result));

@@ -191,7 +191,7 @@ int compile_locate(struct compiler *c, const struct scope *scope, const struct p
 
 /* ---- conversions ---- */
 
-static int load_zone(struct compiler *c, const char *name, const struct tz **out, struct err *e)
+int compile_load_zone(struct compiler *c, const char *name, const struct tz **out, struct err *e)
 {
         struct mapper_program *program = c->program;
         struct tz *zone;
@@ -241,7 +241,7 @@ static int compile_zone(struct compiler *c, struct plan *p, enum col_kind kind, 
         if (!may_use_zone(kind, p->chain.type))
                 return 0;
         if (name)
-                return load_zone(c, name, &p->chain.zone, e);
+                return compile_load_zone(c, name, &p->chain.zone, e);
         if (!needs_zone(kind, p->chain.type))
                 return 0;
         return compile_error(c, p, e,
@@ -339,6 +339,7 @@ static void take_options(struct chain *chain, const struct field_spec *f)
         chain->has_steps = f->trim || f->has_map || f->null_if.count > 0;
         chain->unmapped_is_null = f->has_default;
         chain->type = f->type;
+        chain->format = f->format;
         chain->scale = f->has_scale ? f->scale : DECIMAL_AS_IS;
         chain->rounding = f->rounding;
         chain->as = f->as;
@@ -361,8 +362,8 @@ int compile_chain(struct compiler *c, struct plan *p, struct err *e)
         /* An array as `type: json` is what it is anyway. */
         if (p->locate.kind == COL_ARRAY && p->chain.type == FIELD_TYPE_JSON)
                 p->chain.type = FIELD_TYPE_NONE;
-        int rc = check_type(c, p, kind, e);
-        if (!rc)
+        int rc = p->chain.format ? compile_format(c, p, kind, e) : check_type(c, p, kind, e);
+        if (!rc && !p->chain.format)
                 rc = compile_zone(c, p, kind, e);
         if (!rc && p->spec)
                 rc = compile_null_if(c, p, e);

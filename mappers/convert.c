@@ -77,6 +77,17 @@ convert_fn convert_find(enum col_kind kind, enum field_type type)
         return conversions[kind][type];
 }
 
+convert_fn chain_convert(const struct chain *c, enum col_kind kind)
+{
+        bool nested = kind == COL_JSON || kind == COL_ARRAY; /* the format is of what is in it */
+
+        if (!c->format || nested)
+                return convert_find(kind, c->type);
+        convert_fn convert = convert_format_find(c->format, kind);
+        /* A number in JSON is one already, where others of its field are texts. */
+        return convert ? convert : convert_find(kind, c->type);
+}
+
 const char *field_type_name(enum field_type type)
 {
         static const char *const names[FIELD_TYPES] = {

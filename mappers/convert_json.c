@@ -67,7 +67,7 @@ static int put_json_number(struct render *r, const struct chain *c, struct str t
                 return rc == STEPS_DONE ? 0 : rc;
         if (keeps_json(c))
                 return put_canonical(r, c, text);
-        convert_fn convert = convert_find(COL_NUMERIC, c->type);
+        convert_fn convert = chain_convert(c, COL_NUMERIC);
         if (!convert)
                 return reject_value(
                         r, text, "is a number and cannot become a %s", field_type_name(c->type));

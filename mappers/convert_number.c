@@ -147,8 +147,8 @@ static int parse(struct render *r, struct str text, struct decimal *d)
                 return reject_value(r, text, "has blanks around its number: write trim: true");
         if (memchr(text.ptr, ',', text.len))
                 return reject_value(r, text,
-                        "is not a number (digits with one decimal point): convert it in the query, "
-                        "replace(COLUMN, ',', '.')");
+                        "is not a number (digits with one decimal point): write format: with an "
+                        "example of how it is written, such as \"1.234,56\"");
         return reject_value(r, text,
                 "is not a number (digits with one decimal point): mend it in the ERP, convert it "
                 "in the query, or write null_if");
@@ -162,21 +162,25 @@ static int reject_lost(struct render *r, const struct chain *c, struct str text)
                 (long long)(c->type == FIELD_TYPE_DECIMAL ? c->scale : 0));
 }
 
-int convert_to_integer(struct render *r, const struct chain *c, struct str text)
+static int put_integer(
+        struct render *r, const struct chain *c, struct str text, const struct decimal *d)
 {
-        struct decimal d;
-        int rc = parse(r, text, &d);
-
-        if (rc)
-                return rc;
         render_reuse(&r->number_text);
-        if (!decimal_put(&d, 0, c->rounding, &r->number_text))
+        if (!decimal_put(d, 0, c->rounding, &r->number_text))
                 return reject_value(
                         r, text, "is not a whole number: write type: decimal to keep its digits");
         if (!decimal_is_safe_integer(buf_str(&r->number_text)))
                 return reject_large(r, text);
         buf_put_str(r->out, buf_str(&r->number_text));
         return 0;
+}
+
+int convert_to_integer(struct render *r, const struct chain *c, struct str text)
+{
+        struct decimal d;
+        int rc = parse(r, text, &d);
+
+        return rc ? rc : put_integer(r, c, text, &d);
 }
 
 /* The decimal text in r->number_text as a JSON number, if its value survives a double. */
@@ -197,17 +201,21 @@ static int put_number(struct render *r, struct str text)
         return 0;
 }
 
+static int put_exact_number(
+        struct render *r, const struct chain *c, struct str text, const struct decimal *d)
+{
+        render_reuse(&r->number_text);
+        if (!decimal_put(d, DECIMAL_AS_IS, ROUND_NONE, &r->number_text))
+                return reject_lost(r, c, text);
+        return put_number(r, text);
+}
+
 int convert_to_number(struct render *r, const struct chain *c, struct str text)
 {
         struct decimal d;
         int rc = parse(r, text, &d);
 
-        if (rc)
-                return rc;
-        render_reuse(&r->number_text);
-        if (!decimal_put(&d, DECIMAL_AS_IS, ROUND_NONE, &r->number_text))
-                return reject_lost(r, c, text);
-        return put_number(r, text);
+        return rc ? rc : put_exact_number(r, c, text, &d);
 }
 
 static int put_minor(
@@ -222,27 +230,41 @@ static int put_minor(
         return 0;
 }
 
-int convert_to_decimal(struct render *r, const struct chain *c, struct str text)
+static int put_decimal(
+        struct render *r, const struct chain *c, struct str text, const struct decimal *d)
 {
-        struct decimal d;
-        int rc = parse(r, text, &d);
-
-        if (rc)
-                return rc;
         if (c->as == AS_MINOR)
-                return put_minor(r, c, text, &d);
+                return put_minor(r, c, text, d);
         if (c->as == AS_NUMBER) {
                 render_reuse(&r->number_text);
-                if (!decimal_put(&d, c->scale, c->rounding, &r->number_text))
+                if (!decimal_put(d, c->scale, c->rounding, &r->number_text))
                         return reject_lost(r, c, text);
                 return put_number(r, text);
         }
         size_t start = r->out->len;
         buf_putc(r->out, '"');
-        if (!decimal_put(&d, c->scale, c->rounding, r->out)) {
+        if (!decimal_put(d, c->scale, c->rounding, r->out)) {
                 r->out->len = start;
                 return reject_lost(r, c, text);
         }
         buf_putc(r->out, '"');
         return 0;
+}
+
+int convert_to_decimal(struct render *r, const struct chain *c, struct str text)
+{
+        struct decimal d;
+        int rc = parse(r, text, &d);
+
+        return rc ? rc : put_decimal(r, c, text, &d);
+}
+
+int convert_put_number(
+        struct render *r, const struct chain *c, struct str text, const struct decimal *d)
+{
+        if (c->type == FIELD_TYPE_INTEGER)
+                return put_integer(r, c, text, d);
+        if (c->type == FIELD_TYPE_NUMBER)
+                return put_exact_number(r, c, text, d);
+        return put_decimal(r, c, text, d);
 }

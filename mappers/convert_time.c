@@ -22,8 +22,8 @@ static int reject_civil(struct render *r, enum civil_result why, struct str text
                         "mend the value, or cast it to text in the query");
         default:
                 return reject_value(r, text,
-                        "is not %s: mend it in the ERP, or convert it in the query (to_date, "
-                        "to_timestamp)",
+                        "is not %s: write format: with how it is written, such as \"%%d.%%m.%%Y\", "
+                        "or mend it in the ERP",
                         what);
         }
 }
@@ -125,13 +125,21 @@ static int to_utc(struct render *r, const struct chain *c, struct str text, stru
                         "has no time zone: write timezone: with the zone that its clock showed");
         } else if (tz_to_utc(c->zone, seconds, &seconds) == TZ_GAP) {
                 return reject_value(r, text,
-                        "never was in its time zone: clocks skipped that hour; mend the value, or "
+                        "never was in its time zone: clocks skipped that time; mend the value, or "
                         "the mapper's timezone");
         }
         civil_set_seconds(civil, seconds);
         if (civil->year < YEAR_MIN || civil->year > YEAR_MAX)
                 return reject_value(r, text, "lies outside the years 1 to 9999 in UTC");
         return 0;
+}
+
+int convert_put_datetime(
+        struct render *r, const struct chain *c, struct str text, struct civil *civil)
+{
+        int rc = to_utc(r, c, text, civil);
+
+        return rc ? rc : put_datetime(r, civil);
 }
 
 int convert_datetime(struct render *r, const struct chain *c, struct str text)
@@ -143,8 +151,7 @@ int convert_datetime(struct render *r, const struct chain *c, struct str text)
                 return reject_civil(r, result, text, A_DATETIME);
         if (civil.has_offset && civil.offset_s == 0) /* usual, and the digits are there already */
                 return put_instant(r, text.ptr, text.ptr + CIVIL_DATE_BYTES + 1, civil.fraction);
-        int rc = to_utc(r, c, text, &civil);
-        return rc ? rc : put_datetime(r, &civil);
+        return convert_put_datetime(r, c, text, &civil);
 }
 
 /* Midnight of that day in the zone. */
@@ -155,11 +162,19 @@ int convert_date_datetime(struct render *r, const struct chain *c, struct str te
 
         if (result != CIVIL_OK)
                 return reject_civil(r, result, text, A_DATE);
-        int rc = to_utc(r, c, text, &civil);
-        return rc ? rc : put_datetime(r, &civil);
+        return convert_put_datetime(r, c, text, &civil);
 }
 
 /* Only a time of 00:00:00 may be left out. */
+int convert_put_date(struct render *r, struct str text, const struct civil *civil)
+{
+        if (civil->hour || civil->minute || civil->second || civil->fraction.len)
+                return reject_value(r, text,
+                        "would lose its time of day as a date: cast it to "
+                        "date in the query, or write type: datetime");
+        return put_date(r, civil);
+}
+
 int convert_timestamp_date(struct render *r, const struct chain *c, struct str text)
 {
         struct civil civil;
@@ -167,9 +182,5 @@ int convert_timestamp_date(struct render *r, const struct chain *c, struct str t
 
         if (result != CIVIL_OK)
                 return reject_civil(r, result, text, A_DATETIME);
-        if (civil.hour || civil.minute || civil.second || civil.fraction.len)
-                return reject_value(r, text,
-                        "would lose its time of day as a date: cast it to "
-                        "date in the query, or write type: datetime");
-        return put_date(r, &civil);
+        return convert_put_date(r, text, &civil);
 }

@@ -41,6 +41,7 @@ struct mapping {
 
 /* What happens to one value: split; trim, text steps, null_if, map, then the conversion. */
 struct chain {
+        const struct format *format;  /* NULL: none */
         bool has_steps;               /* any in front of the conversion */
         const struct splitter *split; /* NULL: none */
         bool trim;
@@ -239,6 +240,9 @@ bool database_name_valid(struct str s);
 
 /** convert_find() - how a value of @kind becomes @type; NULL: it never can */
 convert_fn convert_find(enum col_kind kind, enum field_type type);
+
+/** chain_convert() - how a value of @kind is converted at the end of @c; NULL: it never can */
+convert_fn chain_convert(const struct chain *c, enum col_kind kind);
 
 /** field_type_name() - as mappers write it: "decimal" */
 const char *field_type_name(enum field_type type);

@@ -73,7 +73,7 @@ int chain_steps(struct render *r, const struct chain *c, enum col_kind kind, str
 
 static int put_one(struct render *r, const struct chain *c, enum col_kind kind, struct str text)
 {
-        convert_fn convert = convert_find(kind, c->type);
+        convert_fn convert = chain_convert(c, kind);
 
         /* What is nested takes the steps element by element. */
         if ((c->has_steps || kind == COL_CHAR) && kind != COL_JSON && kind != COL_ARRAY) {

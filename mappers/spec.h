@@ -96,6 +96,8 @@ struct replace_list {
         size_t count;
 };
 
+struct format; /* format.h */
+
 struct field_spec {
         struct str name;
         const struct ynode *node; /* for positions: the value (short form: the scalar) */
@@ -126,6 +128,7 @@ struct field_spec {
         bool required;
         bool keep_null;
         bool significant;
+        const struct format *format; /* NULL: none */
 };
 
 enum on_conflict { ON_CONFLICT_OVERWRITE, ON_CONFLICT_REJECT };

@@ -12,7 +12,7 @@
 struct field_draft {
         struct field_spec spec;
         const struct ynode *node;
-        const char *from, *template, *each;
+        const char *from, *template, *each, *format;
         const struct ynode *value, *object, *fields, *map, *default_value;
         int type, rounding, as, numbers; /* indexes of choices */
         bool has_type, has_rounding, has_as;
@@ -120,6 +120,12 @@ static const struct option field_options[] = {
                 .choices = number_names,
                 .default_text = "exact",
                 .help = "Numbers inside JSON: exact, or each as a string of its text."},
+        {.name = "format",
+                .type = OPTION_STRING,
+                .offset = AT(format),
+                .min = 1,
+                .help = "How it is written: a strptime pattern, unix, unix_ms, excel, odata; or a "
+                        "number such as 1.234,56."},
         {.name = "timezone",
                 .type = OPTION_STRING,
                 .offset = SPEC_AT(timezone),
@@ -146,7 +152,6 @@ static const struct option field_options[] = {
                 .help = "false: a change of this field alone writes no new revision."},
         {.name = "expr", .type = OPTION_LATER, .help = IN_QUERY},
         {.name = "lookup", .type = OPTION_LATER, .help = IN_QUERY},
-        {.name = "format", .type = OPTION_LATER, .help = IN_QUERY},
         {.name = "when", .type = OPTION_LATER, .help = IN_QUERY},
         {.name = "include", .type = OPTION_LATER},
 };
@@ -183,6 +188,7 @@ static const struct {
         {"rounding", ON_TEXT},
         {"as", ON_TEXT},
         {"numbers", ON_TEXT},
+        {"format", ON_TEXT},
         {"timezone", ON_TEXT},
         {"default", ON_TEXT | ON(FIELD_EACH)},
         {"required", ON_TEXT | ON(FIELD_EACH)},
@@ -420,6 +426,8 @@ static int decode_long_form(const struct option_context *cx, struct field_draft 
         rc = check_decimal(cx, d, e);
         if (rc == 0)
                 rc = check_types(cx, d, e);
+        if (rc == 0)
+                rc = spec_format_decode(cx, d->node, &d->spec, e);
         if (rc == 0 && d->map)
                 rc = decode_map(cx, d->map, &d->spec, e);
         if (rc == 0 && d->default_value)

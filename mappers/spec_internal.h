@@ -62,6 +62,10 @@ int spec_tests_decode(const struct option_context *cx, const struct ynode *n, vo
 int spec_timezone_check(const struct option_context *cx, const struct ynode *n, const char *name,
         struct err *e) __attribute__((warn_unused_result));
 
+/** spec_format_decode() - `format` of the map @field into f->format, as f->type needs it */
+int spec_format_decode(const struct option_context *cx, const struct ynode *field,
+        struct field_spec *f, struct err *e) __attribute__((warn_unused_result));
+
 /** spec_filter_build() - the tree of insignificant fields; *@out NULL when there is none */
 int spec_filter_build(const struct option_context *cx, const struct field_spec *fields,
         size_t count, const struct digest_filter **out, struct err *e)

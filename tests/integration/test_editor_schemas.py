@@ -190,6 +190,7 @@ MAPPER = {
                   "as": "minor", "required": True, "trim": True, "null_if": ["", "x"]},
         "state": {"from": "s", "map": {"a": "b"}, "default": None, "keep_null": False},
         "at": {"from": "t", "type": "datetime", "timezone": "UTC", "significant": False},
+        "due": {"from": "d", "type": "date", "format": "%d.%m.%Y"},
         "raw": {"from": "j", "type": "json", "numbers": "string"},
         "label": {"template": "${row.a} $$ ${doc.sku}"},
         "address": {"object": {"street": "street"}, "significant": False},
@@ -212,7 +213,8 @@ OWN_VALUES = {"config": ["http://h", "h:1", "[::1]:1"], "mapper": ["${x}", "p:${
 # Complaints that no schema can make: about other files, and about what stands inside a text.
 PARSER_ONLY = re.compile("|".join([
     r"'mappers': (no file matches|a file name is empty)", r"unknown source", r"dsn is not a",
-    r"must be from \d+ to \d+ (ms|bytes)", r"\bzone\b", r"a column's name is empty",
+    r"must be from \d+ to \d+ (ms|bytes)", r"is no format of dates",
+    r"of the pattern", r"is no pattern of a date", r"\bzone\b", r"a column's name is empty",
     r"is not the name of a table", r"there is no field", r"'tls' needs https", r"takes no ':'",
     r"of the query does not end",
     r"is no regular expression", r"^[^ ]* 'with': ", r"'id' has no \$\{\.\.\.\}",

@@ -430,7 +430,7 @@ static void a_field_has_one_origin_and_keys_that_fit_it(void **state)
                 {"  a: {each: b, fields: {c: {x: y}}}\n",
                         "m.yaml:6:29: unknown key 'x'; a field takes from, value, template, "
                         "object, each, fields, split, trim, replace, upper, lower, null_if, map, "
-                        "type, scale, rounding, as, numbers, timezone, default, required, "
+                        "type, scale, rounding, as, numbers, format, timezone, default, required, "
                         "keep_null or significant"},
                 {"  a: {each: b, fields: {c: d}, type: string}\n",
                         "m.yaml:6:32: 'type' means nothing beside 'each'"},
@@ -443,7 +443,7 @@ static void a_field_has_one_origin_and_keys_that_fit_it(void **state)
 
 static void keys_of_later_versions_are_named_as_such(void **state)
 {
-        static const char *const later[] = {"expr", "lookup", "format", "when", "include"};
+        static const char *const later[] = {"expr", "lookup", "when", "include"};
 
         (void)state;
         for (size_t i = 0; i < COUNT(later); i++) {
