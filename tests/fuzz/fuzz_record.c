@@ -24,6 +24,10 @@ static const char *const fields[] = {
         "ge: {each: tags, fields: {v: {from: value, trim: true}, r: {template: \"${row.id}\"}}}\n",
         "ci: {from: code, type: integer}\n",
         "cd: {from: code, type: datetime, timezone: UTC}\n",
+        "fd: {from: code, type: datetime, format: '%d.%m.%Y %H:%M', timezone: Europe/Dublin}\n",
+        "fo: {from: code, type: date, format: odata, timezone: America/New_York}\n",
+        "fn: {from: code, type: decimal, format: '1.234,56', scale: 2, rounding: half_up}\n",
+        "fj: {from: data, type: datetime, format: excel, timezone: Pacific/Apia}\n",
         "cj: {from: code, type: json}\ntp: {template: \"${late} ${data.a} ${tags[0]}\"}\n"
         "late: {template: \"<${name}>\"}\n",
 };
