@@ -9,6 +9,9 @@
  *  - plain: columns that are only converted;
  *  - steps: trim, map, decimals with a scale, an insignificant field, a template;
  *  - zoned: the same as plain, with timestamps through a time zone;
+ *  - texts, dates, times, numbers: twelve texts as they are, and the same texts by a format:
+ *    31.12.2026; 31.12.2026 14:05:06 through a time zone; 1.234,56. A twelfth of the difference
+ *    is what one formatted value costs;
  *  - json: a jsonb column, whole, and a member of it;
  *  - lines: four rows of a child;
  *  - given_back: the digest of a document as CouchDB gives it (nanoseconds a document).
@@ -20,11 +23,15 @@
 #include "ingest/record/key.h"
 #include "mappers/compile.h"
 
-#define COLUMNS      14
+#define COLUMNS      17
 #define LINE_COLUMNS 4
 #define LINES        4
 #define TEXT_BYTES   48 /* of one value */
-#define MAX_BYTES    (1 << 20)
+#define TWELVE(field)                                                                              \
+        "{sku: code, a: " field ", b: " field ", c: " field ", d: " field ", e: " field            \
+        ", f: " field ", g: " field ", h: " field ", i: " field ", j: " field ", k: " field        \
+        ", l: " field "}"
+#define MAX_BYTES (1 << 20)
 
 static const struct column columns[COLUMNS] = {
         {.name = "id", .kind = COL_INT, .source_type = "bigint"},
@@ -41,6 +48,9 @@ static const struct column columns[COLUMNS] = {
         {.name = "category", .kind = COL_INT, .source_type = "integer"},
         {.name = "written", .kind = COL_TIMESTAMP, .source_type = "timestamp"},
         {.name = "names", .kind = COL_JSON, .source_type = "jsonb"},
+        {.name = "due", .kind = COL_TEXT, .source_type = "text"},
+        {.name = "entered", .kind = COL_TEXT, .source_type = "text"},
+        {.name = "amount", .kind = COL_TEXT, .source_type = "text"},
 };
 static const struct column line_columns[LINE_COLUMNS] = {
         {.name = "sku", .kind = COL_TEXT, .source_type = "text"},
@@ -74,6 +84,10 @@ static const struct {
         {"zoned", "{id: id, sku: code, name: name, text: description, price: price, cost: cost,"
                   " qty: qty, active: active, uom: uom, since: since, written: written,"
                   " category: category}"},
+        {"texts", TWELVE("entered")},
+        {"dates", TWELVE("{from: due, type: date, format: '%d.%m.%Y'}")},
+        {"times", TWELVE("{from: entered, type: datetime, format: '%d.%m.%Y %H:%M:%S'}")},
+        {"numbers", TWELVE("{from: amount, type: decimal, scale: 2, format: '1.234,56'}")},
         {"json", "{sku: code, names: names, en: names.en_US}"},
         {"lines", "{sku: code, lines: {each: lines, fields: {sku: sku, qty: {from: qty, type: "
                   "decimal}, price: price, line: line}}}"},
@@ -142,6 +156,10 @@ static void fill(struct row *r, unsigned i)
                 i % 60, i % 60);
         put(r, 13, &v[13],
                 "{\"en_US\": \"Hex bolt %u\", \"fr_FR\": \"Vis \xC3\xA0 t\xC3\xAAte %u\"}", i, i);
+        put(r, 14, &v[14], "%02u.%02u.20%02u", 1 + i % 28, 1 + i % 12, i % 25);
+        put(r, 15, &v[15], "%02u.%02u.2024 %02u:%02u:%02u", 1 + i % 28, 1 + i % 12, 3 + i % 20,
+                i % 60, i % 60);
+        put(r, 16, &v[16], "%u.%03u,%02u%s", 1 + i % 97, i % 1000, i % 100, i % 5 ? "" : "-");
         fill_lines(r, i);
         r->record = (struct record){r->values, r->children};
 }
