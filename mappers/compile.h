@@ -28,9 +28,14 @@
  *    value, go into one that is an array). each may stand in each to any depth. ${x} is a field or
  *    column of the element; ${doc.x} and ${row.x} are those of the record.
  *  - A template with a null in it is null. An object's fields are those of the scope around it.
+ *  - format (format.h) reads the texts and numbers of a field: whole values only, none in two ways.
+ *    Local times go through the field's timezone or the mapper's. With type: date an instant gives
+ *    the day that its own clock showed (unix, /Date()/: UTC), or the clock of the field's timezone;
+ *    its time of day must be 00:00:00. Numbers in JSON need no format and pass by one of numbers.
  *  - type: date of a timestamp needs a time of 00:00:00; type: integer of a decimal zeros behind
- *    the point. Numbers in text may have leading zeros and an exponent, but no sign '+', blanks
- *    or group separators. NaN and Infinity are texts under type: string, else rejects.
+ *    the point. Without a format numbers in text may have leading zeros and an exponent, but no
+ *    sign '+', blanks or group separators. NaN and Infinity are texts under type: string, else
+ * rejects.
  */
 #pragma once
 

@@ -147,8 +147,8 @@ static int parse(struct render *r, struct str text, struct decimal *d)
                 return reject_value(r, text, "has blanks around its number: write trim: true");
         if (memchr(text.ptr, ',', text.len))
                 return reject_value(r, text,
-                        "is not a number (digits with one decimal point): write format: with an "
-                        "example of how it is written, such as \"1.234,56\"");
+                        "is not a number (digits with one decimal point): say how it is written, "
+                        "format: \"1.234,56\" for one");
         return reject_value(r, text,
                 "is not a number (digits with one decimal point): mend it in the ERP, convert it "
                 "in the query, or write null_if");

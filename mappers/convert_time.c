@@ -22,8 +22,9 @@ static int reject_civil(struct render *r, enum civil_result why, struct str text
                         "mend the value, or cast it to text in the query");
         default:
                 return reject_value(r, text,
-                        "is not %s: write format: with how it is written, such as \"%%d.%%m.%%Y\", "
-                        "or mend it in the ERP",
+                        "is not %s: say how it is written, format: \"%%d.%%m.%%Y\" for one, or "
+                        "mend it "
+                        "in the ERP",
                         what);
         }
 }
