@@ -50,8 +50,12 @@ static int put_json_string(struct render *r, const struct chain *c, struct str t
 
         render_reuse(&r->string);
         int rc = json_unquote(text, &r->string, &e);
-        if (rc)
+        if (rc == -ERR_REJECT && !r->string.error)
                 return reject_value(r, text, "%s", e.text);
+        if (rc) {
+                r->out->error = rc; /* the buffer remembers */
+                return 0;
+        }
         if (c->type != FIELD_TYPE_JSON)
                 return chain_put(r, c, COL_TEXT, buf_str(&r->string));
         return c->split ? text_split_put(r, c, buf_str(&r->string), put_plain_string)

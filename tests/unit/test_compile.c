@@ -159,7 +159,9 @@ static const char everything[] =
         "d: {from: money, type: decimal, scale: 2, rounding: half_up, as: number}\n"
         "e: {each: lines, fields: {k: {template: \"${q}\"}, q: {from: qty, type: decimal}}}\n"
         "f: {each: tags, fields: {v: value}}\n"
-        "g: raw\nh: docs\n";
+        "g: raw\nh: docs\n"
+        "i: {value: '01.01.2024', type: datetime, format: '%d.%m.%Y', timezone: UTC}\n"
+        "j: {value: '1.234,5', type: decimal, format: '1.234,56'}\n";
 
 static const char rendered[] =
         "\"a\":1,\"b\":\"2024-01-01T05:00:00ZAa\\\"\",\"c\":\"2024-01-01T05:00:00Z\","
