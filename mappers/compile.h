@@ -35,7 +35,7 @@
  *  - type: date of a timestamp needs a time of 00:00:00; type: integer of a decimal zeros behind
  *    the point. Without a format numbers in text may have leading zeros and an exponent, but no
  *    sign '+', blanks or group separators. NaN and Infinity are texts under type: string, else
- * rejects.
+ *    rejects.
  */
 #pragma once
 

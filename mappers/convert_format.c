@@ -10,7 +10,8 @@
 
 static const char *const texts[FORMAT_RESULTS] = {
         [FORMAT_EMPTY] = "is empty: write null_if: \"\" where it means null",
-        [FORMAT_BLANKS] = "has blanks around it: write trim: true",
+        [FORMAT_BLANKS] = "has blanks around it: write trim: true; replace takes "
+                          "no-break spaces off",
         [FORMAT_NO_DAY] = "is a day that the calendar does not have: " MEND,
         [FORMAT_WEEKDAY] = "names a weekday that its day is not: " MEND,
         [FORMAT_YEAR_ZERO] = "lies before year 1, which RFC 3339 cannot write: " MEND,

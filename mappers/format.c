@@ -49,6 +49,10 @@ static bool is_of_dates(enum field_type type)
         return type == FIELD_TYPE_DATE || type == FIELD_TYPE_DATETIME;
 }
 
+/* Names of the form that needs no format. */
+static const char *const plain[] = {
+        "iso", "ISO", "iso8601", "ISO8601", "ISO 8601", "rfc3339", "RFC3339", "RFC 3339"};
+
 static int compile_word(struct str text, struct format *out, struct err *e)
 {
         const char *names[WORDS];
@@ -64,6 +68,9 @@ static int compile_word(struct str text, struct format *out, struct err *e)
         }
         const char *near = str_nearest(text, names, WORDS);
         int rc = err_set(e, ERR_CONFIG, "%s is no format of dates", yaml_show(text, shown));
+        for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
+                if (str_is(text, plain[i]))
+                        return err_hint(e, rc, "ISO 8601 is read without: leave format out");
         if (near)
                 return err_hint(e, rc, "did you mean '%s'?", near);
         return err_hint(e, rc,

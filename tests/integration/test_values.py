@@ -225,3 +225,34 @@ def test_float_extremes_round_trip(project, types, apache_couch):
         assert docs[f"item:{number}"]["r"] == number / 10
     (project.folder / "state").rename(project.folder / "lost")
     project.quiet_run(unchanged=len(numbers))
+
+
+# SQL type, literal, options, JSON
+FORMATTED = [
+    ("text", "31.12.2026", "type: date, format: '%d.%m.%Y'", "2026-12-31"),
+    ("char(20)", "01.07.2026 12:30", "type: datetime, format: '%d.%m.%Y %H:%M'",
+     "2026-07-01T11:30:00Z"),
+    ("numeric(8)", "20261231", "type: date, format: '%Y%m%d'", "2026-12-31"),
+    ("bigint", "1798761599", "type: datetime, format: unix", "2026-12-31T23:59:59Z"),
+    ("double precision", "1798761599123", "type: datetime, format: unix_ms",
+     "2026-12-31T23:59:59.123Z"),
+    ("double precision", "46204.520833333336", "type: datetime, format: excel",
+     "2026-07-01T11:30:00Z"),
+    ("jsonb", '"/Date(1550793549320+0000)/"', "type: datetime, format: odata",
+     "2019-02-21T23:59:09.32Z"),
+    ("varchar(20)", "1.234,56-", "type: decimal, scale: 2, format: '1.234,56'", "-1234.56"),
+    ("text[]", '{"1\u202f234,5",NULL}', "type: decimal, format: '1 234,56'", ["1234.5", None]),
+    ("jsonb", '["1,5", 2.5]', "type: decimal, format: '1.234,56'", ["1.5", "2.5"]),
+]
+
+
+def test_dates_and_numbers_in_local_notations(project, types):
+    types.sql(f"CREATE TABLE item (id int PRIMARY KEY, {columns_of(FORMATTED)})")
+    types.sql("INSERT INTO item VALUES (1" + ", %s" * len(FORMATTED) + ")",
+              [v[1] for v in FORMATTED])
+    project.table_mapper(more="timezone: Europe/Dublin", fields="\n".join(
+        f"c{n}: {{from: c{n}, {value[2]}}}" for n, value in enumerate(FORMATTED)))
+    [line] = project.erp2couch("preview", "item").expect(Exit.OK).out.splitlines()
+    doc = json.loads(line)
+    for number, (kind, literal, options, value) in enumerate(FORMATTED):
+        assert doc[f"c{number}"] == value, (kind, literal, options)

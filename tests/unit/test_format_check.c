@@ -88,6 +88,7 @@ static void patterns_that_are_wrong(void **state)
                 {DATETIME("%H:%M%z%Y-%m-%d"), "digits follow the offset at column 8"},
                 {DATE("dd.mm.yyyy"), "'dd.mm.yyyy' is no format of dates...strptime's"},
                 {DATE("31.12.2026"), "'31.12.2026' is no format of dates...strptime's"},
+                {DATE("iso8601"), "is no format of dates...leave format out"},
                 {DATE("unixms"), "did you mean 'unix_ms'?"},
                 {DATE("Excel"), "did you mean 'excel'?"},
                 {DATE("1.234,56"), "'1.234,56' is no format of dates"},
