@@ -15,7 +15,8 @@
 #define FIRST_SECOND INT64_C(-62135596800)
 #define LAST_SECOND  INT64_C(253402300799)
 
-#define MAX_DIGITS 18 /* that an int64_t holds, whatever they are */
+#define MAX_DIGITS    18 /* that an int64_t holds, whatever they are */
+#define SERIAL_DIGITS 11 /* of a day: the last is a microsecond; times DAY_MS in 64 bits */
 
 /* ---- compiling ---- */
 
@@ -251,11 +252,11 @@ static enum format_result read_unix_ms(
  * means 08:20. May be a whole day. */
 static uint64_t day_ms(struct str fraction)
 {
-        const unsigned __int128 whole = (unsigned __int128)UINT64_C(1000000000000000000);
-        struct str digits = {fraction.ptr, fraction.len < MAX_DIGITS ? fraction.len : MAX_DIGITS};
-        unsigned __int128 part = (unsigned __int128)padded_integer(digits, MAX_DIGITS);
+        const uint64_t whole = UINT64_C(100000000000); /* SERIAL_DIGITS */
+        size_t n = fraction.len < SERIAL_DIGITS ? fraction.len : SERIAL_DIGITS;
+        uint64_t part = (uint64_t)padded_integer((struct str){fraction.ptr, n}, SERIAL_DIGITS);
 
-        return (uint64_t)((part * DAY_MS + whole / 2) / whole);
+        return (part * DAY_MS + whole / 2) / whole;
 }
 
 /* Days from 1970 to the spreadsheet's day @serial; in the system of 1900 a day that never was,
