@@ -8,6 +8,7 @@
 
 #include "mappers/compile_internal.h"
 #include "mappers/text_steps.h"
+#include "mappers/lookup.h"
 
 #define ARENA_MAX ((size_t)256 << 20) /* a mapper file has at most YDOC_MAX_BYTES */
 
@@ -247,6 +248,8 @@ static int compile_field(struct compiler *c, struct scope *scope, struct plan *p
                 return compile_fields(c, scope, p->members, p->spec->field_count, e);
         case FIELD_EACH:
                 return compile_each(c, scope, p, e);
+        case FIELD_LOOKUP:
+                return compile_lookup(c, scope, p, e);
         }
         return err_set(e, ERR_BUG, "field origin %d", p->spec->origin);
 }
@@ -285,6 +288,8 @@ static op_fn choose_run(const struct plan *p)
                 return op_object;
         case FIELD_EACH:
                 return p->child == SIZE_MAX ? op_each : op_each_child;
+        case FIELD_LOOKUP:
+                return op_lookup;
         }
         return NULL;
 }
@@ -430,12 +435,20 @@ static struct mapper_program *program_new(const struct mapper_spec *spec, const 
 int mapper_compile(const struct mapper_spec *spec, const struct shape *shape,
         struct mapper_program **out, struct err *e)
 {
+        return mapper_compile_with(spec, shape, NULL, out, e);
+}
+
+int mapper_compile_with(const struct mapper_spec *spec, const struct shape *shape,
+        const struct lookup_set *lookups, struct mapper_program **out, struct err *e)
+{
         cleanup_(mapper_program_freep) struct mapper_program *p = program_new(spec, shape);
 
         if (!p)
                 return err_nomem(e, "a compiled mapper");
         struct compiler c = {.spec = spec, .shape = shape, .program = p, .arena = p->arena};
-        int rc = compile_all(&c, e);
+        int rc = compile_lookups(&c, lookups, e);
+        if (!rc)
+                rc = compile_all(&c, e);
         if (rc)
                 return rc;
         p->render.slots = arena_array(p->arena, p->slot_count, sizeof(*p->render.slots));
@@ -458,6 +471,7 @@ struct mapper_program *mapper_program_free(struct mapper_program *p)
                 text_steps_free(p);
                 for (size_t i = 0; i < p->zone_count; i++)
                         tz_free(p->zones[i].zone);
+                lookup_set_free(p->own_lookups);
                 arena_free(p->arena);
                 free(p);
         }

@@ -32,6 +32,13 @@
  *    Local times go through the field's timezone or the mapper's. With type: date an instant gives
  *    the day that its own clock showed (unix, /Date()/: UTC), or the clock of the field's timezone;
  *    its time of day must be 00:00:00. Numbers in JSON need no format and pass by one of numbers.
+ *  - lookup: from (inside it or beside it) is a column or path; in `each`, of the element. Without
+ *    from, the column named like key is looked up, of the record where the element has none; where
+ *    then no column of the query or file is named key, its first one holds the keys. A list of
+ *    keys is looked up by a list of froms. A key that is NULL, or that the table does not have,
+ *    gives null. One value keeps its kind (numeric stays exact), and goes through the field's
+ *    steps; `value: [a, b]` gives an object without what is NULL. Files: in CSV an empty field is
+ *    null, "" an empty text; JSON and YAML are a list of objects, or one object by key.
  *  - type: date of a timestamp needs a time of 00:00:00; type: integer of a decimal zeros behind
  *    the point. Without a format numbers in text may have leading zeros and an exponent, but no
  *    sign '+', blanks or group separators. NaN and Infinity are texts under type: string, else
@@ -51,6 +58,7 @@
 #define MAPPER_MAX_DOCUMENT (64 << 20) /* bytes of one rendered document: a reject beyond */
 #define MAPPER_MAX_ID       4096       /* bytes of a document id */
 
+struct lookup_set;
 struct mapper_program;
 
 /** mapper_compile() - @spec and @shape must outlive the program
@@ -58,6 +66,13 @@ struct mapper_program;
  * that a column can never have, a zoneless timestamp without `timezone`); -ERR_NOMEM. */
 int mapper_compile(const struct mapper_spec *spec, const struct shape *shape,
         struct mapper_program **out, struct err *e) __attribute__((warn_unused_result));
+
+/** mapper_compile_with() - the same with tables for its look-ups, as whoever asks has filled them
+ * @lookups: of lookup_set_new() for @spec; outlives the program. Without it (and in
+ * mapper_compile()) those in the mapper and in files are loaded, and a query is -ERR_BUG. */
+int mapper_compile_with(const struct mapper_spec *spec, const struct shape *shape,
+        const struct lookup_set *lookups, struct mapper_program **out, struct err *e)
+        __attribute__((warn_unused_result));
 struct mapper_program *mapper_program_free(struct mapper_program *p);
 DEFINE_CLEANUP(struct mapper_program *, mapper_program_free);
 

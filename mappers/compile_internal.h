@@ -13,6 +13,7 @@ struct compiler {
         const struct shape *shape;
         struct mapper_program *program;
         struct arena *arena;
+        const struct lookup_set *lookups;
         size_t plan_count; /* all plans so far: their order */
         size_t depth;      /* of objects and each around the plan that is made */
 };
@@ -62,4 +63,12 @@ int compile_text(struct compiler *c, struct scope *scope, struct plan *p,
 
 /** compile_order() - finds what must be rendered early in @scope and the scopes inside it */
 int compile_order(struct compiler *c, struct scope *scope, struct err *e)
+        __attribute__((warn_unused_result));
+
+/** compile_lookup() - p->lookup, and the chain of its values */
+int compile_lookup(struct compiler *c, struct scope *scope, struct plan *p, struct err *e)
+        __attribute__((warn_unused_result));
+
+/** compile_lookups() - the tables of the mapper: @given, or without them the program's own */
+int compile_lookups(struct compiler *c, const struct lookup_set *given, struct err *e)
         __attribute__((warn_unused_result));

@@ -16,6 +16,8 @@
 #include "ingest/record/json.h"
 #include "mappers/compile.h"
 
+struct lookup_set;
+struct lookup_table;
 struct render;
 struct text_steps;
 struct splitter;
@@ -88,6 +90,12 @@ struct datum {
         struct str text;
 };
 
+struct lookup_plan {
+        const struct lookup_table *table;
+        const struct locate *keys; /* the parts of its keys */
+        size_t count;
+};
+
 enum part_kind { PART_LITERAL, PART_FIELD, PART_COLUMN };
 
 struct part {
@@ -116,12 +124,13 @@ struct plan {
         struct locate locate;
         struct chain chain;
         struct text_plan text;
-        struct str fallback;  /* canonical JSON of default; .ptr NULL: none */
-        struct str constant;  /* FIELD_VALUE: canonical JSON; .ptr NULL: null */
-        struct plan *members; /* OBJECT, EACH: one for each of spec->fields */
-        struct scope *scope;  /* the scope it belongs to */
-        struct scope *inner;  /* EACH: the scope of its elements */
-        struct op *ops;       /* OBJECT */
+        const struct lookup_plan *lookup; /* LOOKUP; locate is what its values are */
+        struct str fallback;              /* canonical JSON of default; .ptr NULL: none */
+        struct str constant;              /* FIELD_VALUE: canonical JSON; .ptr NULL: null */
+        struct plan *members;             /* OBJECT, EACH: one for each of spec->fields */
+        struct scope *scope;              /* the scope it belongs to */
+        struct scope *inner;              /* EACH: the scope of its elements */
+        struct op *ops;                   /* OBJECT */
         size_t op_count;
         op_fn run;    /* the op without bookkeeping */
         size_t slot;  /* where its bytes are noted; NO_SLOT */
@@ -214,6 +223,7 @@ struct mapper_program {
         struct arena *arena;      /* owned: everything the compiler made */
         struct named_zone *zones; /* owned zones */
         size_t zone_count;
+        struct lookup_set *own_lookups; /* owned; NULL: others hold the tables */
         struct scope root;
         struct plan id_plan, database_plan, document_plan; /* paths of their rejects */
         struct text_plan id, database;
@@ -301,6 +311,9 @@ int render_ops(struct render *r, const struct op *ops, size_t count);
 /** render_null() - what a null becomes: default, reject, null or nothing */
 int render_null(struct render *r, const struct op *op);
 
+/** render_member() - appends the member of a value that may turn out to be null */
+int render_member(struct render *r, const struct op *op, enum col_kind kind, struct str text);
+
 /** render_close() - puts brackets around what was appended since @start */
 void render_close(struct buf *out, size_t start, char open, char close);
 
@@ -310,6 +323,7 @@ int op_column(struct render *r, const struct op *op);
 int op_field(struct render *r, const struct op *op);
 int op_text(struct render *r, const struct op *op);
 int op_object(struct render *r, const struct op *op);
+int op_lookup(struct render *r, const struct op *op);
 int op_each_child(struct render *r, const struct op *op);
 int op_each(struct render *r, const struct op *op);
 int op_tracked(struct render *r, const struct op *op);

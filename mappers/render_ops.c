@@ -67,8 +67,7 @@ int op_column(struct render *r, const struct op *op)
         return op->convert(r, &op->plan->chain, (struct str){v->ptr, v->len});
 }
 
-/* Appends the member of a value that may turn out to be null. */
-static int put_member(struct render *r, const struct op *op, enum col_kind kind, struct str text)
+int render_member(struct render *r, const struct op *op, enum col_kind kind, struct str text)
 {
         size_t start = r->out->len;
 
@@ -90,7 +89,7 @@ int op_field(struct render *r, const struct op *op)
                 return rc;
         if (!d.text.ptr)
                 return render_null(r, op);
-        return put_member(r, op, d.kind, d.text);
+        return render_member(r, op, d.kind, d.text);
 }
 
 int op_text(struct render *r, const struct op *op)
@@ -102,7 +101,7 @@ int op_text(struct render *r, const struct op *op)
         int rc = text_put(r, &op->plan->text, &r->text, &null_part);
         if (rc == PUT_NULL)
                 return render_null(r, op);
-        return rc ? rc : put_member(r, op, COL_TEXT, buf_str(&r->text));
+        return rc ? rc : render_member(r, op, COL_TEXT, buf_str(&r->text));
 }
 
 int op_object(struct render *r, const struct op *op)

@@ -196,7 +196,6 @@ static const struct option spec_options[] = {
                 .offset = SPEC_AT(tests),
                 .handler = spec_tests_decode,
                 .help = "Examples that `erp2couch test` proves."},
-        {.name = "include", .type = OPTION_LATER},
 };
 OPTION_TABLE(mapper_spec_table, "the mapper", spec_options);
 
@@ -302,14 +301,17 @@ static int decode_doc(struct ydoc *doc, struct mapper_spec **out, struct err *e)
 {
         cleanup_(freep) struct mapper_spec *m = malloc(sizeof(*m));
         cleanup_(arena_freep) struct arena *arena = arena_new(ARENA_MAX);
-        struct option_context cx = {.doc = doc, .arena = arena};
+        struct spec_draft d = {.spec = {.doc = doc, .arena = arena, .path = doc->name}};
+        struct spec_decoding decoding = {.spec = &d.spec};
+        struct option_context cx = {.doc = doc, .arena = arena, .user = &decoding};
 
         if (!m || !arena)
                 return err_nomem(e, doc->name);
-        struct spec_draft d = {.spec = {.doc = doc, .arena = arena, .path = doc->name}};
         int rc = decode(&cx, &d, e);
-        if (rc)
+        if (rc) {
+                spec_includes_free(&d.spec);
                 return rc;
+        }
         *m = d.spec;
         m->arena = TAKE(arena);
         *out = TAKE(m);
@@ -343,6 +345,7 @@ int mapper_spec_load(const char *path, struct mapper_spec **out, struct err *e)
 struct mapper_spec *mapper_spec_free(struct mapper_spec *m)
 {
         if (m) {
+                spec_includes_free(m);
                 arena_free(m->arena);
                 ydoc_free(m->doc);
                 free(m);
@@ -359,5 +362,9 @@ int mapper_spec_error(
         va_start(ap, fmt);
         vsnprintf(text, sizeof(text), fmt, ap);
         va_end(ap);
-        return ynode_error(m->doc, node, e, "%s", text);
+        const struct ydoc *doc = m->doc;
+        for (size_t i = 0; i < m->include_count; i++)
+                if (arena_holds(m->includes[i]->arena, node))
+                        doc = m->includes[i];
+        return ynode_error(doc, node, e, "%s", text);
 }

@@ -44,7 +44,14 @@ enum field_rounding {
 
 enum field_as { AS_STRING, AS_NUMBER, AS_MINOR };
 
-enum field_origin { FIELD_FROM, FIELD_VALUE, FIELD_TEMPLATE, FIELD_OBJECT, FIELD_EACH };
+enum field_origin {
+        FIELD_FROM,
+        FIELD_VALUE,
+        FIELD_TEMPLATE,
+        FIELD_OBJECT,
+        FIELD_EACH,
+        FIELD_LOOKUP
+};
 
 /* A path into a record: column, then members and elements of JSON. */
 struct path_step {
@@ -98,6 +105,23 @@ struct replace_list {
 
 struct format; /* format.h */
 
+enum lookup_origin { LOOKUP_QUERY, LOOKUP_MAP, LOOKUP_FILE };
+
+/* `lookup`, which mappers/lookup.h makes a table of. Those that read the same are one. */
+struct lookup_spec {
+        const struct ydoc *doc;   /* of the file it stands in */
+        const struct ynode *node; /* its map */
+        enum lookup_origin origin;
+        const char *query;        /* QUERY */
+        const struct ynode *map;  /* MAP */
+        const char *file;         /* FILE: as it is opened */
+        struct string_list key;   /* columns; may be empty */
+        struct string_list value; /* columns; may be empty */
+        bool value_is_list;       /* the value is an object of them */
+        size_t parts;             /* of a key: 1 where it is one column */
+        bool key_is_column;       /* there is no from: key names what the record has */
+};
+
 struct field_spec {
         struct str name;
         const struct ynode *node; /* for positions: the value (short form: the scalar) */
@@ -106,7 +130,10 @@ struct field_spec {
         struct field_path from; /* FROM, EACH */
         struct str value_json;  /* VALUE: canonical JSON */
         struct field_template template;
-        struct field_spec *fields; /* OBJECT, EACH */
+        size_t lookup;                      /* LOOKUP: index into the mapper's look-ups */
+        const struct field_path *looked_up; /* LOOKUP: what is looked up ... */
+        size_t looked_up_count;             /* ... one for each part of the key */
+        struct field_spec *fields;          /* OBJECT, EACH */
         size_t field_count;
         struct split_spec split;
         bool trim;
@@ -152,6 +179,10 @@ struct mapper_spec {
         struct field_spec *fields;
         size_t field_count;
         const struct digest_filter *filter; /* NULL: all fields are significant */
+        const struct lookup_spec **lookups; /* each once, however many fields use it */
+        size_t lookup_count;
+        struct ydoc **includes; /* owned: files that `include` names, in the order they are met */
+        size_t include_count;
 };
 
 /** mapper_spec_load() - the file @path
@@ -165,10 +196,12 @@ int mapper_spec_parse(struct str text, const char *name, struct mapper_spec **ou
 struct mapper_spec *mapper_spec_free(struct mapper_spec *m);
 DEFINE_CLEANUP(struct mapper_spec *, mapper_spec_free);
 
-/** mapper_spec_error() - "FILE:LINE:COLUMN: ..." at @node. Return: -ERR_CONFIG. */
+/** mapper_spec_error() - "FILE:LINE:COLUMN: ..." at @node, which may be one of an included file
+ * Return: -ERR_CONFIG. */
 int mapper_spec_error(const struct mapper_spec *m, const struct ynode *node, struct err *e,
         const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 /* The option tables, for the test that keeps the editor schema in step. */
 extern const struct option_table mapper_spec_table, mapper_target_table, mapper_field_table,
-        mapper_test_table, mapper_replace_table, mapper_split_table;
+        mapper_test_table, mapper_replace_table, mapper_split_table, mapper_lookup_table,
+        mapper_fields_file_table;

@@ -13,7 +13,7 @@ struct field_draft {
         struct field_spec spec;
         const struct ynode *node;
         const char *from, *template, *each, *format;
-        const struct ynode *value, *object, *fields, *map, *default_value;
+        const struct ynode *value, *object, *fields, *lookup, *map, *default_value;
         int type, rounding, as, numbers; /* indexes of choices */
         bool has_type, has_rounding, has_as;
 };
@@ -55,6 +55,10 @@ static const struct option field_options[] = {
                 .type = OPTION_NODE,
                 .offset = AT(fields),
                 .help = "Fields of the objects of each."},
+        {.name = "lookup",
+                .type = OPTION_NODE,
+                .offset = AT(lookup),
+                .help = "The value that a table (query, map or file) has for the key in from."},
         {.name = "split",
                 .type = OPTION_HANDLER,
                 .offset = SPEC_AT(split),
@@ -151,9 +155,7 @@ static const struct option field_options[] = {
                 .default_text = "true",
                 .help = "false: a change of this field alone writes no new revision."},
         {.name = "expr", .type = OPTION_LATER, .help = IN_QUERY},
-        {.name = "lookup", .type = OPTION_LATER, .help = IN_QUERY},
         {.name = "when", .type = OPTION_LATER, .help = IN_QUERY},
-        {.name = "include", .type = OPTION_LATER},
 };
 OPTION_TABLE(mapper_field_table, "a field", field_options);
 
@@ -165,11 +167,12 @@ static const char *const origin_names[] = {
         [FIELD_TEMPLATE] = "template",
         [FIELD_OBJECT] = "object",
         [FIELD_EACH] = "each",
+        [FIELD_LOOKUP] = "lookup",
 };
 #define ORIGINS (sizeof(origin_names) / sizeof(origin_names[0]))
 
 #define ON(origin) (1u << (origin))
-#define ON_TEXT    (ON(FIELD_FROM) | ON(FIELD_VALUE) | ON(FIELD_TEMPLATE))
+#define ON_TEXT    (ON(FIELD_FROM) | ON(FIELD_VALUE) | ON(FIELD_TEMPLATE) | ON(FIELD_LOOKUP))
 
 static const struct {
         const char *key;
@@ -211,6 +214,8 @@ static int find_origin(const struct option_context *cx, const struct ynode *n,
                 for (size_t o = 0; o < ORIGINS; o++) {
                         if (!str_is(n->pairs[i].key, origin_names[o]))
                                 continue;
+                        if (o == FIELD_FROM && ynode_key(n, "lookup"))
+                                continue; /* it says what is looked up */
                         if (first)
                                 return ydoc_error_at(cx->doc, n->pairs[i].line, n->pairs[i].column,
                                         e, "'%s' and '%s': a field has one of them", first,
@@ -221,9 +226,8 @@ static int find_origin(const struct option_context *cx, const struct ynode *n,
         }
         if (!first)
                 return ynode_error(cx->doc, n, e,
-                        "a field needs one of from, value, template, object or each: where its "
-                        "value "
-                        "comes from");
+                        "a field needs one of from, value, template, lookup, object or each: where "
+                        "its value comes from");
         return 0;
 }
 
@@ -398,6 +402,8 @@ static int decode_origin(const struct option_context *cx, struct field_draft *d,
                         cx, d->object, "'object'", &d->spec.fields, &d->spec.field_count, e);
         case FIELD_EACH:
                 return decode_each(cx, d, e);
+        case FIELD_LOOKUP:
+                return spec_lookup_decode(cx, d->lookup, ynode_get(n, "from"), &d->spec, e);
         }
         return err_set(e, ERR_BUG, "field origin %d", d->spec.origin);
 }
@@ -478,25 +484,57 @@ static int decode_field(const struct option_context *cx, const struct ynode_pair
         return 0;
 }
 
+static int decode_fields(const struct option_context *cx, const struct ynode *n,
+        struct field_list *list, struct err *e)
+{
+        bool merge = false; /* names may come twice */
+
+        for (size_t i = 0; i < n->count; i++)
+                merge |= spec_include_is(&n->pairs[i]);
+        list->room = n->count;
+        list->items = arena_array(cx->arena, n->count, sizeof(*list->items));
+        if (!list->items)
+                return options_nomem(cx, e);
+        for (size_t i = 0; i < n->count; i++) {
+                const struct ynode_pair *pair = &n->pairs[i];
+                struct field_spec f;
+                int rc = spec_include_is(pair) ? spec_include_expand(cx, n, pair->value, list, e)
+                                               : decode_field(cx, pair, &f, e);
+                if (rc == 0 && !spec_include_is(pair)) {
+                        if (merge)
+                                rc = spec_include_add(cx, list, &f, e);
+                        else
+                                list->items[list->count++] = f;
+                }
+                if (rc)
+                        return rc;
+        }
+        return 0;
+}
+
 int spec_fields_decode(const struct option_context *cx, const struct ynode *n, const char *what,
         struct field_spec **fields, size_t *count, struct err *e)
 {
+        struct spec_decoding *decoding = spec_decoding_of(cx);
+        struct field_list list = {NULL};
+
         if (n->kind != YNODE_MAP)
                 return ynode_error(cx->doc, n, e,
                         "%s must be a map of fields, not %s; write NAME: COLUMN on each line", what,
                         ynode_kind_name(n->kind));
         if (n->count == 0)
                 return ynode_error(cx->doc, n, e, "%s has no fields", what);
-        struct field_spec *out = arena_array(cx->arena, n->count, sizeof(*out));
-        if (!out)
-                return options_nomem(cx, e);
-        for (size_t i = 0; i < n->count; i++) {
-                int rc = decode_field(cx, &n->pairs[i], &out[i], e);
-                if (rc)
-                        return rc;
-        }
-        *fields = out;
-        *count = n->count;
+        if (decoding->field_depth == SPEC_MAX_FIELD_DEPTH)
+                return ynode_error(cx->doc, n, e,
+                        "fields are nested deeper than %d levels, with the files that are included",
+                        SPEC_MAX_FIELD_DEPTH);
+        decoding->field_depth++;
+        int rc = decode_fields(cx, n, &list, e);
+        decoding->field_depth--;
+        if (rc)
+                return rc;
+        *fields = list.items;
+        *count = list.count;
         return 0;
 }
 

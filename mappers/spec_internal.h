@@ -12,6 +12,25 @@
 #define SPEC_MAX_JSON  (1 << 20) /* bytes of one constant */
 #define SPEC_MAX_STEPS 32 /* of a path: more is a mistake, and CouchDB's views would suffer */
 
+/* `object` and `each` inside each other: what one file of YDOC_MAX_DEPTH can hold. Files that
+ * include each other may not make more of it. */
+#define SPEC_MAX_FIELD_DEPTH (YDOC_MAX_DEPTH / 2)
+
+struct include_frame; /* of spec_include.c */
+
+/* What all of a mapper's decoders share: option_context.user. */
+struct spec_decoding {
+        struct mapper_spec *spec;          /* being made; fields come last */
+        const struct include_frame *frame; /* the included file that is decoded; NULL: the mapper */
+        size_t field_depth;
+        size_t include_bytes; /* of all included files */
+};
+
+static inline struct spec_decoding *spec_decoding_of(const struct option_context *cx)
+{
+        return cx->user;
+}
+
 /** spec_path_parse() - "a.b[2].c"; @n for the place of errors
  * @what: how the text is called in errors: "'from'" */
 int spec_path_parse(const struct option_context *cx, const struct ynode *n, const char *what,
@@ -48,6 +67,35 @@ int spec_split_decode(const struct option_context *cx, const struct ynode *n, vo
 /** spec_replace_decode() - option handler: {pattern, with} or a list of them as a replace_list */
 int spec_replace_decode(const struct option_context *cx, const struct ynode *n, void *field,
         struct err *e) __attribute__((warn_unused_result));
+
+/* Fields while they are collected. */
+struct field_list {
+        struct field_spec *items;
+        size_t count, room;
+};
+
+/** spec_include_is() - whether @pair of a map of fields is an include: a field of that name is
+ * written in the long form */
+bool spec_include_is(const struct ynode_pair *pair);
+
+/** spec_include_expand() - adds the fields of the files that @n names, an include of the map @map
+ * A field that stands beside it in @map replaces the included one, where the first of both is. */
+int spec_include_expand(const struct option_context *cx, const struct ynode *map,
+        const struct ynode *n, struct field_list *list, struct err *e)
+        __attribute__((warn_unused_result));
+
+/** spec_include_add() - adds @f, or replaces the field of its name */
+int spec_include_add(const struct option_context *cx, struct field_list *list,
+        const struct field_spec *f, struct err *e) __attribute__((warn_unused_result));
+
+/** spec_includes_free() - the documents of included files */
+void spec_includes_free(struct mapper_spec *m);
+
+/** spec_lookup_decode() - the value @n of a field's `lookup`
+ * @from: of the field, beside it; NULL: none */
+int spec_lookup_decode(const struct option_context *cx, const struct ynode *n,
+        const struct ynode *from, struct field_spec *f, struct err *e)
+        __attribute__((warn_unused_result));
 
 /** spec_schedule_decode() - option handler: a cron expression or {every: 30s} as a struct
  * schedule */

@@ -121,6 +121,16 @@ void arena_reset(struct arena *a)
         a->used = 0;
 }
 
+bool arena_holds(const struct arena *a, const void *p)
+{
+        uintptr_t at = (uintptr_t)p;
+
+        for (const struct chunk *c = a->chunks; c; c = c->next)
+                if (at >= (uintptr_t)c->data && at - (uintptr_t)c->data < c->used)
+                        return true;
+        return false;
+}
+
 size_t arena_used(const struct arena *a)
 {
         return a->used;

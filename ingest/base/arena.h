@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "ingest/base/cleanup.h"
@@ -34,6 +35,9 @@ char *arena_strdup(struct arena *a, struct str s);
 
 /** arena_reset() - forgets everything allocated; keeps the largest chunk for the next use */
 void arena_reset(struct arena *a);
+
+/** arena_holds() - whether @p is in memory that @a handed out: for the paths of errors */
+bool arena_holds(const struct arena *a, const void *p);
 
 /** arena_used() - bytes handed out since the last reset */
 size_t arena_used(const struct arena *a);

@@ -15,7 +15,8 @@ import pytest
 from support import project as projects
 
 SCHEMAS = projects.ROOT / "schemas"
-KINDS = {"config": "erp2couch.schema.json", "mapper": "mapper.schema.json"}
+KINDS = {"config": "erp2couch.schema.json", "mapper": "mapper.schema.json",
+         "fields": "fields.schema.json"}
 EXACT_INTEGERS = 2 ** 53  # larger limits cannot stand in JSON
 
 
@@ -30,7 +31,10 @@ def tables(option_tables):
 
 
 def validator(schema):
-    return jsonschema.Draft202012Validator(schema)
+    """References to the other schemas are to files beside it, as editors read them."""
+    store = {name: json.loads((SCHEMAS / name).read_text()) for name in KINDS.values()}
+    resolver = jsonschema.RefResolver.from_schema(schema, store=store)
+    return jsonschema.Draft202012Validator(schema, resolver=resolver)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -63,7 +67,7 @@ FRAGMENTS = {
     "strings": lambda o: with_minimum("#/$defs/texts", "minItems", o),
 }
 # Strings that have a form of their own.
-OWN_FORM = {"url", "from", "each", "timezone"}
+OWN_FORM = {"url", "from", "each", "timezone", "file"}
 
 
 def default_of(option):
@@ -130,9 +134,10 @@ def test_config_schema_has_the_keys_of_the_parser(tables):
 def test_mapper_schema_has_the_keys_of_the_parser(tables):
     schema = schema_of("mapper")
     found = list(differences(tables["mapper"], schema, schema, "mapper"))
-    for name in ("extract", "child", "field", "test", "replace", "split"):
+    for name in ("extract", "child", "field", "test", "replace", "split", "lookup"):
         for part in objects_in(schema["$defs"][name], schema):
             found += differences(tables[name], part, schema, name)
+    found += differences(tables["fields"], schema_of("fields"), schema, "fields")
     assert not found, "\n".join(found)
 
 
@@ -198,17 +203,27 @@ MAPPER = {
         "tags": {"from": "t", "split": ", ", "upper": True, "lower": False,
                  "replace": [{"pattern": "(x)", "with": "$1"}, {"pattern": "y"}]},
         "words": {"from": "t", "split": {"pattern": " +"}, "replace": {"pattern": "z"}},
+        "rate": {"lookup": {"from": "t", "query": "SELECT 3", "key": "id", "value": ["a", "b"]},
+                 "required": True},
+        "unit": {"from": "u", "lookup": {"map": {"a": 1, "b": [None]}, "value": "x"}},
+        "tax": {"lookup": {"from": ["a", "b.c"], "file": "tax.csv", "key": ["a", "b"]}},
+        "zone": {"lookup": {"file": "z.yaml", "key": "zone"}},
+        "include": ["f.yaml"], "more": {"object": {"include": "f.yaml"}},
     },
     "tests": [{"name": "x", "given": {"id": 1}, "expect": {"a": 1}},
               {"given": {"id": 2}, "reject": "price"}],
 }
-RIGHT = {"config": CONFIG, "mapper": MAPPER}
+FIELDS = {"fields": {"a": "b", "include": "f.yaml",
+                     "c": {"lookup": {"from": "x", "file": "x.json"}},
+                     "d": {"object": {"include": {"from": "x"}}}}}
+RIGHT = {"config": CONFIG, "mapper": MAPPER, "fields": FIELDS}
 
 VALUES = [None, True, 0, 1, -1, 1.5, 2 ** 40, "", "x", "x y", "_x", "X", "5m", "4MiB", "5%",
           "[0]", "a..b", "UTC", "json", "string", "* * * * *", "* * * * * *", "@daily",
           "@reboot", [], ["x"], [[]], {}, {"x": "y"},
           {"every": "1s"}, {"from": "a"}, {"type": "rest"}, {"table": "t", "parent": "p"}]
-OWN_VALUES = {"config": ["http://h", "h:1", "[::1]:1"], "mapper": ["${x}", "p:${x}", "$${x}"]}
+OWN_VALUES = {"config": ["http://h", "h:1", "[::1]:1"], "mapper": ["${x}", "p:${x}", "$${x}"],
+              "fields": ["f.yaml", ["f.yaml"], "x.csv"]}
 
 # Complaints that no schema can make: about other files, and about what stands inside a text.
 PARSER_ONLY = re.compile("|".join([
@@ -218,6 +233,8 @@ PARSER_ONLY = re.compile("|".join([
     r"is not the name of a table", r"there is no field", r"'tls' needs https", r"takes no ':'",
     r"of the query does not end",
     r"is no regular expression", r"^[^ ]* 'with': ", r"'id' has no \$\{\.\.\.\}",
+    r"'key' names \d+ columns", r"a map has one key", r"no such file", r"two files have a field",
+    r"cannot read .*: Is a directory",
 ]))
 
 
@@ -255,6 +272,7 @@ def verdicts(option_tables, kind, documents, folder):
     """What the parser says of each document; JSON is YAML."""
     names = []
     (folder / "m.yaml").write_text(json.dumps(MAPPER))
+    (folder / "f.yaml").write_text("fields: {included: x}")
     for number, document in enumerate(documents):
         names.append(f"{number}.json")
         (folder / names[-1]).write_text(json.dumps(document))
@@ -273,7 +291,8 @@ def test_our_own_files_are_right(option_tables):
     done = subprocess.run([option_tables, "json", *files], stdout=subprocess.PIPE, check=True)
     for path, line in zip(files, done.stdout.decode().splitlines(), strict=True):
         document = json.loads(line)
-        kind = "mapper" if "mapper" in document else "config"
+        kind = next((k for k in ("mapper", "couchdb") if k in document), "fields")
+        kind = {"couchdb": "config"}.get(kind, kind)
         problem = jsonschema.exceptions.best_match(validator(schema_of(kind)).iter_errors(document))
         assert problem is None, f"{path}: {problem.message} at {list(problem.absolute_path)}"
 

@@ -4,10 +4,11 @@
  *     option-tables                 prints all option tables as one JSON object
  *     option-tables config FILE...  loads each as erp2couch.yaml
  *     option-tables mapper FILE...  loads each as a mapper of a postgres source
+ *     option-tables fields FILE...  loads each as a file that a mapper includes
  *
  *     option-tables json FILE...    prints each as JSON, a line each, variables left as they are
  *
- * config and mapper print a line for each file: "ok", or the error.
+ * config, mapper and fields print a line for each file: "ok", or the error.
  */
 #include <stdio.h>
 
@@ -87,6 +88,8 @@ static int print_tables(void)
                 {"test", &mapper_test_table},
                 {"replace", &mapper_replace_table},
                 {"split", &mapper_split_table},
+                {"lookup", &mapper_lookup_table},
+                {"fields", &mapper_fields_file_table},
         };
         cJSON *out = cJSON_CreateObject();
 
@@ -121,6 +124,19 @@ static int load_mapper(const char *path, struct err *e)
         return rc ? rc : extract_decode(&source, m->doc, m->extract, m->arena, &x, e);
 }
 
+static int load_fields(const char *path, struct err *e)
+{
+        cleanup_(mapper_spec_freep) struct mapper_spec *m = NULL;
+        cleanup_buf_ struct buf yaml = BUF_INIT(YDOC_MAX_BYTES);
+
+        buf_printf(&yaml,
+                "{mapper: m, source: erp, extract: {table: t, key: id}, "
+                "target: {database: d, id: 'm:${id}'}, fields: {include: \"%s\"}}",
+                path);
+        const char *text = buf_cstr(&yaml);
+        return text ? mapper_spec_parse(str_of(text), "m.yaml", &m, e) : buf_check(&yaml, path, e);
+}
+
 static int print_json(const char *path, struct err *e)
 {
         cleanup_(ydoc_freep) struct ydoc *d = NULL;
@@ -147,10 +163,12 @@ int main(int argc, char **argv)
                 load = load_config;
         else if (strcmp(argv[1], "mapper") == 0)
                 load = load_mapper;
+        else if (strcmp(argv[1], "fields") == 0)
+                load = load_fields;
         else if (strcmp(argv[1], "json") == 0)
                 load = print_json;
         if (!load || argc == 2) {
-                fprintf(stderr, "usage: option-tables [config|mapper|json FILE...]\n");
+                fprintf(stderr, "usage: option-tables [config|mapper|fields|json FILE...]\n");
                 return 64;
         }
         for (int i = 2; i < argc; i++) {

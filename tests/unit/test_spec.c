@@ -276,7 +276,9 @@ static void a_wrong_head_is_refused(void **state)
                 {"mapper: [m]\n",
                         "m.yaml:1:9: a mapper's name is a-z, then a-z 0-9 _ -, at most 63 "
                         "characters, not a list"},
-                {"mapper: m\ninclude: x\n", "m.yaml:2:1: 'include' is not in this version"},
+                {"mapper: m\ninclude: x\n",
+                        "m.yaml:2:1: unknown key 'include'; the mapper takes mapper, source, "
+                        "extract, schedule, full, timezone, max_rejects, target, fields or tests"},
                 {"mapper: m\nsource: s\nextract: t\ntarget: {database: d, id: 'm:${i}'}\n" LATE,
                         "m.yaml:3:10: extract must be a map, not a string"},
                 {"mapper: m\nmax_rejects: -1\n",
@@ -393,10 +395,11 @@ static void a_field_has_one_origin_and_keys_that_fit_it(void **state)
                 {"  a: 1\n",
                         "m.yaml:6:6: a field is a column's name or a map, not an integer; for a "
                         "constant write {value: ...}"},
-                {"  a: {}\n", "m.yaml:6:6: a field needs one of from, value, template, object or "
-                              "each: where its value comes from"},
+                {"  a: {}\n",
+                        "m.yaml:6:6: a field needs one of from, value, template, lookup, object or "
+                        "each: where its value comes from"},
                 {"  a: {type: string}\n", "m.yaml:6:6: a field needs one of from, value, template, "
-                                          "object or each: where its value comes from"},
+                                          "lookup, object or each: where its value comes from"},
                 {"  a: {from: b, value: c}\n",
                         "m.yaml:6:16: 'from' and 'value': a field has one of them"},
                 {"  a: {template: b, from: c}\n",
@@ -429,9 +432,9 @@ static void a_field_has_one_origin_and_keys_that_fit_it(void **state)
                 {"  a: {each: b, fields: {}}\n", "m.yaml:6:24: 'fields' has no fields"},
                 {"  a: {each: b, fields: {c: {x: y}}}\n",
                         "m.yaml:6:29: unknown key 'x'; a field takes from, value, template, "
-                        "object, each, fields, split, trim, replace, upper, lower, null_if, map, "
-                        "type, scale, rounding, as, numbers, format, timezone, default, required, "
-                        "keep_null or significant"},
+                        "object, each, fields, lookup, split, trim, replace, upper, lower, null_if, "
+                        "map, type, scale, rounding, as, numbers, format, timezone, default, "
+                        "required, keep_null or significant"},
                 {"  a: {each: b, fields: {c: d}, type: string}\n",
                         "m.yaml:6:32: 'type' means nothing beside 'each'"},
                 {"  a: {from: b, fields: {c: d}}\n",
@@ -443,15 +446,14 @@ static void a_field_has_one_origin_and_keys_that_fit_it(void **state)
 
 static void keys_of_later_versions_are_named_as_such(void **state)
 {
-        static const char *const later[] = {"expr", "lookup", "when", "include"};
+        static const char *const later[] = {"expr", "when"};
 
         (void)state;
         for (size_t i = 0; i < COUNT(later); i++) {
-                bool here = strcmp(later[i], "include") == 0; /* no query can do it */
                 char text[64], message[80];
                 snprintf(text, sizeof(text), "  a: {from: b, %s: c}\n", later[i]);
-                snprintf(message, sizeof(message), "m.yaml:6:16: '%s' is not in this version%s",
-                        later[i], here ? "" : "; do it in the query");
+                snprintf(message, sizeof(message),
+                        "m.yaml:6:16: '%s' is not in this version; do it in the query", later[i]);
                 expect_field_errors(&(struct bad){text, message}, 1);
         }
 }
