@@ -27,6 +27,7 @@ struct config_mapper {
         struct mapper_spec *spec;           /* owned */
         const struct source_config *source; /* borrowed from the configuration */
         struct extract *extract;            /* in the arena of spec */
+        struct extract **lookups; /* of spec->lookups, there too; NULL for what is no query */
 };
 
 struct config {

@@ -3,6 +3,7 @@
  * order of globs or of the file system. One that two globs name is loaded once.
  */
 #include "ingest/pipeline/config_internal.h"
+#include "mappers/lookup.h"
 
 #include <errno.h>
 #include <glob.h>
@@ -139,7 +140,33 @@ static int unknown_source(const struct config *c, const struct mapper_spec *m, s
         return err_hint(e, rc, "there is %s%s", names[0], c->source_count > 1 ? " ..." : "");
 }
 
-static int load_mapper(struct config *c, const char *path, struct err *e)
+static int decode_lookups(struct config_mapper *m, const struct mapper_spec *spec, struct err *e)
+{
+        int rc = 0;
+
+        m->lookups = arena_array(spec->arena, spec->lookup_count, sizeof(struct extract *));
+        if (!m->lookups)
+                return arena_failed(spec->arena, spec->path, e);
+        for (size_t i = 0; i < spec->lookup_count && !rc; i++) {
+                const struct lookup_spec *l = spec->lookups[i];
+                if (l->origin == LOOKUP_QUERY)
+                        rc = extract_of_query(m->source, l->doc, l->node, l->query, spec->arena,
+                                &m->lookups[i], e);
+        }
+        return rc;
+}
+
+/* Those in files and in the mapper itself: a run reads them only when it needs them. */
+static int check_lookups(const struct mapper_spec *spec, struct err *e)
+{
+        cleanup_(lookup_set_freep) struct lookup_set *set = NULL;
+        int rc = lookup_set_new(spec, &set, e);
+
+        return rc ? rc : lookup_set_load(set, e);
+}
+
+/* @thorough: for `check`. */
+static int load_mapper(struct config *c, const char *path, bool thorough, struct err *e)
 {
         struct config_mapper *m = &c->mappers[c->mapper_count];
         cleanup_(mapper_spec_freep) struct mapper_spec *spec = NULL;
@@ -151,6 +178,10 @@ static int load_mapper(struct config *c, const char *path, struct err *e)
         if (!m->source)
                 return unknown_source(c, spec, e);
         rc = extract_decode(m->source, spec->doc, spec->extract, spec->arena, &m->extract, e);
+        if (rc == 0)
+                rc = decode_lookups(m, spec, e);
+        if (rc == 0 && thorough)
+                rc = check_lookups(spec, e);
         if (rc)
                 return rc;
         m->spec = TAKE(spec);
@@ -172,7 +203,7 @@ static int load_files(
         for (size_t i = 0; i < count; i++) {
                 if (i > 0 && strcmp(paths[i], paths[i - 1]) == 0)
                         continue;
-                int rc = load_mapper(c, paths[i], e);
+                int rc = load_mapper(c, paths[i], problems != NULL, e);
                 if (rc)
                         rc = config_problem(problems, paths[i], rc, e);
                 if (rc)

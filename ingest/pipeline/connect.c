@@ -1,5 +1,6 @@
 #include "ingest/pipeline/connect.h"
 
+#include "ingest/pipeline/lookups.h"
 #include "ingest/source/source.h"
 #include "mappers/compile.h"
 
@@ -15,10 +16,11 @@ static int check_cursor(struct source *source, const struct config_mapper *m, st
         return rc ? rc : source_check_watch(source, m->extract, &watch, e);
 }
 
-static int check_mapper(struct source *source, const struct config_mapper *m,
-        struct connect_report *report, struct err *e)
+static int check_mapper(struct source *source, const struct config_mapper *m, struct loop *loop,
+        const struct log *log, struct connect_report *report, struct err *e)
 {
         cleanup_(arena_freep) struct arena *arena = arena_new(16 << 20);
+        cleanup_(lookup_set_freep) struct lookup_set *lookups = NULL;
         struct mapper_program *program = NULL;
         struct shape shape;
 
@@ -28,7 +30,9 @@ static int check_mapper(struct source *source, const struct config_mapper *m,
         if (rc)
                 return rc;
         report->columns = shape.columns.count;
-        rc = mapper_compile(m->spec, &shape, &program, e);
+        rc = lookups_read(source, m, LOOKUPS_COLUMNS, loop, log, &lookups, e);
+        if (!rc)
+                rc = mapper_compile_with(m->spec, &shape, lookups, &program, e);
         mapper_program_free(program);
         return rc || !m->extract->cursor ? rc : check_cursor(source, m, e);
 }
@@ -52,7 +56,7 @@ static int check_source(const struct config *config, const struct source_config 
                         reports[i].err = failure;
                 else
                         mapper_rc = check_mapper(
-                                open, &config->mappers[i], &reports[i], &reports[i].err);
+                                open, &config->mappers[i], loop, log, &reports[i], &reports[i].err);
                 if (mapper_rc == 0)
                         reports[i].err.class = ERR_NONE;
                 first = first ? first : mapper_rc;

@@ -75,6 +75,12 @@ int fingerprint_mapper(const struct run *r, char out[FINGERPRINT_BYTES], struct 
         for (size_t i = 0; i < r->shape.child_count; i++)
                 feed_columns(h, &r->shape.children[i].columns);
         feed_node(h, r->spec->doc->root);
+        for (size_t i = 0; i < r->spec->include_count; i++)
+                feed_node(h, r->spec->includes[i]->root);
+        if (r->lookups) {
+                struct digest lookups = lookup_set_digest(r->lookups);
+                feed(h, lookups.bytes, sizeof(lookups.bytes));
+        }
         int rc = 0;
         if (r->spec->schema && r->config->schemas) {
                 char path[4096];

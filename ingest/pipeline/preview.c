@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "ingest/pipeline/lookups.h"
 #include "ingest/record/json.h"
 #include "ingest/record/key.h"
 #include "ingest/source/source.h"
@@ -234,6 +235,7 @@ int preview_mapper(const struct config *config, const struct config_mapper *mapp
 {
         cleanup_(arena_freep) struct arena *arena = arena_new(16 << 20);
         cleanup_(source_closep) struct source *source = NULL;
+        cleanup_(lookup_set_freep) struct lookup_set *lookups = NULL;
         struct shape shape;
         struct preview p = {.options = options, .log = log, .report = report, .shape = &shape};
 
@@ -248,7 +250,9 @@ int preview_mapper(const struct config *config, const struct config_mapper *mapp
         if (!rc)
                 rc = source_describe(source, mapper->extract, arena, &shape, e);
         if (!rc)
-                rc = mapper_compile(mapper->spec, &shape, &p.program, e);
+                rc = lookups_read(source, mapper, LOOKUPS_ROWS, loop, log, &lookups, e);
+        if (!rc)
+                rc = mapper_compile_with(mapper->spec, &shape, lookups, &p.program, e);
         if (!rc)
                 rc = preview_read(&p, mapper->spec->name, source, mapper->extract, loop, e);
         mapper_program_free(p.program);

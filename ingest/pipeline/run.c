@@ -155,9 +155,12 @@ static int open_source(struct run *r, struct err *e)
                 rc = find_flag(r, e);
         if (!rc && r->spec->timezone)
                 rc = tz_load(r->spec->timezone, &r->zone, e);
+        if (!rc)
+                rc = lookups_read(
+                        r->source, r->mapper, LOOKUPS_ROWS, r->loop, r->log, &r->lookups, e);
         if (rc)
                 return rc;
-        return mapper_compile(r->spec, &r->shape, &r->program, e);
+        return mapper_compile_with(r->spec, &r->shape, r->lookups, &r->program, e);
 }
 
 static int open_run(struct run *r, struct err *e)
@@ -298,6 +301,7 @@ static void close_run(struct run *r)
         bulk_free(r->bulk);
         couch_close(r->couch);
         mapper_program_free(r->program);
+        lookup_set_free(r->lookups);
         target_set_deinit(&r->targets);
         state_batch_free(r->batch);
         state_close(r->state);

@@ -12,6 +12,7 @@
 #include "ingest/couch/scan.h"
 #include "ingest/pipeline/crash.h"
 #include "ingest/pipeline/lock.h"
+#include "ingest/pipeline/lookups.h"
 #include "ingest/pipeline/pending.h"
 #include "ingest/pipeline/run.h"
 #include "ingest/record/json.h"
@@ -86,7 +87,8 @@ struct run {
         struct shape shape;
         char fingerprint[FINGERPRINT_BYTES]; /* of the mapper that this run is */
         size_t flag;                         /* column of deletes.column */
-        struct tz *zone; /* owned: of the mapper's timezone; NULL: none is set */
+        struct tz *zone;            /* owned: of the mapper's timezone; NULL: none is set */
+        struct lookup_set *lookups; /* owned; NULL: the mapper has none */
         struct mapper_program *program;
         struct target_set targets;
         const char *control;      /* name of the control database */
@@ -274,7 +276,8 @@ int checkpoint_erase(struct run *r, struct err *e) __attribute__((warn_unused_re
 int checkpoint_write(struct run *r, struct err *e) __attribute__((warn_unused_result));
 
 /* ---- fingerprint.c ---- */
-/** fingerprint_mapper() - of mapper, schema, shape and renderer: equal means equal documents */
+/** fingerprint_mapper() - of mapper, files it includes, schema, shape, look-ups and renderer: equal
+ * means equal documents */
 int fingerprint_mapper(const struct run *r, char out[FINGERPRINT_BYTES], struct err *e)
         __attribute__((warn_unused_result));
 /** fingerprint_digests() - of what decides how digests are taken: other means rebuild */

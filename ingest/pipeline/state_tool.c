@@ -235,6 +235,8 @@ static int ask_source(struct run *r, struct state_look *out, struct err *e)
 
         rc = rc ? rc : source_open(r->mapper->source, r->loop, r->log, &r->source, e);
         rc = rc ? rc : source_describe(r->source, r->mapper->extract, r->arena, &r->shape, e);
+        rc = rc ? rc
+                : lookups_read(r->source, r->mapper, LOOKUPS_ROWS, r->loop, r->log, &r->lookups, e);
         rc = rc ? rc : fingerprint_mapper(r, now, e);
         if (!rc)
                 out->same_mapper = strcmp(then, now) == 0 ? ANSWER_YES : ANSWER_NO;
@@ -287,6 +289,7 @@ static int ask_servers(const struct config *config, const char *name,
                         *e = source_err;
                 rc = rc ? rc : asked;
                 source_close(r.source);
+                lookup_set_free(r.lookups);
         }
         control_close(&control);
         return rc;

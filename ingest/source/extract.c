@@ -338,6 +338,24 @@ int extract_decode(const struct source_config *source, const struct ydoc *doc,
         return rc;
 }
 
+int extract_of_query(const struct source_config *source, const struct ydoc *doc,
+        const struct ynode *node, const char *query, struct arena *arena, struct extract **out,
+        struct err *e)
+{
+        struct option_context cx = {doc, arena, (void *)source};
+        struct extract *x = arena_alloc(arena, sizeof(*x));
+
+        if (!x)
+                return options_nomem(&cx, e);
+        x->doc = doc;
+        x->node = node;
+        x->query = query;
+        int rc = source->ops->decode_extract ? source->ops->decode_extract(&cx, node, x, e) : 0;
+        if (rc == 0)
+                *out = x;
+        return rc;
+}
+
 int extract_error(const struct extract *x, const char *key, struct err *e, const char *fmt, ...)
 {
         struct option_context cx = {x->doc, NULL, NULL};

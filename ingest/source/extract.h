@@ -56,6 +56,13 @@ int extract_decode(const struct source_config *source, const struct ydoc *doc,
         const struct ynode *node, struct arena *arena, struct extract **out, struct err *e)
         __attribute__((warn_unused_result));
 
+/** extract_of_query() - an extract that reads all rows of @query, which have no key
+ * @node: the map whose key `query` is @query, for places      @arena: where the result lives
+ * Return: 0; -ERR_CONFIG a query that cannot be used, or a source that takes none; -ERR_NOMEM. */
+int extract_of_query(const struct source_config *source, const struct ydoc *doc,
+        const struct ynode *node, const char *query, struct arena *arena, struct extract **out,
+        struct err *e) __attribute__((warn_unused_result));
+
 /** extract_error() - "FILE:LINE:COLUMN: ..." at the key @key of the block (or the block itself)
  * Return: -ERR_CONFIG. */
 int extract_error(const struct extract *x, const char *key, struct err *e, const char *fmt, ...)
