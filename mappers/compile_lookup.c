@@ -25,10 +25,10 @@ static int compile_part(struct compiler *c, struct scope *scope, struct plan *p,
         if (rc && spec->key_is_column)
                 return err_hint(
                         e, rc, "without 'from' the column that is named like 'key' is looked up");
-        if (rc || out->kind != COL_ARRAY || out->step_count)
+        if (rc || out->kind != COL_ARRAY || out->step_count || p->spec->looked_up_count == 1)
                 return rc;
         return compile_error(c, p, e,
-                "column '%s' is an array: look up one of its elements, [0], or each of them",
+                "column '%s' is an array: it can be looked up alone, but is no part of a key",
                 path->text);
 }
 
@@ -49,6 +49,7 @@ int compile_lookup(struct compiler *c, struct scope *scope, struct plan *p, stru
                 .table = lookup_set_table(c->lookups, p->spec->lookup),
                 .keys = keys,
                 .count = count,
+                .lists = count == 1 && (keys[0].kind == COL_ARRAY || keys[0].kind == COL_JSON),
         };
         const struct column *column = lookup_table_column(lookup->table);
         p->lookup = lookup;

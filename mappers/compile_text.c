@@ -56,6 +56,9 @@ static int follow(const struct compiler *c, const struct plan *p, const struct t
                         c, p, part, e, "an object or array has no text; name one of its values");
         if (f->split.by.ptr || f->split.pattern.ptr)
                 return reference_error(c, p, part, e, "split makes an array, which has no text");
+        if (f->origin == FIELD_LOOKUP && c->spec->lookups[f->lookup]->value_is_list)
+                return reference_error(c, p, part, e,
+                        "the look-up gives an object, which has no text; look up one value");
         if (f->origin == FIELD_VALUE && !is_json_scalar(f->value_json))
                 return reference_error(c, p, part, e, "an object or array has no text");
         return 0;

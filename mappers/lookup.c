@@ -49,7 +49,7 @@ static int put_json(struct buf *key, struct str text, struct buf *scratch)
         text = json_trim(text);
         switch (text.len ? *text.ptr : '\0') {
         case '"':
-                return json_unquote(text, key, NULL) ? LOOKUP_NO_KEY : 0;
+                return json_unquote(text, key, NULL) && !key->error ? LOOKUP_NO_KEY : 0;
         case '-':
         case '0' ... '9':
                 put_number(key, text, scratch);
@@ -215,6 +215,21 @@ static int other_value(struct lookup_table *t, struct str key, size_t parts, str
                 lookup_show_key(key, parts, &shown));
 }
 
+static int too_large(const struct lookup_table *t, struct err *e)
+{
+        return lookup_table_error(t, NULL, e,
+                "the look-ups of this mapper hold more than %d bytes, which stay in memory; select "
+                "only key and value, or join the table in extract.query",
+                LOOKUP_MAX_BYTES);
+}
+
+int lookup_check(const struct lookup_table *t, const struct buf *b, struct err *e)
+{
+        int rc = buf_check(b, "a look-up", e);
+
+        return rc == -ERR_REJECT ? too_large(t, e) : rc;
+}
+
 static int check_bounds(struct lookup_table *t, size_t size, struct err *e)
 {
         if (t->count == LOOKUP_MAX_ROWS)
@@ -223,10 +238,7 @@ static int check_bounds(struct lookup_table *t, size_t size, struct err *e)
                         "extract.query instead",
                         LOOKUP_MAX_ROWS);
         if (size > LOOKUP_MAX_BYTES || t->set->bytes + size > LOOKUP_MAX_BYTES)
-                return lookup_table_error(t, NULL, e,
-                        "the look-ups of this mapper hold more than %d bytes, which stay in "
-                        "memory; select only key and value, or join the table in extract.query",
-                        LOOKUP_MAX_BYTES);
+                return too_large(t, e);
         return 0;
 }
 
@@ -253,7 +265,7 @@ int lookup_add(
         buf_put(&t->bytes, lens, sizeof(lens));
         buf_put_str(&t->bytes, key);
         buf_put_str(&t->bytes, value);
-        rc = buf_check(&t->bytes, "a look-up", e);
+        rc = lookup_check(t, &t->bytes, e);
         if (rc)
                 return rc;
         XXH128_hash_t digest = XXH3_128bits(t->bytes.data + at, size);
@@ -272,7 +284,7 @@ int lookup_table_put(
 
         for (size_t i = 0; i < count; i++)
                 (void)!lookup_key_part(&text, count, COL_TEXT, key[i], NULL);
-        int rc = buf_check(&text, "a key", e);
+        int rc = lookup_check(t, &text, e);
         if (rc)
                 return rc;
         json = json_trim(json);
@@ -410,6 +422,40 @@ struct digest lookup_set_digest(const struct lookup_set *s)
         XXH128_canonicalFromHash(&bytes, XXH3_128bits_digest(&state));
         memcpy(out.bytes, bytes.digest, DIGEST_BYTES);
         return out;
+}
+
+/* The field that @path begins with; @path is narrowed to what follows. */
+static const struct field_spec *step_into(
+        const struct field_spec *fields, size_t count, struct str *path)
+{
+        const struct field_spec *found = NULL;
+        size_t taken = 0;
+
+        for (size_t i = 0; i < count; i++) {
+                struct str name = fields[i].name;
+                char next = path->len > name.len ? path->ptr[name.len] : '\0';
+                bool ends = path->len == name.len || next == '.' || next == '[';
+                if (!str_starts(*path, name) || !ends || (found && name.len <= found->name.len))
+                        continue; /* names may have dots: the longest counts */
+                found = &fields[i];
+                taken = name.len;
+        }
+        path->ptr += taken;
+        path->len -= taken;
+        if (str_starts(*path, STR("[]")))
+                *path = (struct str){path->ptr + 2, path->len - 2};
+        if (path->len > 0 && *path->ptr == '.')
+                *path = (struct str){path->ptr + 1, path->len - 1};
+        return found;
+}
+
+struct lookup_table *lookup_set_of_field(const struct lookup_set *s, struct str path)
+{
+        const struct field_spec *f = step_into(s->spec->fields, s->spec->field_count, &path);
+
+        while (f && path.len > 0)
+                f = step_into(f->fields, f->field_count, &path);
+        return f && f->origin == FIELD_LOOKUP ? &s->tables[f->lookup] : NULL;
 }
 
 size_t lookup_set_count(const struct lookup_set *s)

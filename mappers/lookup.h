@@ -46,6 +46,10 @@ size_t lookup_set_count(const struct lookup_set *s);
 /** lookup_set_table() - the table of spec->lookups[@index] */
 struct lookup_table *lookup_set_table(const struct lookup_set *s, size_t index);
 
+/** lookup_set_of_field() - the table of the field @path: "address.country", "lines.unit"
+ * (or "lines[].unit"); NULL: there is no such field, or it is no look-up */
+struct lookup_table *lookup_set_of_field(const struct lookup_set *s, struct str path);
+
 /** lookup_table_spec() - what it was made of */
 const struct lookup_spec *lookup_table_spec(const struct lookup_table *t);
 
@@ -93,7 +97,7 @@ const struct column *lookup_table_column(const struct lookup_table *t);
 
 /** lookup_key_part() - appends one part of a key: the text by which @text, of @kind, is compared
  * @parts: how many the key has      @scratch: for decimals
- * Return: 0; LOOKUP_NO_KEY; LOOKUP_NULL. */
+ * Return: 0 (@key remembers an append that failed); LOOKUP_NO_KEY; LOOKUP_NULL. */
 int lookup_key_part(
         struct buf *key, size_t parts, enum col_kind kind, struct str text, struct buf *scratch);
 

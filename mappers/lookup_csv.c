@@ -95,7 +95,7 @@ static int read_line(struct csv *c, struct err *e)
                         break;
         }
         skip_line_end(c);
-        return buf_check(&c->text, "a line of CSV", e);
+        return lookup_check(c->t, &c->text, e);
 }
 
 static struct str field_text(const struct csv *c, size_t i)

@@ -31,7 +31,7 @@ static int load_node(
         if (rc)
                 return at_lookup(t, rc, &why, e);
         ynode_json(n, &json);
-        rc = buf_check(&json, "a look-up", e);
+        rc = lookup_check(t, &json, e);
         return rc ? rc : lookup_json(t, buf_str(&json), name, e);
 }
 

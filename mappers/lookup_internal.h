@@ -45,6 +45,11 @@ int lookup_add(struct lookup_table *t, struct str key, size_t parts, struct str 
 /** lookup_show_key() - the key for a message: "A", "7"; cut when long */
 const char *lookup_show_key(struct str key, size_t parts, struct buf *out);
 
+/** lookup_check() - that @b of the look-up @t did not pass its maximum
+ * Return: 0; -ERR_CONFIG with the place; -ERR_NOMEM. */
+int lookup_check(const struct lookup_table *t, const struct buf *b, struct err *e)
+        __attribute__((warn_unused_result));
+
 struct lookup_rows *lookup_rows_free(struct lookup_rows *rows);
 
 /** lookup_take_column() - what the values are, from now on; copies its texts */

@@ -155,11 +155,13 @@ static int prove(const struct json_rows *j, struct str text, struct err *e)
         struct err why;
         int rc = json_canonical(text, JSON_NUMBERS_STRING, &proof, &why);
 
+        if (proof.error)
+                return lookup_check(j->t, &proof, e);
         if (rc == -ERR_REJECT)
                 return bad_text(j, e, why.text);
         if (rc && e)
                 *e = why;
-        return rc ? rc : buf_check(&proof, "a look-up", e);
+        return rc;
 }
 
 int lookup_json(struct lookup_table *t, struct str text, const char *name, struct err *e)

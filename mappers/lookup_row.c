@@ -236,7 +236,7 @@ static int make_key(struct lookup_table *t, const struct value *row, struct err 
                                 "column '%s' holds an object or an array: a key is one value",
                                 c->name);
         }
-        return rc ? rc : buf_check(&rows->key, "a key", e);
+        return rc ? rc : lookup_check(t, &rows->key, e);
 }
 
 static int bad_member(struct lookup_table *t, const struct member *m, struct err *e)
@@ -279,9 +279,7 @@ static int make_object(
         render_close(r->out, 0, '{', '}');
         rc = render_check(r, e);
         *out = buf_str(r->out);
-        return rc == -ERR_REJECT ? lookup_table_error(t, NULL, e, "a value has more than %d bytes",
-                                           LOOKUP_MAX_BYTES)
-                                 : rc;
+        return rc == -ERR_REJECT ? lookup_check(t, &(struct buf){.error = rc}, e) : rc;
 }
 
 int lookup_table_row(struct lookup_table *t, const struct value *row, struct err *e)

@@ -94,6 +94,7 @@ struct lookup_plan {
         const struct lookup_table *table;
         const struct locate *keys; /* the parts of its keys */
         size_t count;
+        bool lists; /* what is looked up may be an array */
 };
 
 enum part_kind { PART_LITERAL, PART_FIELD, PART_COLUMN };

@@ -279,8 +279,10 @@ static int check_templates(const struct mapper_spec *m, struct err *e)
 static int decode(const struct option_context *cx, struct spec_draft *d, struct err *e)
 {
         struct mapper_spec *m = &d->spec;
-        int rc = options_decode(cx, &mapper_spec_table, cx->doc->root, d, e);
+        int rc = spec_include_refuse(cx, e);
 
+        if (rc == 0)
+                rc = options_decode(cx, &mapper_spec_table, cx->doc->root, d, e);
         if (rc)
                 return rc;
         m->on_conflict = (enum on_conflict)d->on_conflict;

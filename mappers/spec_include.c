@@ -39,6 +39,21 @@ void spec_includes_free(struct mapper_spec *m)
         m->include_count = 0;
 }
 
+int spec_include_refuse(const struct option_context *cx, struct err *e)
+{
+        static const char *const own[] = {"mapper", "source", "extract", "target"};
+        const struct ynode *root = cx->doc->root;
+        bool is_mapper = !ynode_get(root, "fields");
+
+        for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+                is_mapper |= ynode_get(root, own[i]) != NULL;
+        if (is_mapper)
+                return 0;
+        return ynode_error(cx->doc, root, e,
+                "this file has nothing but fields, as those that mappers include: put it into a "
+                "folder of its own, which 'mappers' does not name");
+}
+
 /* ---- one file ---- */
 
 /* "m.yaml -> a.yaml -> b.yaml" */
@@ -149,6 +164,8 @@ static int include_file(const struct option_context *cx, const struct ynode *n,
                 return options_nomem(cx, e);
         if (stat(f.path, &f.st) != 0)
                 return chain_error(cx, n, &f, e, "there is no such file");
+        if (!S_ISREG(f.st.st_mode))
+                return chain_error(cx, n, &f, e, "that is not a file");
         int rc = check_frame(cx, n, &f, e);
         if (rc == 0)
                 rc = load_doc(cx, n, &f, &doc, e);

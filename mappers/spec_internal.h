@@ -88,6 +88,11 @@ int spec_include_expand(const struct option_context *cx, const struct ynode *map
 int spec_include_add(const struct option_context *cx, struct field_list *list,
         const struct field_spec *f, struct err *e) __attribute__((warn_unused_result));
 
+/** spec_include_refuse() - whether the file of @cx is no mapper, but one that mappers include
+ * Return: 0 it may be a mapper; -ERR_CONFIG. */
+int spec_include_refuse(const struct option_context *cx, struct err *e)
+        __attribute__((warn_unused_result));
+
 /** spec_includes_free() - the documents of included files */
 void spec_includes_free(struct mapper_spec *m);
 

@@ -103,6 +103,8 @@ static int reason_for_all(struct run *r, bool same, char *why, size_t size, stru
                 : r->rebuilt                ? "the state was rebuilt"
                 : r->control_lost           ? "the control database and its rejects were lost"
                 : r->incomplete             ? "no full read of it is complete"
+                : !same && r->lookups
+                        ? "the mapper, its columns or its look-ups changed since the last full read"
                 : !same       ? "the mapper or its columns changed since the last full read"
                 : due         ? "its schedule `full` is due"
                 : r->overflow ? "others changed very many documents"

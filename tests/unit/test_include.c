@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/support/alloc_fail.h"
 #include "tests/support/mapper_fixture.h"
 
 #define MAX_TEXT     (1 << 20)
@@ -151,6 +152,7 @@ static void mistakes_carry_their_place(void **state)
                 {"include: none.yaml", "/m.yaml:6:12: include: there is no such file (", {NULL}},
                 {"x: id\ninclude: ''", "/m.yaml:7:12: 'include' must be a file", {NULL}},
                 {"include:", "'include' must be a file, or a list of files, not null", {NULL}},
+                {"include: .", "that is not a file", {NULL}},
                 {"include: 7", "'include' must be a file, or a list of files, not an integer",
                         {NULL}},
                 {"include: [[a.yaml]]", "not a list", {BASIC}},
@@ -206,6 +208,16 @@ static void mistakes_carry_their_place(void **state)
                                 cases[i].expected);
                 remove_files(cases[i].files);
         }
+}
+
+static void a_file_of_fields_is_no_mapper(void **state)
+{
+        struct mapper_spec *m;
+        struct err e;
+
+        (void)state;
+        assert_int_equal(mapper_spec_parse(STR("fields: {a: b}"), "f.yaml", &m, &e), -ERR_CONFIG);
+        assert_non_null(strstr(e.text, "f.yaml:1:1: this file has nothing but fields"));
 }
 
 /* ---- bounds ---- */
@@ -282,6 +294,34 @@ static void files_are_counted(void **state)
         assert_non_null(strstr(e.text, "include: more than 64 files in one mapper"));
 }
 
+static void failed_allocations_are_errors(void **state)
+{
+        static const char *const files[] = {BASIC, "d.yaml",
+                "fields: {include: a.yaml, a: id, o: {object: {include: a.yaml}}}", NULL};
+        cleanup_buf_ struct buf yaml = BUF_INIT(MAX_TEXT);
+        char path[256];
+        struct err e;
+
+        (void)state;
+        write_files(files);
+        snprintf(path, sizeof(path), "%s/m.yaml", folder);
+        fixture_yaml(&yaml, "", "db", "t:${row.id}", "z: id\ninclude: d.yaml\nb: id");
+        struct str text = str_of(buf_cstr(&yaml));
+        long failures = 0;
+        ALLOC_FAIL_EACH(i)
+        {
+                struct mapper_spec *m = NULL;
+                alloc_fail_at(i);
+                int rc = mapper_spec_parse(text, path, &m, &e);
+                failures += rc != 0;
+                if (rc != 0 && rc != -ERR_NOMEM)
+                        fail_msg("allocation %ld: %d %s", i, rc, e.text);
+                mapper_spec_free(rc ? NULL : m);
+        }
+        assert_true(failures > 10);
+        remove_files(files);
+}
+
 static int make_folder(void **state)
 {
         char sub[256];
@@ -308,8 +348,10 @@ int main(void)
                 cmocka_unit_test(fields_come_into_their_place),
                 cmocka_unit_test(ids_use_included_fields),
                 cmocka_unit_test(mistakes_carry_their_place),
+                cmocka_unit_test(a_file_of_fields_is_no_mapper),
                 cmocka_unit_test(files_in_files_end),
                 cmocka_unit_test(files_are_counted),
+                cmocka_unit_test(failed_allocations_are_errors),
         };
         return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

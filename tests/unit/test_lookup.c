@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "mappers/lookup.h"
+#include "tests/support/alloc_fail.h"
 #include "tests/support/mapper_fixture.h"
 
 #define MAX_TEXT     (1 << 20)
@@ -36,6 +37,8 @@ static int parse(struct bench *b, const char *head, const char *fields, struct e
 
         *b = (struct bench){{NULL, NULL}, NULL};
         fixture_yaml(&yaml, head, "db", "t:${row.id}", fields);
+        if (!buf_cstr(&yaml))
+                return buf_check(&yaml, "a mapper", e);
         int rc = mapper_spec_parse(str_of(buf_cstr(&yaml)), "m.yaml", &b->f.spec, e);
         return rc ? rc : lookup_set_new(b->f.spec, &b->set, e);
 }
@@ -181,7 +184,20 @@ static void keys_are_compared_as_text(void **state)
                 {KEYS("data.k"), "data={\"k\": true}", "\"v\":\"yes\""},
                 {KEYS("data.k"), "data={\"k\": null}", ""},
                 {KEYS("data.k"), "data={}", ""},
-                {KEYS("data.k"), "data={\"k\": [7]}", "!v: \"[7]\" is not one value"},
+                {KEYS("data.k"), "data={\"k\": {\"a\": 7}}",
+                        "!v: \"{\\\"a\\\": 7}\" is not one value"},
+                {KEYS("data.k"), "data={\"k\": [[7]]}", "!v: \"[7]\" is not one value"},
+                /* arrays, element by element */
+                {KEYS("tags"), "tags={A,B,NULL,\"7\"}", "\"v\":[\"letter\",null,null,\"seven\"]"},
+                {KEYS("tags"), "tags={}", "\"v\":[]"},
+                {KEYS("tags"), "", ""},
+                {KEYS("tags"), "tags={{A},{B}}", "!v: \"{{A},{B}}\" has more than one dimension"},
+                {KEYS("tags"), "tags={A", "!v: \"{A\" is not an array"},
+                {KEYS("amounts"), "amounts={7.0,0.5}", "\"v\":[\"seven\",\"half\"]"},
+                {KEYS("data.k"), "data={\"k\": [7, \"A\", null, 8]}",
+                        "\"v\":[\"seven\",\"letter\",null,null]"},
+                {KEYS("data"), "data= [true] ", "\"v\":[\"yes\"]"},
+                {KEYS("docs"), "docs={7,\"\\\"A\\\"\"}", "\"v\":[\"seven\",\"letter\"]"},
                 {KEYS("data.k"), "data={\"k\": \"\\ud800\"}", "!v: "},
                 {KEYS("tags[0]"), "tags={A,B}", "\"v\":\"letter\""},
                 {KEYS("tags[5]"), "tags={A,B}", ""},
@@ -306,8 +322,10 @@ static void queries_are_refused_with_their_place(void **state)
                         "the key \"1\" comes twice, with different values"},
                 {"", Q(", value: local"), "3|\\N|\\N|\\N|\\N|\\N",
                         "m.yaml:6:6: field 'v': column 'local' is timestamp without time zone"},
-                {"", Q(", value: tags") "\nw: {lookup: {from: tags, query: q, value: tags}}", FULL,
-                        "field 'w': column 'tags' is an array"},
+                {"", Q(", value: tags") "\nw: {lookup: {from: [id, tags], query: q, value: tags}}",
+                        FULL, "field 'w': column 'tags' is an array"},
+                {"", Q(", value: [name]") "\nw: {template: '${v}'}", FULL,
+                        "m.yaml:7:6: field 'w': ${v}: the look-up gives an object"},
                 {"", "v: {lookup: {query: q, key: nothing, value: name}}", FULL,
                         "m.yaml:6:6: field 'v': there is no column 'nothing'"},
                 {"", "v: {lookup: {query: q, key: idd, value: name}}", FULL,
@@ -538,6 +556,46 @@ static void tables_are_filled_again_under_a_program(void **state)
         bench_close(&b);
 }
 
+static void a_table_is_found_by_its_field(void **state)
+{
+        static const struct {
+                const char *path;
+                int table; /* -1: none */
+        } cases[] = {
+                {"a", 0},
+                {"o.b", 1},
+                {"l.c", 2},
+                {"l[].c", 2},
+                {"o", -1},
+                {"o.", -1},
+                {"o.c", -1},
+                {"z", -1},
+                {"a.b", -1},
+                {"", -1},
+                {"a.dot", 3},
+        };
+        struct bench b;
+        struct err e;
+
+        (void)state;
+        assert_int_equal(
+                parse(&b, "",
+                        "a: {lookup: {from: id, map: {a: 1}}}\n"
+                        "o: {object: {b: {lookup: {from: id, map: {b: 1}}}}}\n"
+                        "l: {each: lines, fields: {c: {lookup: {from: id, map: {c: 1}}}}}\n"
+                        "a.dot: {lookup: {from: id, map: {d: 1}}}\nz: id",
+                        &e),
+                0);
+        for (size_t i = 0; i < COUNT(cases); i++) {
+                struct lookup_table *t = lookup_set_of_field(b.set, str_of(cases[i].path));
+                struct lookup_table *expected =
+                        cases[i].table < 0 ? NULL : lookup_set_table(b.set, (size_t)cases[i].table);
+                if (t != expected)
+                        fail_msg("%s", cases[i].path);
+        }
+        bench_close(&b);
+}
+
 static void a_query_nobody_read_is_a_bug(void **state)
 {
         struct fixture f;
@@ -621,6 +679,56 @@ static void bounds_are_named(void **state)
         bench_close(&b);
 }
 
+/* ---- memory ---- */
+
+static const char *const memory_rows[] = {FULL, BARE, NULL};
+
+static int look_up_everything(struct err *e)
+{
+        struct mapper_reject why;
+        struct mapped m;
+        struct bench b;
+        char fields[1024];
+
+        snprintf(fields, sizeof(fields),
+                "v: {lookup: {from: [id, code], query: q, value: [name, since, tags]}}\n"
+                "w: {lookup: {from: tags, map: {a: {b: x}}, value: b}}\n"
+                "x: {lookup: {from: code, file: %s/a.csv, value: n}}\n"
+                "y: {lookup: {from: code, file: %s/a.yaml}}",
+                folder, folder);
+        int rc = parse(&b, "", fields, e);
+        if (!rc)
+                rc = add_rows(&b, &query_columns, memory_rows, e);
+        if (!rc)
+                rc = compile(&b, e);
+        if (!rc)
+                rc = fixture_render(&b.f, "id=1|code=One|tags={a,b}", "", &m, &why, e);
+        if (!rc && !str_starts(m.body, STR("\"v\":{\"name\":\"One\",\"since\":")))
+                fail_msg("%.*s", STR_ARG(m.body));
+        bench_close(&b);
+        return rc;
+}
+
+static void failed_allocations_are_errors(void **state)
+{
+        long failures = 0;
+        struct err e;
+
+        (void)state;
+        write_file("a.csv", STR("id,n\nOne,\"a\"\"b\"\n"));
+        write_file("a.yaml", STR("One: [1]\n"));
+        assert_int_equal(look_up_everything(&e), 0);
+        ALLOC_FAIL_EACH(i)
+        {
+                alloc_fail_at(i);
+                int rc = look_up_everything(&e);
+                failures += rc != 0;
+                if (rc != 0 && rc != -ERR_NOMEM)
+                        fail_msg("allocation %ld: %d %s", i, rc, e.text);
+        }
+        assert_true(failures > 30);
+}
+
 static int make_folder(void **state)
 {
         (void)state;
@@ -653,9 +761,11 @@ int main(void)
                 cmocka_unit_test(files_are_read),
                 cmocka_unit_test(files_are_refused_with_their_place),
                 cmocka_unit_test(tables_are_filled_again_under_a_program),
+                cmocka_unit_test(a_table_is_found_by_its_field),
                 cmocka_unit_test(a_query_nobody_read_is_a_bug),
                 cmocka_unit_test(a_digest_is_of_the_content_in_any_order),
                 cmocka_unit_test(bounds_are_named),
+                cmocka_unit_test(failed_allocations_are_errors),
         };
         return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
