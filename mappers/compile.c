@@ -9,6 +9,7 @@
 #include "mappers/compile_internal.h"
 #include "mappers/text_steps.h"
 #include "mappers/lookup.h"
+#include "mappers/lua_state.h"
 
 #define ARENA_MAX ((size_t)256 << 20) /* a mapper file has at most YDOC_MAX_BYTES */
 
@@ -235,6 +236,8 @@ static int compile_field(struct compiler *c, struct scope *scope, struct plan *p
 {
         int rc = compile_fallback(c, p, e);
 
+        if (!rc && p->spec->when)
+                rc = compile_expr(c, scope, p, p->spec->when, &p->when, e);
         if (rc)
                 return rc;
         switch (p->spec->origin) {
@@ -250,6 +253,10 @@ static int compile_field(struct compiler *c, struct scope *scope, struct plan *p
                 return compile_each(c, scope, p, e);
         case FIELD_LOOKUP:
                 return compile_lookup(c, scope, p, e);
+        case FIELD_EXPR:
+                p->locate.kind = COL_JSON; /* any: each value has its own */
+                rc = compile_expr(c, scope, p, p->spec->expr, &p->expr, e);
+                return rc ? rc : compile_chain(c, p, e);
         }
         return err_set(e, ERR_BUG, "field origin %d", p->spec->origin);
 }
@@ -290,6 +297,8 @@ static op_fn choose_run(const struct plan *p)
                 return p->child == SIZE_MAX ? op_each : op_each_child;
         case FIELD_LOOKUP:
                 return op_lookup;
+        case FIELD_EXPR:
+                return op_expr;
         }
         return NULL;
 }
@@ -298,13 +307,14 @@ static int make_op(struct compiler *c, struct plan *p, struct op *op, struct err
 {
         cleanup_buf_ struct buf literal = {.max = SIZE_MAX / 2};
 
-        p->run = choose_run(p);
+        p->always = choose_run(p);
+        p->run = p->when ? op_when : p->always;
         *op = (struct op){.run = p->run, .prefix = p->prefix, .plan = p};
-        if (p->run == op_column) {
+        if (p->always == op_column) {
                 op->column = p->locate.column;
                 op->convert = chain_convert(&p->chain, p->locate.kind);
         }
-        if (p->run == op_literal) {
+        if (p->always == op_literal) {
                 if (p->constant.ptr) {
                         buf_put_str(&literal, p->prefix);
                         buf_put_str(&literal, p->constant);
@@ -460,6 +470,7 @@ int mapper_compile_with(const struct mapper_spec *spec, const struct shape *shap
 
 static void deinit_render(struct render *r)
 {
+        sandbox_free(r->lua);
         for (size_t i = 0; i < RENDER_BUFS; i++)
                 buf_deinit(&r->bufs[i]);
 }

@@ -31,6 +31,15 @@ int compile_locate(struct compiler *c, const struct scope *scope, const struct p
         const struct field_path *path, bool record, struct locate *out, struct err *e)
         __attribute__((warn_unused_result));
 
+/** compile_load_zone() - the time zone @name; owned by the program */
+int compile_load_zone(struct compiler *c, const char *name, const struct tz **out, struct err *e)
+        __attribute__((warn_unused_result));
+
+/** compile_expr() - the expression @spec of @p, as seen from @scope */
+int compile_expr(struct compiler *c, struct scope *scope, struct plan *p,
+        const struct expr_spec *spec, struct expr **out, struct err *e)
+        __attribute__((warn_unused_result));
+
 /** compile_chain() - steps and conversion of @p for what p->locate finds */
 int compile_chain(struct compiler *c, struct plan *p, struct err *e)
         __attribute__((warn_unused_result));

@@ -142,6 +142,28 @@ int compile_text(struct compiler *c, struct scope *scope, struct plan *p,
 
 /* ---- order ---- */
 
+/* The @i-th field that @p needs before it: those its template names, then its expressions'. */
+static struct plan *needed_by(const struct plan *p, size_t i)
+{
+        const struct expr *list[] = {p->expr, p->when};
+
+        if (i < p->text.count)
+                return (struct plan *)p->text.parts[i].field;
+        i -= p->text.count;
+        for (size_t k = 0; k < 2; k++) {
+                if (list[k] && i < list[k]->field_count)
+                        return list[k]->fields[i];
+                i -= list[k] ? list[k]->field_count : 0;
+        }
+        return NULL;
+}
+
+static size_t count_needed(const struct plan *p)
+{
+        return p->text.count + (p->expr ? p->expr->field_count : 0) +
+               (p->when ? p->when->field_count : 0);
+}
+
 static int render_early(struct compiler *c, struct plan *p, struct err *e)
 {
         struct scope *scope = p->scope;
@@ -149,11 +171,15 @@ static int render_early(struct compiler *c, struct plan *p, struct err *e)
         if (p->state == PLAN_EARLY)
                 return 0;
         if (p->state == PLAN_VISITING)
+                return compile_error(c, p, e, "%s, through the fields it names",
+                        p->text.count ? "its template needs its own text"
+                                      : "it needs its own value");
+        if (p->members)
                 return compile_error(
-                        c, p, e, "its template needs its own text, through the fields it names");
+                        c, p, e, "it is needed before its place: move it up in the mapper");
         p->state = PLAN_VISITING;
-        for (size_t i = 0; i < p->text.count; i++) {
-                struct plan *needed = (struct plan *)p->text.parts[i].field;
+        for (size_t i = 0; i < count_needed(p); i++) {
+                struct plan *needed = needed_by(p, i);
                 bool ready = !needed || (needed->scope != scope && needed->order < p->order);
                 int rc = ready ? 0 : render_early(c, needed, e);
                 if (rc)
@@ -172,8 +198,8 @@ static int order_plan(struct compiler *c, struct plan *p, struct err *e)
 {
         int rc = 0;
 
-        for (size_t i = 0; i < p->text.count && !rc; i++) {
-                struct plan *needed = (struct plan *)p->text.parts[i].field;
+        for (size_t i = 0; i < count_needed(p) && !rc; i++) {
+                struct plan *needed = needed_by(p, i);
                 if (needed && needed->order >= p->order)
                         rc = render_early(c, needed, e);
         }

@@ -23,6 +23,7 @@ struct text_steps;
 struct splitter;
 struct pattern_room;
 struct program_pattern;
+struct sandbox;
 struct chain;
 struct plan;
 struct op;
@@ -97,6 +98,19 @@ struct lookup_plan {
         bool lists; /* what is looked up may be an array */
 };
 
+/* An expression, of `expr` or `when`. */
+struct expr {
+        const struct expr_spec *spec;
+        int chunk;             /* in the sandbox: its function ... */
+        int names;             /* ... and the tree of the fields it names */
+        const struct tz *zone; /* of local times; NULL: none set */
+        struct plan **fields;  /* behind doc: with slots */
+        const struct expr_name **field_names;
+        int *field_depths; /* steps of the name that lead to the field */
+        size_t field_count;
+        bool gave_decimal; /* the last time */
+};
+
 enum part_kind { PART_LITERAL, PART_FIELD, PART_COLUMN };
 
 struct part {
@@ -126,6 +140,9 @@ struct plan {
         struct chain chain;
         struct text_plan text;
         const struct lookup_plan *lookup; /* LOOKUP; locate is what its values are */
+        struct expr *expr;                /* FIELD_EXPR */
+        struct expr *when;                /* NULL: always there */
+        op_fn always;                     /* what op_when runs */
         struct str fallback;              /* canonical JSON of default; .ptr NULL: none */
         struct str constant;              /* FIELD_VALUE: canonical JSON; .ptr NULL: null */
         struct plan *members;             /* OBJECT, EACH: one for each of spec->fields */
@@ -154,6 +171,7 @@ struct scope {
         const struct columns *columns; /* of its rows; NULL: JSON elements */
         const struct field_spec *fields;
         size_t field_count;
+        int names;                 /* of its columns, in the sandbox; 0: not needed */
         struct plan *plans;        /* one for each field */
         struct plan **early_plans; /* rendered first: templates before them need their text */
         struct op *early;
@@ -173,7 +191,7 @@ struct span {
         size_t start, end;
 };
 
-#define RENDER_BUFS 18 /* buffers of a renderer */
+#define RENDER_BUFS 20 /* buffers of a renderer */
 
 /* A buffer that one huge record made larger is given back: memory stays small for all others. */
 #define RENDER_KEEP_BYTES (1 << 20)
@@ -191,6 +209,7 @@ struct render {
         bool renew; /* the last record's buffers failed, or grew beyond RENDER_KEEP_BYTES */
         struct slot *slots;
         struct pattern_room *room; /* owned by the program; NULL without patterns */
+        struct sandbox *lua; /* owned; NULL: no expressions */
         /* Buffers grow to what the largest record needs. */
         union {
                 struct {
@@ -208,6 +227,9 @@ struct render {
                         struct buf reject_field, reject_reason;
                         struct buf changed[2]; /* a text that is changed step by step */
                         struct buf split;      /* a text while its elements are put */
+                        struct buf lua_value;   /* a column on its way into an expression */
+                        struct buf lua_element; /* an array's element on the same way */
+                        struct buf lua_result;  /* what an expression gave, as text */
                 };
                 struct buf bufs[RENDER_BUFS]; /* all of them */
         };
@@ -309,6 +331,9 @@ static inline void render_prefix(struct buf *out, struct str prefix)
 /** render_ops() - runs @ops. Return: 0 or MAPPER_REJECT. */
 int render_ops(struct render *r, const struct op *ops, size_t count);
 
+/** render_member() - appends the member of a value that may turn out to be null */
+int render_member(struct render *r, const struct op *op, enum col_kind kind, struct str text);
+
 /** render_null() - what a null becomes: default, reject, null or nothing */
 int render_null(struct render *r, const struct op *op);
 
@@ -328,4 +353,6 @@ int op_lookup(struct render *r, const struct op *op);
 int op_each_child(struct render *r, const struct op *op);
 int op_each(struct render *r, const struct op *op);
 int op_tracked(struct render *r, const struct op *op);
+int op_expr(struct render *r, const struct op *op);
+int op_when(struct render *r, const struct op *op);
 int op_early(struct render *r, const struct op *op);

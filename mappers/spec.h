@@ -50,7 +50,8 @@ enum field_origin {
         FIELD_TEMPLATE,
         FIELD_OBJECT,
         FIELD_EACH,
-        FIELD_LOOKUP
+        FIELD_LOOKUP,
+        FIELD_EXPR
 };
 
 /* A path into a record: column, then members and elements of JSON. */
@@ -75,6 +76,28 @@ struct field_template {
         struct template_part *parts;
         size_t count;
         const char *text; /* as written */
+};
+
+/* A name in the text of an expression: row.data.k, doc["price"]; its first steps. */
+enum expr_scope { EXPR_ROW, EXPR_RECORD, EXPR_DOC };
+#define EXPR_MAX_STEPS 4 /* looked at: deeper ones are found, or not, when it runs */
+
+struct expr_name {
+        enum expr_scope scope;
+        struct str steps[EXPR_MAX_STEPS];
+        size_t count;
+        int line; /* of the expression, from 1 */
+};
+
+#define EXPR_CHUNK "=expr" /* how Lua calls it: "expr:1: ..." */
+
+/* Lua: a proved syntax, and what it names. */
+struct expr_spec {
+        const struct ynode *node;
+        const char *what; /* "'expr'" or "'when'" */
+        struct str code;  /* what Lua compiles */
+        struct expr_name *names;
+        size_t name_count;
 };
 
 struct map_entry {
@@ -133,6 +156,8 @@ struct field_spec {
         size_t lookup;                      /* LOOKUP: index into the mapper's look-ups */
         const struct field_path *looked_up; /* LOOKUP: what is looked up ... */
         size_t looked_up_count;             /* ... one for each part of the key */
+        struct expr_spec *expr;             /* EXPR */
+        struct expr_spec *when;             /* any; NULL: always */
         struct field_spec *fields;          /* OBJECT, EACH */
         size_t field_count;
         struct split_spec split;

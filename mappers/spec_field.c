@@ -12,7 +12,7 @@
 struct field_draft {
         struct field_spec spec;
         const struct ynode *node;
-        const char *from, *template, *each, *format;
+        const char *from, *template, *each, *format, *expr, *when;
         const struct ynode *value, *object, *fields, *lookup, *map, *default_value;
         int type, rounding, as, numbers; /* indexes of choices */
         bool has_type, has_rounding, has_as;
@@ -29,8 +29,6 @@ static const char *const rounding_names[] = {
 static const char *const as_names[] = {"string", "number", "minor", NULL};
 static const char *const number_names[] = {"exact", "string", NULL};
 
-#define IN_QUERY "do it in the query"
-
 static const struct option field_options[] = {
         {.name = "from",
                 .type = OPTION_STRING,
@@ -42,6 +40,15 @@ static const struct option field_options[] = {
                 .type = OPTION_STRING,
                 .offset = AT(template),
                 .help = "Text with ${name} of fields and columns; $$ is a dollar sign."},
+        {.name = "expr",
+                .type = OPTION_STRING,
+                .offset = AT(expr),
+                .min = 1,
+                .help = "Lua over row, record and doc: an expression, or a block with return."},
+        {.name = "lookup",
+                .type = OPTION_NODE,
+                .offset = AT(lookup),
+                .help = "The value that a table (query, map or file) has for the key in from."},
         {.name = "object",
                 .type = OPTION_NODE,
                 .offset = AT(object),
@@ -55,10 +62,11 @@ static const struct option field_options[] = {
                 .type = OPTION_NODE,
                 .offset = AT(fields),
                 .help = "Fields of the objects of each."},
-        {.name = "lookup",
-                .type = OPTION_NODE,
-                .offset = AT(lookup),
-                .help = "The value that a table (query, map or file) has for the key in from."},
+        {.name = "when",
+                .type = OPTION_STRING,
+                .offset = AT(when),
+                .min = 1,
+                .help = "Lua; false or nil leaves the field out."},
         {.name = "split",
                 .type = OPTION_HANDLER,
                 .offset = SPEC_AT(split),
@@ -154,8 +162,6 @@ static const struct option field_options[] = {
                 .offset = SPEC_AT(significant),
                 .default_text = "true",
                 .help = "false: a change of this field alone writes no new revision."},
-        {.name = "expr", .type = OPTION_LATER, .help = IN_QUERY},
-        {.name = "when", .type = OPTION_LATER, .help = IN_QUERY},
 };
 OPTION_TABLE(mapper_field_table, "a field", field_options);
 
@@ -168,11 +174,13 @@ static const char *const origin_names[] = {
         [FIELD_OBJECT] = "object",
         [FIELD_EACH] = "each",
         [FIELD_LOOKUP] = "lookup",
+        [FIELD_EXPR] = "expr",
 };
 #define ORIGINS (sizeof(origin_names) / sizeof(origin_names[0]))
 
 #define ON(origin) (1u << (origin))
-#define ON_TEXT    (ON(FIELD_FROM) | ON(FIELD_VALUE) | ON(FIELD_TEMPLATE) | ON(FIELD_LOOKUP))
+#define ON_TEXT                                                                                    \
+        (ON(FIELD_FROM) | ON(FIELD_VALUE) | ON(FIELD_TEMPLATE) | ON(FIELD_EXPR) | ON(FIELD_LOOKUP))
 
 static const struct {
         const char *key;
@@ -226,8 +234,8 @@ static int find_origin(const struct option_context *cx, const struct ynode *n,
         }
         if (!first)
                 return ynode_error(cx->doc, n, e,
-                        "a field needs one of from, value, template, lookup, object or each: where "
-                        "its value comes from");
+                        "a field needs one of from, value, template, expr, lookup, object or each: "
+                        "where its value comes from");
         return 0;
 }
 
@@ -404,6 +412,8 @@ static int decode_origin(const struct option_context *cx, struct field_draft *d,
                 return decode_each(cx, d, e);
         case FIELD_LOOKUP:
                 return spec_lookup_decode(cx, d->lookup, ynode_get(n, "from"), &d->spec, e);
+        case FIELD_EXPR:
+                return spec_expr_parse(cx, ynode_get(n, "expr"), "'expr'", &d->spec.expr, e);
         }
         return err_set(e, ERR_BUG, "field origin %d", d->spec.origin);
 }
@@ -439,6 +449,8 @@ static int decode_long_form(const struct option_context *cx, struct field_draft 
         if (rc == 0 && d->default_value)
                 rc = spec_json(cx, d->default_value, &d->spec.default_json, e);
         d->spec.has_default = d->default_value != NULL;
+        if (rc == 0 && d->when)
+                rc = spec_expr_parse(cx, ynode_get(d->node, "when"), "'when'", &d->spec.when, e);
         return rc ? rc : decode_origin(cx, d, e);
 }
 

@@ -47,6 +47,11 @@ bool spec_template_is_constant(const struct field_template *t);
 int spec_template_check(const struct mapper_spec *m, const struct field_template *t,
         const struct ynode *n, struct err *e) __attribute__((warn_unused_result));
 
+/** spec_expr_parse() - the scalar @n as Lua: an expression, or a block with return
+ * @what: how the text is called in errors: "'expr'", "'when'"; a constant */
+int spec_expr_parse(const struct option_context *cx, const struct ynode *n, const char *what,
+        struct expr_spec **out, struct err *e) __attribute__((warn_unused_result));
+
 /** spec_fields_decode() - the map @n of fields; @what: "'fields'" or "'object'" */
 int spec_fields_decode(const struct option_context *cx, const struct ynode *n, const char *what,
         struct field_spec **fields, size_t *count, struct err *e)

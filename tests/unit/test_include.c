@@ -183,8 +183,8 @@ static void mistakes_carry_their_place(void **state)
                 /* found by the compiler */
                 {"x: id\ninclude: x.yaml", "/x.yaml:2:6: field 'a': there is no column 'cod'",
                         {"x.yaml", "fields:\n  a: cod"}},
-                {"o: {object: {include: x.yaml}}", "/x.yaml:3:6: field 'o.a': column 'name' ",
-                        {"x.yaml", "fields:\n  b: id\n  a: {from: name, type: bytes}"}},
+                {"o: {object: {include: x.yaml}}", "/x.yaml:3:6: field 'o.a': column 'day' ",
+                        {"x.yaml", "fields:\n  b: id\n  a: {from: day, type: boolean}"}},
                 {"include: x.yaml", "/x.yaml:2:",
                         {"x.yaml", "fields:\n  a: {from: code, type: "
                                    "integer, map: {x: y}}"}},

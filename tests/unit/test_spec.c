@@ -396,9 +396,9 @@ static void a_field_has_one_origin_and_keys_that_fit_it(void **state)
                         "m.yaml:6:6: a field is a column's name or a map, not an integer; for a "
                         "constant write {value: ...}"},
                 {"  a: {}\n",
-                        "m.yaml:6:6: a field needs one of from, value, template, lookup, object or "
-                        "each: where its value comes from"},
-                {"  a: {type: string}\n", "m.yaml:6:6: a field needs one of from, value, template, "
+                        "m.yaml:6:6: a field needs one of from, value, template, expr, lookup, object "
+                        "or each: where its value comes from"},
+                {"  a: {type: string}\n", "m.yaml:6:6: a field needs one of from, value, template, expr, "
                                           "lookup, object or each: where its value comes from"},
                 {"  a: {from: b, value: c}\n",
                         "m.yaml:6:16: 'from' and 'value': a field has one of them"},
@@ -442,20 +442,6 @@ static void a_field_has_one_origin_and_keys_that_fit_it(void **state)
         };
         (void)state;
         expect_field_errors(cases, COUNT(cases));
-}
-
-static void keys_of_later_versions_are_named_as_such(void **state)
-{
-        static const char *const later[] = {"expr", "when"};
-
-        (void)state;
-        for (size_t i = 0; i < COUNT(later); i++) {
-                char text[64], message[80];
-                snprintf(text, sizeof(text), "  a: {from: b, %s: c}\n", later[i]);
-                snprintf(message, sizeof(message),
-                        "m.yaml:6:16: '%s' is not in this version; do it in the query", later[i]);
-                expect_field_errors(&(struct bad){text, message}, 1);
-        }
 }
 
 static void keys_of_a_field_agree_with_each_other(void **state)
@@ -766,7 +752,6 @@ int main(void)
                 cmocka_unit_test(a_wrong_target_is_refused),
                 cmocka_unit_test(a_document_template_needs_its_field),
                 cmocka_unit_test(a_field_has_one_origin_and_keys_that_fit_it),
-                cmocka_unit_test(keys_of_later_versions_are_named_as_such),
                 cmocka_unit_test(keys_of_a_field_agree_with_each_other),
                 cmocka_unit_test(constants_that_would_change_are_refused),
                 cmocka_unit_test(paths_are_refused_with_the_reason),
