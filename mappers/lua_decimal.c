@@ -20,16 +20,21 @@ static size_t limbs_for(size_t digits)
         return (digits + BIG_LIMB_DIGITS - 1) / BIG_LIMB_DIGITS;
 }
 
+static int refuse_size(lua_State *L)
+{
+        return sandbox_error(L,
+                "a decimal of more than %d digits before or behind the point: round "
+                "what it is made of",
+                BIG_MAX_DIGITS);
+}
+
 static struct big *new_big(lua_State *L, size_t whole, size_t fraction, size_t scale)
 {
-        if (whole > MAX_LIMBS + 1 || scale > BIG_MAX_DIGITS)
-                sandbox_error(L,
-                        "a decimal of more than %d digits before or behind the point: round "
-                        "what it is made of",
-                        BIG_MAX_DIGITS);
         size_t size = sizeof(struct big) + (whole + fraction) * sizeof(uint32_t);
-        struct big *d = sandbox_new_object(L, OBJECT_DECIMAL, size, 0, sandbox_of(L)->decimal_meta);
 
+        if (scale > BIG_MAX_DIGITS)
+                refuse_size(L);
+        struct big *d = sandbox_new_object(L, OBJECT_DECIMAL, size, 0, sandbox_of(L)->decimal_meta);
         d->negative = false;
         d->json = BIG_NO_JSON;
         d->scale = (uint32_t)scale;
@@ -39,7 +44,7 @@ static struct big *new_big(lua_State *L, size_t whole, size_t fraction, size_t s
 }
 
 /* Leading zeros are not kept, and zero has no sign. */
-static void normalize(struct big *d)
+static void normalize(lua_State *L, struct big *d)
 {
         uint32_t *limb = d->limb;
         size_t n = d->whole + d->fraction;
@@ -54,6 +59,8 @@ static void normalize(struct big *d)
                 else if (limb[i])
                         break;
         }
+        if (d->whole > MAX_LIMBS)
+                refuse_size(L);
 }
 
 /* ---- text ---- */
@@ -74,6 +81,9 @@ static void push_decimal(lua_State *L, const struct decimal *from)
 {
         struct str w = from->whole, f = from->fraction;
         size_t fraction = limbs_for(f.len);
+
+        if (w.len > BIG_MAX_DIGITS)
+                refuse_size(L);
         struct big *d = new_big(L, limbs_for(w.len), fraction, f.len);
 
         for (size_t i = 0; i < fraction; i++) {
@@ -88,7 +98,7 @@ static void push_decimal(lua_State *L, const struct decimal *from)
                 d->limb[fraction + i] = read_limb(w.ptr + left, n);
         }
         d->negative = from->negative;
-        normalize(d);
+        normalize(L, d);
 }
 
 bool big_push_text(lua_State *L, struct str text)
@@ -252,7 +262,7 @@ static int push_sum(lua_State *L, bool negate)
                 subtract_magnitudes(sum, b, a);
                 sum->negative = b_negative;
         }
-        normalize(sum);
+        normalize(L, sum);
         return 1;
 }
 
@@ -296,11 +306,7 @@ static int decimal_multiply(lua_State *L)
         memmove(d->limb, d->limb + spare, (d->whole + needed) * sizeof(uint32_t));
         d->fraction = (uint32_t)needed;
         d->negative = a->negative != b->negative;
-        normalize(d);
-        if (d->whole > MAX_LIMBS)
-                return sandbox_error(L,
-                        "a decimal of more than %d digits: round what it is made of",
-                        BIG_MAX_DIGITS);
+        normalize(L, d);
         return 1;
 }
 
@@ -318,7 +324,7 @@ static int decimal_negate(lua_State *L)
         struct big *d = push_copy(L, operand(L, 1));
 
         d->negative = !d->negative;
-        normalize(d);
+        normalize(L, d);
         return 1;
 }
 

@@ -157,6 +157,8 @@ int sandbox_call_c(struct sandbox *s, lua_CFunction fn)
 static const struct {
         const char *text, *remedy;
 } remedies[] = {
+        {"call a nil value",
+                "there is no such function here: a column's name, or a typing mistake?"},
         {" a nil value",
                 "a NULL is nil: write what it means, as in (row.x or 0), or test it first"},
         {" with nil", "a NULL is nil: write what it means, as in (row.x or 0), or test it first"},
@@ -187,7 +189,8 @@ const char *sandbox_why(struct sandbox *s)
                        "for "
                        "one record: do less, or do it in the query";
         case SANDBOX_MEMORY:
-                return "it needed more than 16 MiB: work on less at a time, or do it in the query";
+                return "it held more than 16 MiB, or took more than 512 MiB in all: work on less "
+                       "at a time, or do it in the query";
         case SANDBOX_TIME:
                 return "it ran for more than 5 s: work on less at a time, or do it in the query";
         default:
@@ -295,6 +298,13 @@ static int unknown_global(lua_State *L)
         return sandbox_error(L, "there is no '%s' here: a column is row.%s", name, name);
 }
 
+static int unknown_member(lua_State *L)
+{
+        const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "?";
+
+        return sandbox_error(L, "there is no function '%s' here", name);
+}
+
 static int refuse_change(lua_State *L)
 {
         return sandbox_error(
@@ -327,7 +337,7 @@ static void protect_libraries(lua_State *L)
 
         for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
                 lua_getfield(L, -1, names[i]);
-                make_read_only(L, refuse_change, NULL);
+                make_read_only(L, refuse_change, unknown_member);
                 lua_setfield(L, -2, names[i]);
         }
 }

@@ -23,7 +23,7 @@ static struct str check_text(lua_State *L, int index)
 static size_t offset_of(lua_Integer position, size_t len)
 {
         if (position > 0)
-                return (lua_Unsigned)position > len ? len + 1 : (size_t)position - 1;
+                return (lua_Unsigned)position > len + 1 ? len + 1 : (size_t)position - 1;
         if (position == 0 || position < -(lua_Integer)len)
                 return 0;
         return len + (size_t)position;

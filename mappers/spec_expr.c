@@ -386,7 +386,12 @@ static bool is_block(const struct expr_parser *x)
 
 static int syntax_error(const struct expr_parser *x, const struct err *why, struct err *e)
 {
-        return ynode_error(x->cx->doc, x->n, e, "%s: %s", x->what, why->text);
+        int rc = ynode_error(x->cx->doc, x->n, e, "%s: %s", x->what, why->text);
+
+        /* row.end: a word of Lua is no name for it */
+        if (strstr(why->text, "<name> expected near"))
+                return err_hint(e, rc, "a column named like a word of Lua is row[\"end\"]");
+        return rc;
 }
 
 /* An expression, or else a block with `return`. */

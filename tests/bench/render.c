@@ -13,6 +13,8 @@
  *    31.12.2026; 31.12.2026 14:05:06 through a time zone; 1.234,56. A twelfth of the difference
  *    is what one formatted value costs;
  *  - json: a jsonb column, whole, and a member of it;
+ *  - column, expr, when: two fields; the second one a column, an expression of two decimals, a
+ *    column under a condition of two columns: what lies between them is the cost of Lua;
  *  - lines: four rows of a child;
  *  - given_back: the digest of a document as CouchDB gives it (nanoseconds a document).
  */
@@ -89,6 +91,9 @@ static const struct {
         {"times", TWELVE("{from: entered, type: datetime, format: '%d.%m.%Y %H:%M:%S'}")},
         {"numbers", TWELVE("{from: amount, type: decimal, scale: 2, format: '1.234,56'}")},
         {"json", "{sku: code, names: names, en: names.en_US}"},
+        {"column", "{sku: code, margin: price}"},
+        {"expr", "{sku: code, margin: {expr: \"row.price - row.cost\"}}"},
+        {"when", "{sku: code, margin: {from: price, when: \"row.active and row.uom ~= 'pc'\"}}"},
         {"lines", "{sku: code, lines: {each: lines, fields: {sku: sku, qty: {from: qty, type: "
                   "decimal}, price: price, line: line}}}"},
 };

@@ -396,10 +396,11 @@ static void a_field_has_one_origin_and_keys_that_fit_it(void **state)
                         "m.yaml:6:6: a field is a column's name or a map, not an integer; for a "
                         "constant write {value: ...}"},
                 {"  a: {}\n",
-                        "m.yaml:6:6: a field needs one of from, value, template, expr, lookup, object "
-                        "or each: where its value comes from"},
-                {"  a: {type: string}\n", "m.yaml:6:6: a field needs one of from, value, template, expr, "
-                                          "lookup, object or each: where its value comes from"},
+                        "m.yaml:6:6: a field needs one of from, value, template, expr, lookup, "
+                        "object or each: where its value comes from"},
+                {"  a: {type: string}\n",
+                        "m.yaml:6:6: a field needs one of from, value, template, expr, lookup, "
+                        "object or each: where its value comes from"},
                 {"  a: {from: b, value: c}\n",
                         "m.yaml:6:16: 'from' and 'value': a field has one of them"},
                 {"  a: {template: b, from: c}\n",
@@ -431,10 +432,10 @@ static void a_field_has_one_origin_and_keys_that_fit_it(void **state)
                                      "fields of each element"},
                 {"  a: {each: b, fields: {}}\n", "m.yaml:6:24: 'fields' has no fields"},
                 {"  a: {each: b, fields: {c: {x: y}}}\n",
-                        "m.yaml:6:29: unknown key 'x'; a field takes from, value, template, "
-                        "object, each, fields, lookup, split, trim, replace, upper, lower, null_if, "
-                        "map, type, scale, rounding, as, numbers, format, timezone, default, "
-                        "required, keep_null or significant"},
+                        "m.yaml:6:29: unknown key 'x'; a field takes from, value, template, expr, "
+                        "lookup, object, each, fields, when, split, trim, replace, upper, lower, "
+                        "null_if, map, type, scale, rounding, as, numbers, format, timezone, "
+                        "default, required, keep_null or significant"},
                 {"  a: {each: b, fields: {c: d}, type: string}\n",
                         "m.yaml:6:32: 'type' means nothing beside 'each'"},
                 {"  a: {from: b, fields: {c: d}}\n",
