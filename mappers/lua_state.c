@@ -179,27 +179,41 @@ static const char *remedy_for(const char *text)
         return "mend the expression, or the record in the ERP";
 }
 
+/* What stopped the call, to s->text. */
+static void put_stop(struct sandbox *s)
+{
+        switch (s->stop) {
+        case SANDBOX_STEPS:
+                buf_printf(&s->text,
+                        "it ran for more than %d steps, which is an endless loop or too much for "
+                        "one record: do less, or do it in the query",
+                        SANDBOX_MAX_STEPS);
+                break;
+        case SANDBOX_MEMORY:
+                buf_printf(&s->text,
+                        "it held more than %zu MiB, or took more than %zu MiB in all: work on less "
+                        "at a time, or do it in the query",
+                        SANDBOX_MAX_BYTES >> 20, SANDBOX_MAX_TAKEN >> 20);
+                break;
+        default:
+                buf_printf(&s->text,
+                        "it ran for more than %d s: work on less at a time, or do it in the query",
+                        SANDBOX_MAX_MS / 1000);
+                break;
+        }
+}
+
 const char *sandbox_why(struct sandbox *s)
 {
         const char *text = message(s->L);
 
-        switch (s->stop) {
-        case SANDBOX_STEPS:
-                return "it ran for more than 1000000 steps, which is an endless loop or too much "
-                       "for "
-                       "one record: do less, or do it in the query";
-        case SANDBOX_MEMORY:
-                return "it held more than 16 MiB, or took more than 512 MiB in all: work on less "
-                       "at a time, or do it in the query";
-        case SANDBOX_TIME:
-                return "it ran for more than 5 s: work on less at a time, or do it in the query";
-        default:
-                break;
-        }
-        if (s->explained)
+        if (s->explained && s->stop == SANDBOX_RAN_ON)
                 return text;
         buf_clear(&s->text);
-        buf_printf(&s->text, "%.*s; %s", ERR_TEXT_MAX, text, remedy_for(text));
+        if (s->stop != SANDBOX_RAN_ON)
+                put_stop(s);
+        else
+                buf_printf(&s->text, "%.*s; %s", ERR_TEXT_MAX, text, remedy_for(text));
         const char *whole = buf_cstr(&s->text);
         return whole ? whole : text;
 }

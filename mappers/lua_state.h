@@ -24,8 +24,9 @@
 #define SANDBOX_MAX_BYTES  ((size_t)16 << 20)
 /* Memory taken in one call, held or not: copying texts of megabytes is work too. */
 #define SANDBOX_MAX_TAKEN  ((size_t)512 << 20)
-/* Processor time of one call, for what no step counts (comparing texts of megabytes). */
-#define SANDBOX_MAX_MS     5000
+/* Processor time of one call, for what no step counts (comparing texts of megabytes): a hundred
+ * times what the steps take. */
+#define SANDBOX_MAX_MS     2000
 /* Between two looks at the limits: a look costs as much as some ten instructions. */
 #define SANDBOX_LOOK_EVERY 1000
 

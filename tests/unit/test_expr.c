@@ -481,10 +481,10 @@ static void hostile_scripts_are_stopped(void **state)
                 {"local s = 'x' while true do s = s .. s end return s", "", "!v: ...16 MiB"},
                 {"local s = ('1234567'):rep(1e6) for i = 1, 1e6 do local t = s .. i end return 1",
                         "", "!v: ...16 MiB"},
-                {"local s, t = ('123456'):rep(1e6) .. 1, ('123456'):rep(1e6) .. 1 for i = 1, 1e6 "
+                {"local s, t = ('123'):rep(1e6) .. 1, ('123'):rep(1e6) .. 1 for i = 1, 1e6 "
                  "do if s "
                  "< t then end end return 1",
-                        "", "!v: ...5 s..."},
+                        "", "!v: ...more than 2 s"},
                 {"('x'):rep(1e9)", "", "!v: ...16 MiB"},
                 {"(''):rep(1e18)", "", "!v: ...16 MiB"},
                 {"('x'):rep(1e5, 'y'):rep(1e5)", "", "!v: ...16 MiB"},
@@ -503,12 +503,19 @@ static void hostile_scripts_are_stopped(void **state)
                 {"table.concat({}, 'x', 1, 1e18)", "", "!v: ...invalid value"},
                 {"local t = {} for i = 1, 3e4 do table.insert(t, 1, i) end return 1", "",
                         "!v: ...1000000 steps"},
-                {"local t = {} for i = 1, 5e4 do t[i] = -i end table.sort(t) return t[1]", "",
+                {"local t = {} for i = 1, 2e5 do t[i] = -i end table.sort(t) return t[1]", "",
                         "!v: ...1000000 steps"},
                 {"table.sort({3, 1, 2}, function() return true end)", "", "-"},
                 {"table.sort({1, 'x'})", "", "!v: ...attempt to compare"},
                 {"table.sort({1, 2, 3}, error)", "", "!v: ...failed"},
                 {"select('#', table.unpack({}, 1, 250))", "", "250"},
+        };
+        CHECK(cases);
+}
+
+static void what_is_no_value_is_refused(void **state)
+{
+        static const struct expr_case cases[] = {
                 {"string.format('%99999d', 1)", "", "!v: ...invalid"},
                 {"string.format('%p', {})", "", "!v: ...addresses differ"},
                 {"string.format('%-p', 'x')", "", "!v: ...addresses differ"},
@@ -527,7 +534,7 @@ static void hostile_scripts_are_stopped(void **state)
                 {"-1/0", "", "!v: ...\"-Infinity\" is not a number"},
                 {"{1, 0/0}", "", "!v: ...holds not-a-number"},
                 {"{1/0}", "", "!v: ...an infinite number"},
-                {"1 // 0", "", "!v: ...attempt to perform 'n//0'"},
+                {"1 // 0", "", "!v: ...attempt to divide by zero"},
                 {"9223372036854775807 + 1", "", "!v: ...beyond 2^53-1"},
                 {"'10' + 1", "", "!v: ...decimal(x) or tonumber(x)"},
                 {"row.code < 1", "code=2", "!v: ...decimal(x) or tonumber(x)"},
@@ -548,7 +555,7 @@ static void hostile_scripts_are_stopped(void **state)
                 {"string", "", "!v: ...a library"},
                 {"{'\\xff'}", "", "!v: ...not valid UTF-8"},
                 {"{['\\xff'] = 1}", "", "!v: ...not valid UTF-8"},
-                {"('x'):nothing()", "", "!v: ...no such function"},
+                {"('x'):nothing()", "", "!v: ...no function 'nothing'"},
                 {"math.random()", "", "!v: ...no function 'random'"},
                 {"string.dump(function() end)", "", "!v: ...no function 'dump'"},
                 {"pairs(row)", "", "!v: ...name a row's columns"},
@@ -744,6 +751,7 @@ int main(void)
                 cmocka_unit_test(fields_and_elements_are_seen),
                 cmocka_unit_test(mistakes_are_found_before_a_run),
                 cmocka_unit_test(hostile_scripts_are_stopped),
+                cmocka_unit_test(what_is_no_value_is_refused),
                 cmocka_unit_test(patterns_are_luas),
                 cmocka_unit_test(records_do_not_see_each_other),
                 cmocka_unit_test(what_is_left_out_is_forgotten),
