@@ -191,7 +191,7 @@ struct span {
         size_t start, end;
 };
 
-#define RENDER_BUFS 20 /* buffers of a renderer */
+#define RENDER_BUFS 21 /* buffers of a renderer */
 
 /* A buffer that one huge record made larger is given back: memory stays small for all others. */
 #define RENDER_KEEP_BYTES (1 << 20)
@@ -209,7 +209,7 @@ struct render {
         bool renew; /* the last record's buffers failed, or grew beyond RENDER_KEEP_BYTES */
         struct slot *slots;
         struct pattern_room *room; /* owned by the program; NULL without patterns */
-        struct sandbox *lua; /* owned; NULL: no expressions */
+        struct sandbox *lua;       /* owned; NULL: no expressions */
         /* Buffers grow to what the largest record needs. */
         union {
                 struct {
@@ -225,8 +225,8 @@ struct render {
                         struct buf significant;  /* the body without spans */
                         struct buf id, database;
                         struct buf reject_field, reject_reason;
-                        struct buf changed[2]; /* a text that is changed step by step */
-                        struct buf split;      /* a text while its elements are put */
+                        struct buf changed[2];  /* a text that is changed step by step */
+                        struct buf split;       /* a text while its elements are put */
                         struct buf lua_value;   /* a column on its way into an expression */
                         struct buf lua_element; /* an array's element on the same way */
                         struct buf lua_result;  /* what an expression gave, as text */
@@ -234,6 +234,9 @@ struct render {
                 struct buf bufs[RENDER_BUFS]; /* all of them */
         };
 };
+_Static_assert(offsetof(struct render, lua_result) ==
+                       offsetof(struct render, bufs) + (RENDER_BUFS - 1) * sizeof(struct buf),
+        "RENDER_BUFS");
 
 struct named_zone {
         const char *name;
