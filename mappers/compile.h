@@ -44,6 +44,27 @@
  *    the point. Without a format numbers in text may have leading zeros and an exponent, but no
  *    sign '+', blanks or group separators. NaN and Infinity are texts under type: string, else
  *    rejects.
+ *  - `expr` and `when` are Lua 5.4: an expression, or a block with `return`; the first value counts.
+ *    nil and null are null, integers, floats, booleans and texts what they are, a decimal is a
+ *    decimal, a table JSON: keys 1 to n an array, texts an object, its keys ascending; an empty
+ *    one an array. Then the field's chain, as for the scalars of JSON.
+ *  - row.NAME is a column: integers (beyond 64 bits a decimal), numeric and money as exact
+ *    decimals, floats, booleans, JSON and arrays as tables (a null in them is `null`, their
+ *    numbers that are no integers are decimals, and numbers again in the document as long as
+ *    nothing was computed from them), all other kinds the text that `from` would give; NULL is nil.
+ *    row.CHILD are the rows of a child: #row.lines, row.lines[1].sku, ipairs(row.lines).
+ *  - Inside `each`, row is the element and falls back to the record; record is always the record.
+ *    doc.NAME is a field of the element, else of the document, also of one that comes later, but
+ *    for objects and arrays. A field that is a decimal is one in doc, too.
+ *  - Decimals add, subtract, multiply and compare, also with integers, and keep their digits: 1.50 *
+ *    1.5 is 2.250. a:div(b, scale, rounding), a:round(scale, rounding), a:abs(), a:scale(),
+ *    decimal(x), tonumber(a), math.max, min, floor, ceil, abs. With a float they are an error.
+ *  - The library: string (no dump, pack), table (no move; sort is stable), math (no random, exp,
+ *    log, trigonometry), utf8, pairs and next in ascending order of keys, ipairs, select, type,
+ *    tonumber, tostring, error, assert, pcall. A text is no number: '10' + 1 is an error.
+ *  - Globals cannot be written. A call may take a million steps and 16 MiB; no pcall catches that.
+ *  - `when` that gives false, nil or null leaves the field out before anything else of it is looked
+ *    at; of an object or each, with all that is in it.
  */
 #pragma once
 

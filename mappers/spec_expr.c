@@ -79,8 +79,10 @@ static bool is_declared(const struct expr_parser *x, size_t i)
                 return true;
         if (!is(token(x, i - 1), "("))
                 return false;
-        return is(token(x, i - 2), "function") ||
-               (token(x, i - 2)->kind == TOKEN_NAME && is(token(x, i - 3), "function"));
+        for (i -= 2; token(x, i)->kind == TOKEN_NAME; i -= 2) /* function t.a:f( */
+                if (!is(token(x, i - 1), ".") && !is(token(x, i - 1), ":"))
+                        return is(token(x, i - 1), "function");
+        return is(token(x, i), "function");
 }
 
 static bool is_local(const struct expr_parser *x, struct str name)

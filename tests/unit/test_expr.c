@@ -429,6 +429,9 @@ static void mistakes_are_found_before_a_run(void **state)
                 {"v: {expr: \"local a <const>, b = 1, 2 local function f(p, ...) return p + a end "
                  "for k, w in pairs({}) do b = k end return f(b)\"}",
                         ""},
+                {"v: {expr: \"local t = {} function t.a.f(p, q) return p + q end function t:g(r) "
+                 "return self, r end return t\"}",
+                        ""},
                 {"v: {expr: \"os.time()\"}", "m.yaml:6:13: ...os is no variable here"},
                 {"v: {expr: \"io.open('x')\"}", "m.yaml:6:13: ...io is no variable here"},
                 {"v: {expr: \"load('return 1')\"}", "m.yaml:6:13: ...load is no variable here"},
@@ -562,7 +565,7 @@ static void what_is_no_value_is_refused(void **state)
                 {"string.find('a', '[a')", "", "!v: ...malformed pattern"},
                 {"string.find('a', '%')", "", "!v: ...malformed pattern"},
                 {"string.find('a', '(a')", "", "!v: ...unfinished capture"},
-                {"string.find('a', 'a)')", "", "!v: ...invalid pattern capture"},
+                {"string.match('a', 'a)')", "", "!v: ...invalid pattern capture"},
                 {"string.find('a', '%1')", "", "!v: ...invalid capture index"},
                 {"string.find('a', ('a'):rep(300) .. '.')", "", "!v: ...too complex"},
                 {"('x'):gsub('x', '%2')", "", "!v: ...invalid capture index"},
