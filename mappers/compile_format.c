@@ -49,7 +49,7 @@ static int find_zone(struct compiler *c, struct plan *p, struct err *e)
                 f->text);
 }
 
-int compile_format(struct compiler *c, struct plan *p, enum col_kind kind, struct err *e)
+int compile_notation(struct compiler *c, struct plan *p, enum col_kind kind, struct err *e)
 {
         int rc = check_kind(c, p, kind, e);
 

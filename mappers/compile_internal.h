@@ -48,9 +48,9 @@ int compile_chain(struct compiler *c, struct plan *p, struct err *e)
 int compile_load_zone(struct compiler *c, const char *name, const struct tz **out, struct err *e)
         __attribute__((warn_unused_result));
 
-/** compile_format() - proves that values of @kind can be read by p->spec->format, and finds the
+/** compile_notation() - proves that values of @kind can be read by p->spec->format, and finds the
  * zone they are in */
-int compile_format(struct compiler *c, struct plan *p, enum col_kind kind, struct err *e)
+int compile_notation(struct compiler *c, struct plan *p, enum col_kind kind, struct err *e)
         __attribute__((warn_unused_result));
 
 /** compile_constant() - p->constant of a FIELD_VALUE */

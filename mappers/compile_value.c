@@ -362,7 +362,7 @@ int compile_chain(struct compiler *c, struct plan *p, struct err *e)
         /* An array as `type: json` is what it is anyway. */
         if (p->locate.kind == COL_ARRAY && p->chain.type == FIELD_TYPE_JSON)
                 p->chain.type = FIELD_TYPE_NONE;
-        int rc = p->chain.format ? compile_format(c, p, kind, e) : check_type(c, p, kind, e);
+        int rc = p->chain.format ? compile_notation(c, p, kind, e) : check_type(c, p, kind, e);
         if (!rc && !p->chain.format)
                 rc = compile_zone(c, p, kind, e);
         if (!rc && p->spec)

@@ -213,6 +213,8 @@ static int compile(struct str text, struct str uri, const char *name,
                 return err_nomem(e, "a schema");
         set_init(&c.set, c.options, s->arena);
         int rc = compile_root(&c, text, uri, name);
+        s->resources = c.set.resources;
+        memcpy(s->digest, c.set.digest, sizeof(s->digest));
         set_deinit(&c.set);
         if (rc)
                 return rc;
@@ -256,4 +258,9 @@ struct schema *schema_free(struct schema *s)
 bool schema_is_quick(const struct schema *s)
 {
         return s->quick;
+}
+
+void schema_digest(const struct schema *s, uint64_t out[2])
+{
+        memcpy(out, s->digest, sizeof(s->digest));
 }

@@ -234,6 +234,11 @@ static void put_place(const struct node *at, struct buf *out)
         text_put_line(out, buf_str(&pointer), FAULT_VALUE_CHARS * 4);
 }
 
+static bool has_value(const struct node *at)
+{
+        return at->kind < NODE_ARRAY;
+}
+
 static void put_subject(const struct node *at, struct buf *out)
 {
         if (!at->parent) {
@@ -243,7 +248,7 @@ static void put_subject(const struct node *at, struct buf *out)
                         buf_puts(out, "the name of ");
                 put_place(at, out);
         }
-        if (at->kind >= NODE_ARRAY)
+        if (!has_value(at))
                 return;
         buf_puts(out, " is ");
         if (is_name(at))
@@ -252,14 +257,47 @@ static void put_subject(const struct node *at, struct buf *out)
                 put_short(at->raw, out);
 }
 
-static void put_sentence(const struct mismatch *m, struct buf *out)
+/* "lines[2].qty" */
+static void put_field(const struct node *at, struct buf *out)
+{
+        if (!at->parent)
+                return;
+        put_field(at->parent, out);
+        if (!at->key.ptr) {
+                buf_printf(out, "[%u]", at->index);
+                return;
+        }
+        if (at->parent->parent)
+                buf_putc(out, '.');
+        text_put_line(out, at->key, FAULT_VALUE_CHARS);
+}
+
+/* Of a member that is missing: where it would be. */
+static void put_fault_field(const struct mismatch *m, struct buf *out)
+{
+        bool missing = m->keyword == KEYWORD_REQUIRED || m->keyword == KEYWORD_DEPENDENT_REQUIRED;
+
+        put_field(m->at, out);
+        if (!missing)
+                return;
+        if (m->at->parent)
+                buf_putc(out, '.');
+        text_put_line(out, m->name, FAULT_VALUE_CHARS);
+}
+
+static void put_wish(const struct mismatch *m, struct buf *out)
 {
         const struct node *schema = m->rule->source;
         const struct node *value = node_member(schema, str_of(keywords[m->keyword].name));
 
+        keywords[m->keyword].say(m, value ? value : schema, out);
+}
+
+static void put_sentence(const struct mismatch *m, struct buf *out)
+{
         put_subject(m->at, out);
         buf_puts(out, ": ");
-        keywords[m->keyword].say(m, value ? value : schema, out);
+        put_wish(m, out);
 }
 
 static void put_origin(const struct mismatch *m, struct buf *out)
@@ -272,29 +310,61 @@ static void put_origin(const struct mismatch *m, struct buf *out)
         buf_putc(out, ')');
 }
 
+static void put_nearest(const struct finding *f, struct buf *out)
+{
+        if (f->has_closest) {
+                buf_puts(out, "; the nearest: ");
+                put_sentence(&f->closest, out);
+        }
+        put_origin(&f->what, out);
+}
+
+static void put_reason(const struct finding *f, struct buf *out)
+{
+        const struct node *at = f->what.at;
+
+        if (is_name(at)) {
+                buf_puts(out, "the name ");
+                put_name(at->text, out);
+                buf_puts(out, ": ");
+        } else if (has_value(at)) {
+                put_short(at->raw, out);
+                buf_puts(out, ": ");
+        }
+        put_wish(&f->what, out);
+        put_nearest(f, out);
+}
+
+/* Begins the next of several texts in one buffer. Return: where it begins. */
+static size_t next_text(struct buf *text)
+{
+        buf_putc(text, '\0');
+        return text->len;
+}
+
 int fault_describe(
         const struct finding *f, struct buf *text, struct schema_fault *out, struct err *e)
 {
-        size_t value, message;
+        size_t field, value, message, reason;
 
         buf_clear(text);
         node_put_pointer(f->what.at, text);
-        buf_putc(text, '\0');
-        value = text->len;
+        field = next_text(text);
+        put_fault_field(&f->what, text);
+        value = next_text(text);
         put_short(f->what.at->raw, text);
-        buf_putc(text, '\0');
-        message = text->len;
+        message = next_text(text);
         put_sentence(&f->what, text);
-        if (f->has_closest) {
-                buf_puts(text, "; the nearest: ");
-                put_sentence(&f->closest, text);
-        }
-        put_origin(&f->what, text);
+        put_nearest(f, text);
+        reason = next_text(text);
+        put_reason(f, text);
         if (!buf_cstr(text))
                 return buf_check(text, "a message", e);
         *out = (struct schema_fault){.keyword = keywords[f->what.keyword].name,
                 .path = text->data,
+                .field = text->data + field,
                 .value = text->data + value,
-                .message = text->data + message};
+                .message = text->data + message,
+                .reason = text->data + reason};
         return 0;
 }

@@ -146,6 +146,7 @@ struct resource {
         struct str uri; /* absolute, without fragment */
         struct node *root;
         const char *file; /* in messages */
+        struct str text;  /* of the file: for lines and columns */
         const struct resource *parent;
         uint64_t uri_hash;
         unsigned vocabularies; /* bits (vocabulary.h) */
@@ -168,7 +169,9 @@ struct regex_list {
 struct schema {
         struct arena *arena;
         struct rule *root, *rules;
-        struct regex_list *regexes; /* to be freed */
+        const struct resource *resources; /* of all texts */
+        uint64_t digest[2];               /* of all texts, in the order of their reading */
+        struct regex_list *regexes;       /* to be freed */
         size_t regex_count;
         bool quick;
 };

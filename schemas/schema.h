@@ -68,6 +68,9 @@ DEFINE_CLEANUP(struct schema *, schema_free);
 /** schema_is_quick() - whether documents that fit are checked without a tree */
 bool schema_is_quick(const struct schema *s);
 
+/** schema_digest() - of the texts of @s and of all that it refers to: equal for equal texts */
+void schema_digest(const struct schema *s, uint64_t out[2]);
+
 /** schema_checker_new() - room for checks; @s must outlive it
  * Return: NULL when out of memory. */
 struct schema_checker *schema_checker_new(const struct schema *s);
@@ -78,9 +81,10 @@ DEFINE_CLEANUP(struct schema_checker *, schema_checker_free);
 struct schema_fault {
         const char *keyword; /* "required", "type", ... */
         const char *path;    /* JSON pointer of the value in the document; "" is the document */
+        const char *field;   /* the same as "lines[2].qty"; where a member is missing: its own */
         const char *value;   /* as written, in one line, shortened */
-        const char
-                *message; /* one sentence: path, value, what the schema wants, where it says so */
+        const char *message; /* path, value, what the schema wants, where it says so */
+        const char *reason;  /* the same without the path */
 };
 
 enum schema_form {

@@ -157,8 +157,11 @@ static int begin_resource(struct set *s, struct node *n, struct resource **resou
                 *resource = same;
                 return 0;
         }
-        return add_resource(
+        rc = add_resource(
                 s, buf_str(&s->uri), n, outer->file, outer->root == n ? NULL : outer, resource, e);
+        if (rc == 0)
+                (*resource)->text = outer->text;
+        return rc;
 }
 
 static int add_anchor(struct set *s, struct node *n, struct resource *resource, const char *keyword,
@@ -234,6 +237,16 @@ static int wrap_syntax(struct str text, size_t at, const char *name, int rc, str
         return err_set(e, ERR_CONFIG, "%s:%zu:%zu: not JSON: %s", name, line, column, why.text);
 }
 
+static void add_digest(struct set *s, struct str text)
+{
+        XXH128_hash_t of_text = XXH3_128bits(text.ptr, text.len);
+        uint64_t all[] = {s->digest[0], s->digest[1], of_text.high64, of_text.low64};
+        XXH128_hash_t digest = XXH3_128bits(all, sizeof(all));
+
+        s->digest[0] = digest.high64;
+        s->digest[1] = digest.low64;
+}
+
 int set_add(struct set *s, struct str text, struct str uri, const char *name, struct resource **out,
         struct err *e)
 {
@@ -255,6 +268,8 @@ int set_add(struct set *s, struct str text, struct str uri, const char *name, st
         rc = add_resource(s, uri, root, file, NULL, &r, e);
         if (rc)
                 return rc;
+        r->text = text;
+        add_digest(s, text);
         if (root->kind != NODE_OBJECT && root->kind != NODE_TRUE && root->kind != NODE_FALSE)
                 return set_error(r, root, e, "a schema is an object, true or false");
         rc = set_mark(s, root, r, e);

@@ -30,6 +30,7 @@ struct set {
         struct alias *aliases; /* URIs that texts were asked for by */
         struct anchor *anchors;
         size_t file_count, anchor_count, resource_count;
+        uint64_t digest[2]; /* of the texts so far */
 };
 
 /** set_init() - @options and @arena must outlive the set */

@@ -310,6 +310,8 @@ struct config *config_free(struct config *c)
         if (c) {
                 for (size_t i = 0; i < c->mapper_count; i++)
                         mapper_spec_free(c->mappers[i].spec);
+                for (struct config_schema *s = c->loaded_schemas; s; s = s->next)
+                        schema_free(s->schema);
                 ydoc_free(c->doc);
                 arena_free(c->arena);
                 free(c);

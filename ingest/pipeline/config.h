@@ -10,6 +10,7 @@
 #include "ingest/couch/couch.h"
 #include "ingest/source/source.h"
 #include "mappers/spec.h"
+#include "schemas/schema.h"
 
 #define CONFIG_MAX_MAPPERS 1000 /* every pair of them is compared */
 
@@ -28,6 +29,16 @@ struct config_mapper {
         const struct source_config *source; /* borrowed from the configuration */
         struct extract *extract;            /* in the arena of spec */
         struct extract **lookups; /* of spec->lookups, there too; NULL for what is no query */
+        const struct schema *schema;        /* borrowed from the configuration; NULL: none */
+};
+
+/* A file of the folder of schemas that a mapper names, compiled once for all who do. */
+struct config_schema {
+        const char *name;
+        const char *path;
+        struct schema *schema; /* owned; NULL: it could not be compiled */
+        struct err err;        /* ... and why */
+        struct config_schema *next;
 };
 
 struct config {
@@ -40,6 +51,7 @@ struct config {
         struct config_mapper *mappers; /* in the order of their file names */
         size_t mapper_count;
         const char *schemas; /* folder; NULL: none */
+        struct config_schema *loaded_schemas;
         const char *state_dir;
         struct config_http http;
         struct config_log log;

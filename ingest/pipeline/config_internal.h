@@ -1,8 +1,8 @@
 /*
  * config_internal.h: what the parts of config.h share, and nobody else includes.
  *
- * config.c decodes erp2couch.yaml, config_mappers.c finds and loads mapper files, config_check.c
- * compares mappers with each other.
+ * config.c decodes erp2couch.yaml, config_mappers.c finds and loads mapper files, config_schemas.c
+ * the schemas that they name, config_check.c compares mappers with each other.
  */
 #pragma once
 
@@ -25,6 +25,11 @@ int config_problem(struct config_problems *p, const char *file, int rc, const st
  * Fills @c->mappers; sources are decoded before. */
 int config_mappers_load(struct config *c, const struct ynode *globs,
         struct config_problems *problems, struct err *e) __attribute__((warn_unused_result));
+
+/** config_schema() - the schema that the mapper @m names into m->schema
+ * Return: 0; -ERR_CONFIG with the place in the mapper and in the schema; -ERR_NOMEM. */
+int config_schema(struct config *c, struct config_mapper *m, struct err *e)
+        __attribute__((warn_unused_result));
 
 /** config_check() - the rules between mappers, and between a mapper's target and its extract */
 int config_check(const struct config *c, struct config_problems *problems, struct err *e)

@@ -184,6 +184,11 @@ static int load_mapper(struct config *c, const char *path, bool thorough, struct
                 rc = check_lookups(spec, e);
         if (rc)
                 return rc;
+        m->spec = spec;
+        rc = config_schema(c, m, e);
+        m->spec = NULL;
+        if (rc)
+                return rc;
         m->spec = TAKE(spec);
         c->mapper_count++;
         return 0;

@@ -1,7 +1,6 @@
 /* A fingerprint is the XXH3-128 of everything that decides a document's bytes, as hexadecimal. */
 #include "ingest/pipeline/run_internal.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #define XXH_STATIC_LINKING_ONLY /* the state of a hash on the stack */
 #include <xxhash.h>
@@ -24,18 +23,14 @@ static void finish(XXH3_state_t *h, char out[FINGERPRINT_BYTES])
                 (unsigned long long)hash.low64);
 }
 
-/* The bytes of the file @path; a file that is not there feeds nothing. */
-static int feed_file(XXH3_state_t *h, const char *path, struct err *e)
+static void feed_schema(XXH3_state_t *h, const struct schema *schema)
 {
-        cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
-        char block[16384];
-        ssize_t n;
+        uint64_t digest[2];
+        int version = VALIDATE_VERSION;
 
-        if (fd < 0)
-                return 0;
-        while ((n = read(fd, block, sizeof(block))) > 0)
-                feed(h, block, (size_t)n);
-        return n < 0 ? err_set(e, ERR_SYSTEM, "read %s: %m", path) : 0;
+        schema_digest(schema, digest);
+        feed(h, &version, sizeof(version));
+        feed(h, digest, sizeof(digest));
 }
 
 /* The mapper as it was read when the program began, variables replaced: the file may have changed
@@ -81,15 +76,10 @@ int fingerprint_mapper(const struct run *r, char out[FINGERPRINT_BYTES], struct 
                 struct digest lookups = lookup_set_digest(r->lookups);
                 feed(h, lookups.bytes, sizeof(lookups.bytes));
         }
-        int rc = 0;
-        if (r->spec->schema && r->config->schemas) {
-                char path[4096];
-                snprintf(path, sizeof(path), "%s/%s.schema.json", r->config->schemas,
-                        r->spec->schema);
-                rc = feed_file(h, path, e);
-        }
+        if (r->mapper->schema)
+                feed_schema(h, r->mapper->schema);
         finish(h, out);
-        return rc;
+        return 0;
 }
 
 static void feed_filter(XXH3_state_t *h, const struct digest_filter *f)

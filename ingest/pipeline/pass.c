@@ -216,12 +216,12 @@ static int note_seen(struct run *r, struct str key, struct err *e)
         return rc < 0 ? rc : 0;
 }
 
-static int reject_unmapped(
-        struct run *r, const struct record *record, const struct mapper_reject *why, struct err *e)
+static int reject_unmapped(struct run *r, const struct record *record, const char *stage,
+        const struct mapper_reject *why, struct err *e)
 {
         int rc = note_seen(r, buf_str(&r->key), e);
 
-        return rc ? rc : reject_record(r, record, "map", why->field, why->reason, e);
+        return rc ? rc : reject_record(r, record, stage, why->field, why->reason, e);
 }
 
 /* The row says of itself that it is deleted: if it has a document, that goes. */
@@ -249,9 +249,9 @@ static int attach_flagged(struct run *r, const struct record *record, struct err
         struct state_holder holder;
         struct mapper_reject why;
         struct mapped m;
-        int rc = mapper_render(r->program, record, &m, &why, e);
+        int rc = validate_record(r->validator, record, &m, &why, e);
 
-        if (rc)
+        if (rc && rc != VALIDATE_REJECT) /* nothing is written: it need not fit a schema */
                 return rc == MAPPER_REJECT ? 0 : rc;
         const struct target *t = target_find(&r->targets, m.database);
         if (!t || pending_by_id(r->pending, t->number, m.id))
@@ -322,7 +322,7 @@ int pass_record(void *ctx, const struct record *record, struct err *e)
         }
         if (is_flagged(r, record))
                 return take_flagged(r, record, e);
-        int mapped = mapper_render(r->program, record, &m, &why, e);
+        int mapped = validate_record(r->validator, record, &m, &why, e);
         if (mapped < 0)
                 return mapped;
         if (mapped == 0 && !(t = target_find(&r->targets, m.database)))
@@ -334,8 +334,9 @@ int pass_record(void *ctx, const struct record *record, struct err *e)
         if (rc == -ERR_REJECT) {
                 buf_clear(&r->key);
                 rc = reject_record(r, record, "read", "", e->text, e);
-        } else if (!rc && mapped == MAPPER_REJECT) {
-                rc = reject_unmapped(r, record, &why, e);
+        } else if (!rc && mapped) {
+                rc = reject_unmapped(
+                        r, record, mapped == MAPPER_REJECT ? "map" : "validate", &why, e);
         } else if (!rc) {
                 rc = compare_record(r, record, t, &m, e);
         }

@@ -7,8 +7,8 @@
 #include "ingest/pipeline/lookups.h"
 #include "ingest/record/json.h"
 #include "ingest/record/key.h"
+#include "ingest/pipeline/validate.h"
 #include "ingest/source/source.h"
-#include "mappers/compile.h"
 
 #define FLUSH_BYTES   (256 << 10)
 #define MAX_KEY_PARTS 32
@@ -17,7 +17,7 @@ struct preview {
         const struct preview_options *options;
         const struct log *log;
         struct preview_report *report;
-        struct mapper_program *program;
+        struct validator *validator;
         const struct shape *shape;
         struct source_read *read;
         struct buf out, rejects, key;
@@ -103,10 +103,10 @@ static int on_record(void *ctx, const struct record *record, struct err *e)
                 p->full = true;
                 return err_set(e, ERR_CANCEL, "enough");
         }
-        int rc = mapper_render(p->program, record, &m, &why, e);
+        int rc = validate_record(p->validator, record, &m, &why, e);
         if (rc < 0)
                 return rc;
-        if (rc == MAPPER_REJECT) {
+        if (rc) {
                 note_record_reject(p, record, &why);
                 return 0;
         }
@@ -252,10 +252,10 @@ int preview_mapper(const struct config *config, const struct config_mapper *mapp
         if (!rc)
                 rc = lookups_read(source, mapper, LOOKUPS_ROWS, loop, log, &lookups, e);
         if (!rc)
-                rc = mapper_compile_with(mapper->spec, &shape, lookups, &p.program, e);
+                rc = validator_compile(mapper, &shape, lookups, &p.validator, e);
         if (!rc)
                 rc = preview_read(&p, mapper->spec->name, source, mapper->extract, loop, e);
-        mapper_program_free(p.program);
+        validator_free(p.validator);
         buf_deinit(&p.out);
         buf_deinit(&p.rejects);
         buf_deinit(&p.key);

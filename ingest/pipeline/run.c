@@ -160,7 +160,7 @@ static int open_source(struct run *r, struct err *e)
                         r->source, r->mapper, LOOKUPS_ROWS, r->loop, r->log, &r->lookups, e);
         if (rc)
                 return rc;
-        return mapper_compile_with(r->spec, &r->shape, r->lookups, &r->program, e);
+        return validator_compile(r->mapper, &r->shape, r->lookups, &r->validator, e);
 }
 
 static int open_run(struct run *r, struct err *e)
@@ -254,16 +254,8 @@ static int brake_error(const struct run *r, struct err *e)
                 r->counts->read == 0 ? ", and the source returned no records" : "");
 }
 
-/* What a mapper may say already, and this version does not do: said aloud, once a run. */
-static void warn_of_later(const struct run *r)
-{
-        if (r->spec->schema)
-                log_warn(r->log, "target.schema: this version does not validate documents");
-}
-
 static int do_run(struct run *r, struct err *e)
 {
-        warn_of_later(r);
         int rc = open_run(r, e);
 
         if (!rc && !r->options.dry_run) /* which writes nothing */
@@ -300,7 +292,7 @@ static void close_run(struct run *r)
         source_close(r->source);
         bulk_free(r->bulk);
         couch_close(r->couch);
-        mapper_program_free(r->program);
+        validator_free(r->validator);
         lookup_set_free(r->lookups);
         target_set_deinit(&r->targets);
         state_batch_free(r->batch);

@@ -15,11 +15,11 @@
 #include "ingest/pipeline/lookups.h"
 #include "ingest/pipeline/pending.h"
 #include "ingest/pipeline/run.h"
+#include "ingest/pipeline/validate.h"
 #include "ingest/record/json.h"
 #include "ingest/record/key.h"
 #include "ingest/source/source.h"
 #include "ingest/state/state.h"
-#include "mappers/compile.h"
 
 /* A target database of the mapper. */
 struct target {
@@ -89,7 +89,7 @@ struct run {
         size_t flag;                         /* column of deletes.column */
         struct tz *zone;            /* owned: of the mapper's timezone; NULL: none is set */
         struct lookup_set *lookups; /* owned; NULL: the mapper has none */
-        struct mapper_program *program;
+        struct validator *validator;
         struct target_set targets;
         const char *control;      /* name of the control database */
         char control_session[40]; /* in its `_local` at the start; "" for none */
@@ -342,7 +342,7 @@ int deletions_sweep(struct run *r, struct err *e) __attribute__((warn_unused_res
 /* ---- rejects.c: PROTOCOL.md section 8 ---- */
 #define REJECT_MAX_RECORD 65536 /* bytes of the record that a reject shows */
 struct reject_note {
-        const char *stage; /* "read", "map", "write", "claim" */
+        const char *stage; /* "read", "map", "validate", "write", "claim" */
         const char *field; /* "" where none */
         const char *reason;
         struct str key;              /* source key as stored; len 0: unknown */

@@ -26,12 +26,12 @@ static const char mapper[] = "mapper: item\nsource: erp\n"
 static void another_renderer_is_another_fingerprint(void **state)
 {
         cleanup_(mapper_spec_freep) struct mapper_spec *spec = NULL;
-        struct config config = {0};
+        struct config_mapper mapper_of = {0};
         char now[FINGERPRINT_BYTES], again[FINGERPRINT_BYTES], later[FINGERPRINT_BYTES];
 
         (void)state;
         assert_int_equal(mapper_spec_parse(STR(mapper), "item.yaml", &spec, NULL), 0);
-        struct run r = {.spec = spec, .config = &config};
+        struct run r = {.spec = spec, .mapper = &mapper_of};
         assert_int_equal(fingerprint_mapper(&r, now, NULL), 0);
         assert_int_equal(fingerprint_mapper(&r, again, NULL), 0);
         assert_int_equal(later_mapper(&r, later, NULL), 0);

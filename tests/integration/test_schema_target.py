@@ -1,0 +1,118 @@
+"""`target.schema`: documents are checked before they are written, wherever they are made."""
+
+import json
+
+import pytest
+
+from support.project import Exit
+
+PRODUCT = {
+    "type": "object",
+    "required": ["type", "price", "lines"],
+    "properties": {
+        "type": {"const": "item"},
+        "price": {"$ref": "money.json#/$defs/amount"},
+        "seen": {"type": "string", "format": "date"},
+        "lines": {"items": {"required": ["qty"], "properties": {"qty": {"type": "integer"}}}},
+    },
+}
+MONEY = {"$defs": {"amount": {"type": "string", "maxLength": 5}}}
+ROWS = [(1, "1.50", "2026-02-03", "[]"), (2, "12345.50", "2026-02-03", "[]"),
+        (3, "2.50", "soon", "[]"), (4, "3.50", "2026-02-03", '[{"qty": 1}, {"qty": 1.5}]'),
+        (5, None, "2026-02-03", "[]"), (6, "6.50", "2026-02-03", '[{}]')]
+FAULTS = {  # the field, the reason without where the schema says so, and where
+    2: ("price", '"12345.50": must have at most 5 characters, and has 8',
+        "maxLength at schemas/money.json#/$defs/amount/maxLength"),
+    3: ("seen", '"soon": must be in the format date',
+        "format at schemas/item.schema.json#/properties/seen/format"),
+    4: ("lines[1].qty", "1.5: must be of type integer",
+        "type at schemas/item.schema.json#/properties/lines/items/properties/qty/type"),
+    5: ("price", 'must have "price"', "required at schemas/item.schema.json#/required"),
+    6: ("lines[0].qty", 'must have "qty"',
+        "required at schemas/item.schema.json#/properties/lines/items/required"),
+}
+
+
+def write(project, name, value):
+    folder = project.folder / "schemas"
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(value if isinstance(value, str) else json.dumps(value))
+
+
+@pytest.fixture
+def shop(project, database):
+    """Six records, of which the schema allows the first alone."""
+    database.sql("CREATE TABLE item(id int PRIMARY KEY, price text, seen text, lines jsonb)")
+    for row in ROWS:
+        database.sql("INSERT INTO item VALUES (%s, %s, %s, %s)", row)
+    project.configure(schemas="schemas")
+    write(project, "item.schema.json", PRODUCT)
+    write(project, "money.json", MONEY)
+    project.table_mapper(columns=["price", "seen", "lines"], target="schema: item",
+                         more="max_rejects: 100")
+    return project
+
+
+def test_a_run_rejects_what_the_schema_refuses_and_looks_again(shop, database):
+    result = shop.run(code=Exit.REJECTS).counts(created=1, rejected=5)
+    assert list(shop.db("catalog").docs()) == ["item:1"], result
+    found = {doc["key"]: doc for doc in shop.rejects()}
+    assert {key: (doc["field"], doc["reason"]) for key, doc in found.items()} == {
+        key: (field, f"{reason} ({place})") for key, (field, reason, place) in FAULTS.items()}
+    assert {doc["stage"] for doc in found.values()} == {"validate"}
+
+    # An unchanged document under a stricter file that the schema refers to: rejected, stays there.
+    write(shop, "money.json", {"$defs": {"amount": {"const": "2.50"}}})
+    shop.run(code=Exit.REJECTS).counts(rejected=6)
+    shop.run(code=Exit.REJECTS).counts(rejected=6)
+    assert list(shop.db("catalog").docs()) == ["item:1"]
+    # ... and back: nothing is written for it.
+    write(shop, "money.json", {"$defs": {"amount": {"type": "string"}}})
+    database.sql("UPDATE item SET seen = '2026-02-03', price = '5', lines = '[]' WHERE id > 2")
+    shop.erp2couch("rejects", "retry", "item").expect(Exit.OK)
+    assert shop.rejects() == []
+    shop.quiet_run(unchanged=6)
+
+
+def test_preview_diff_and_verify_check_too(shop):
+    preview = shop.erp2couch("preview", "item", "--json").expect(Exit.REJECTS).json
+    assert [doc["_id"] for doc in preview["documents"]] == ["item:1"]
+    assert {reject["key"]: reject["field"] for reject in preview["rejects"]} == {
+        str(key): fault[0] for key, fault in FAULTS.items()}
+    for command in ("diff", "verify"):
+        result = shop.erp2couch(command, "item", "--json")
+        assert result.json["rejected"] == len(FAULTS), result
+
+
+BROKEN = {  # what the folder holds, what check says
+    "missing": ({"itme.schema.json": {}},
+                r"mappers/item.yaml:\d+:11: there is no schema 'item': .*did you mean 'itme'"),
+    "no JSON": ({"item.schema.json": '{"type": "object",\n "type" 1}'},
+                r"item.yaml:\d+:11: schema 'item': .*item.schema.json:2:\d+: not JSON"),
+    "a wrong keyword value": ({"item.schema.json": {"properties": {"v": {"type": "strin"}}}},
+                              r"item.schema.json#/properties/v/type: .*did you mean string"),
+    "a file that is not there": ({"item.schema.json": {"$ref": "else.json"}},
+                                 r'item.schema.json#/[$]ref: there is no schema ..else.json'),
+    "outside the folder": ({"item.schema.json": {"$ref": "../../../../etc/passwd"}},
+                           r"item.schema.json#/[$]ref: there is no schema .*put it into"),
+    "a URL": ({"item.schema.json": {"$ref": "https://example.com/x.json"}},
+              r"item.schema.json#/[$]ref: .*nothing is fetched from elsewhere"),
+    "endless": ({"item.schema.json": {"$ref": "#"}}, r"item.schema.json#.*"),
+}
+
+
+@pytest.mark.parametrize("files, message", BROKEN.values(), ids=BROKEN)
+def test_a_broken_schema_is_said_at_check(make_project, files, message):
+    project = make_project()
+    project.configure(schemas="schemas")
+    for name, value in files.items():
+        write(project, name, value)
+    project.table_mapper(columns=["v"], target="schema: item")
+    result = project.erp2couch("check").expect(Exit.CONFIG).says(message)
+    assert project.erp2couch("check", "--json").expect(Exit.CONFIG).json["ok"] is False, result
+
+
+def test_a_schema_needs_a_folder(make_project):
+    project = make_project()
+    project.table_mapper(columns=["v"], target="schema: item")
+    project.erp2couch("check").expect(Exit.CONFIG).says("write schemas: FOLDER there")
