@@ -2,6 +2,7 @@
  * The quick path first, where the schema allows it: it says yes, or leaves the document to the
  * tree. So all that is refused is refused by one evaluator, with one kind of message.
  */
+#include "schemas/checker.h"
 #include "schemas/eval.h"
 #include "schemas/fault.h"
 #include "schemas/quick.h"
@@ -9,13 +10,6 @@
 
 #define TEXT_MAX    (128 << 20) /* twice the largest document of a mapper */
 #define MESSAGE_MAX (1 << 20)   /* a pointer into a document may be long */
-
-struct schema_checker {
-        const struct schema *schema;
-        struct arena *arena;
-        struct regex_room *room;
-        struct buf text, scratch, message;
-};
 
 struct schema_checker *schema_checker_new(const struct schema *s)
 {

@@ -37,12 +37,16 @@ enum col_kind {
 /** col_kind_name() - "integer", "timestamp without time zone", ...: for messages */
 const char *col_kind_name(enum col_kind kind);
 
+/* Whether a column holds NULLs, as far as its source says. */
+enum column_nulls { NULLS_UNKNOWN, NULLS_NEVER, NULLS_POSSIBLE };
+
 struct column {
         const char *name;
         enum col_kind kind;
         enum col_kind elem;      /* of COL_ARRAY; never COL_ARRAY itself */
         char delimiter;          /* of COL_ARRAY elements: ',' (box: ';') */
         const char *source_type; /* the source's own name: "numeric(12,2)"; for messages */
+        enum column_nulls nulls; /* for checks before a run; nothing else relies on it */
 };
 
 struct columns {
