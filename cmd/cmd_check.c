@@ -6,6 +6,7 @@
 #include "cmd/jobs.h"
 #include "ingest/pipeline/connect.h"
 #include "ingest/pipeline/state_tool.h"
+#include "ingest/pipeline/static_check.h"
 
 /* The mistakes in mapper files, as JSON: one object a file. */
 struct bad_files {
@@ -55,10 +56,14 @@ static int load(struct cli *cli, struct config **out)
         return EXIT_OK;
 }
 
+#define FINDINGS_BYTES (64 << 20) /* of a thousand mappers with all the findings they may have */
+
 struct check {
         struct cli *cli;
         const struct config *config;
-        struct connect_report *reports; /* one a mapper */
+        struct connect_report *reports; /* one a mapper; err and columns mean something where ... */
+        bool connected;                 /* ... sources were asked */
+        struct findings schemas;        /* what was found in their files */
         struct err couch_err;
         struct couch_server server;
         int rc;
@@ -71,24 +76,100 @@ static void check_job(void *ctx, struct loop *loop)
         c->rc = connect_check(c->config, loop, c->cli->log, c->reports, &c->server, &c->couch_err);
 }
 
+/* ---- what was found ---- */
+
+static int find_all(struct check *c, struct arena *arena, struct err *e)
+{
+        int rc = 0;
+
+        c->schemas.arena = arena;
+        rc = static_check_schemas(c->config, &c->schemas, e);
+        for (size_t i = 0; i < c->config->mapper_count && !rc; i++) {
+                struct connect_report *r = &c->reports[i];
+                r->found.arena = arena;
+                if (!r->analysed && r->err.class != ERR_CONFIG) /* else it was said */
+                        rc = static_check_mapper(&c->config->mappers[i], NULL, &r->found, e);
+        }
+        return rc;
+}
+
+static cJSON *finding_json(const struct finding *f)
+{
+        cJSON *json = cJSON_CreateObject();
+
+        cJSON_AddStringToObject(json, "file", f->file);
+        cJSON_AddNumberToObject(json, "line", f->line);
+        cJSON_AddNumberToObject(json, "column", f->column);
+        cJSON_AddStringToObject(json, "message", f->message);
+        return json;
+}
+
+static void add_findings(cJSON *list, const struct findings *found, bool errors)
+{
+        for (size_t i = 0; i < found->count; i++)
+                if (found->list[i].error == errors)
+                        cJSON_AddItemToArray(list, finding_json(&found->list[i]));
+}
+
+static void log_findings(const struct check *c, const struct findings *found)
+{
+        for (size_t i = 0; i < found->count; i++) {
+                const struct finding *f = &found->list[i];
+                if (f->error)
+                        log_error(c->cli->log, "%s:%d:%d: %s", f->file, f->line, f->column,
+                                f->message);
+                else
+                        log_warn(c->cli->log, "%s:%d:%d: %s", f->file, f->line, f->column,
+                                f->message);
+        }
+}
+
+/* The first certain mistake of a mapper, as if it had stopped there. */
+static void first_error(const struct findings *found, struct err *e)
+{
+        size_t i = 0;
+
+        while (!found->list[i].error)
+                i++;
+        const struct finding *f = &found->list[i];
+        (void)err_set(e, ERR_CONFIG, "%s:%d:%d: %s", f->file, f->line, f->column, f->message);
+}
+
+/* ---- the report ---- */
+
+static bool is_bad(const struct connect_report *r)
+{
+        return r->err.class != ERR_NONE || r->found.errors > 0;
+}
+
+static cJSON *mapper_json(const struct check *c, size_t i)
+{
+        const struct config_mapper *m = &c->config->mappers[i];
+        const struct connect_report *r = &c->reports[i];
+        cJSON *json = cJSON_CreateObject();
+        struct err e = r->err;
+
+        cJSON_AddStringToObject(json, "mapper", m->spec->name);
+        cJSON_AddStringToObject(json, "file", m->spec->path);
+        cJSON_AddStringToObject(json, "source", m->source->name);
+        if (c->connected && r->err.class == ERR_NONE)
+                cJSON_AddNumberToObject(json, "columns", (double)r->columns);
+        cJSON_AddBoolToObject(json, "ok", !is_bad(r));
+        if (e.class == ERR_NONE && r->found.errors)
+                first_error(&r->found, &e);
+        if (is_bad(r))
+                cJSON_AddItemToObject(json, "error", cli_error_json(&e));
+        if (r->found.errors)
+                add_findings(cJSON_AddArrayToObject(json, "errors"), &r->found, true);
+        return json;
+}
+
 static cJSON *mappers_json(const struct check *c)
 {
         cJSON *list = cJSON_CreateArray();
 
-        for (size_t i = 0; i < c->config->mapper_count; i++) {
-                const struct config_mapper *m = &c->config->mappers[i];
-                cJSON *json = cJSON_CreateObject();
-                cJSON_AddStringToObject(json, "mapper", m->spec->name);
-                cJSON_AddStringToObject(json, "file", m->spec->path);
-                cJSON_AddStringToObject(json, "source", m->source->name);
-                if (c->reports && c->reports[i].err.class == ERR_NONE)
-                        cJSON_AddNumberToObject(json, "columns", (double)c->reports[i].columns);
-                bool bad = c->reports && c->reports[i].err.class != ERR_NONE;
-                cJSON_AddBoolToObject(json, "ok", !bad);
-                if (bad)
-                        cJSON_AddItemToObject(json, "error", cli_error_json(&c->reports[i].err));
-                cJSON_AddItemToArray(list, json);
-        }
+        for (size_t i = 0; i < c->config->mapper_count; i++)
+                cJSON_AddItemToArray(list, mapper_json(c, i));
         return list;
 }
 
@@ -96,38 +177,54 @@ static void print_mappers(const struct check *c)
 {
         for (size_t i = 0; i < c->config->mapper_count; i++) {
                 const struct config_mapper *m = &c->config->mappers[i];
-                if (!c->reports)
+                const struct connect_report *r = &c->reports[i];
+                log_findings(c, &r->found);
+                if (r->err.class != ERR_NONE && !r->repeated)
+                        log_error(c->cli->log, "%s", r->err.text);
+                if (is_bad(r))
+                        continue;
+                if (!c->connected)
                         printf("%s: ok (%s)\n", m->spec->name, m->spec->path);
-                else if (c->reports[i].err.class == ERR_NONE)
-                        printf("%s: ok, %zu columns from source %s\n", m->spec->name,
-                                c->reports[i].columns, m->source->name);
-                else if (!c->reports[i].repeated)
-                        log_error(c->cli->log, "%s", c->reports[i].err.text);
+                else
+                        printf("%s: ok, %zu columns from source %s\n", m->spec->name, r->columns,
+                                m->source->name);
         }
+}
+
+static int code_of(const struct check *c)
+{
+        int code = c->couch_err.class == ERR_NONE ? EXIT_OK : exit_code_of(c->couch_err.class);
+
+        for (size_t i = 0; i < c->config->mapper_count; i++) {
+                const struct connect_report *r = &c->reports[i];
+                code = exit_code_worse(code, exit_code_of(r->err.class));
+                if (r->found.errors)
+                        code = exit_code_worse(code, exit_code_of(ERR_CONFIG));
+        }
+        return code;
 }
 
 static int finish(const struct check *c)
 {
-        int code = c->couch_err.class == ERR_NONE ? EXIT_OK : exit_code_of(c->couch_err.class);
-
-        for (size_t i = 0; c->reports && i < c->config->mapper_count; i++)
-                code = exit_code_worse(code, exit_code_of(c->reports[i].err.class));
         if (c->couch_err.class != ERR_NONE)
                 log_error(c->cli->log, "%s", c->couch_err.text);
+        log_findings(c, &c->schemas);
         print_mappers(c);
-        return code;
+        return code_of(c);
 }
 
 static int finish_json(const struct check *c)
 {
         cJSON *json = cJSON_CreateObject();
-        int code = c->couch_err.class == ERR_NONE ? EXIT_OK : exit_code_of(c->couch_err.class);
+        int code = code_of(c);
 
-        for (size_t i = 0; c->reports && i < c->config->mapper_count; i++)
-                code = exit_code_worse(code, exit_code_of(c->reports[i].err.class));
         cJSON_AddBoolToObject(json, "ok", code == EXIT_OK);
         cJSON_AddItemToObject(json, "mappers", mappers_json(c));
-        if (c->reports && c->couch_err.class == ERR_NONE) {
+        cJSON *warnings = cJSON_AddArrayToObject(json, "warnings");
+        add_findings(warnings, &c->schemas, false);
+        for (size_t i = 0; i < c->config->mapper_count; i++)
+                add_findings(warnings, &c->reports[i].found, false);
+        if (c->connected && c->couch_err.class == ERR_NONE) {
                 cJSON *couch = cJSON_AddObjectToObject(json, "couchdb");
                 cJSON_AddStringToObject(couch, "vendor", c->server.vendor);
                 cJSON_AddStringToObject(couch, "version", c->server.version);
@@ -135,6 +232,16 @@ static int finish_json(const struct check *c)
         if (c->couch_err.class != ERR_NONE)
                 cJSON_AddItemToObject(json, "error", cli_error_json(&c->couch_err));
         return cli_print_json(json, code);
+}
+
+static int ask_sources(struct check *c, struct arena *arena, int *signal_number, struct err *e)
+{
+        struct job job = {.run = check_job, .ctx = c};
+
+        for (size_t i = 0; i < c->config->mapper_count; i++)
+                c->reports[i].found.arena = arena;
+        c->connected = true;
+        return jobs_run(&job, 1, 1, NULL, NULL, signal_number, e);
 }
 
 static int check(struct cli *cli)
@@ -150,15 +257,17 @@ static int check(struct cli *cli)
         c.config = config;
         for (size_t i = 0; i < config->mapper_count; i++)
                 state_warn_former(config, &config->mappers[i], cli->log);
-        cleanup_(freep) struct connect_report *reports = NULL;
-        if (cli->values.connect) {
-                struct job job = {.run = check_job, .ctx = &c};
-                c.reports = reports = calloc(config->mapper_count + 1, sizeof(*reports));
-                int rc = reports ? jobs_run(&job, 1, 1, NULL, NULL, &signal_number, &e)
-                                 : err_nomem(&e, "check");
-                if (rc)
-                        return cli_fail(cli, NULL, &e);
-        }
+        cleanup_(freep) struct connect_report *reports =
+                calloc(config->mapper_count + 1, sizeof(*reports));
+        cleanup_(arena_freep) struct arena *arena = arena_new(FINDINGS_BYTES);
+        int rc = reports && arena ? 0 : err_nomem(&e, "check");
+        c.reports = reports;
+        if (!rc && cli->values.connect)
+                rc = ask_sources(&c, arena, &signal_number, &e);
+        if (!rc)
+                rc = find_all(&c, arena, &e);
+        if (rc)
+                return cli_fail(cli, NULL, &e);
         code = cli->values.json ? finish_json(&c) : finish(&c);
         if (signal_number)
                 return EXIT_SIGNAL + signal_number;

@@ -34,6 +34,9 @@ static int check_mapper(struct source *source, const struct config_mapper *m, st
         if (!rc)
                 rc = mapper_compile_with(m->spec, &shape, lookups, &program, e);
         mapper_program_free(program);
+        if (!rc)
+                rc = static_check_mapper(m, &shape, &report->found, e);
+        report->analysed = !rc;
         return rc || !m->extract->cursor ? rc : check_cursor(source, m, e);
 }
 

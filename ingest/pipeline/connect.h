@@ -7,12 +7,14 @@
 
 #include "ingest/couch/couch.h"
 #include "ingest/loop/loop.h"
-#include "ingest/pipeline/config.h"
+#include "ingest/pipeline/static_check.h"
 
 struct connect_report {
-        size_t columns; /* of the mapper's source, children not counted */
-        struct err err; /* class ERR_NONE where all is well */
-        bool repeated;  /* err is the source's, and that of an earlier mapper already */
+        size_t columns;        /* of the mapper's source, children not counted */
+        struct err err;        /* class ERR_NONE where all is well */
+        bool repeated;         /* err is the source's, and that of an earlier mapper already */
+        bool analysed;         /* @found is filled: the mapper compiles against its source */
+        struct findings found; /* its arena is the caller's */
 };
 
 /** connect_check() - opens every source once, compiles every mapper, proves CouchDB; writes nothing

@@ -11,6 +11,7 @@
 #include "ingest/source/postgres_dsn.h"
 #include "ingest/source/postgres_lock.h"
 #include "ingest/source/postgres_near.h"
+#include "ingest/source/postgres_query.h"
 #include "ingest/source/postgres_since.h"
 #include "ingest/source/postgres_sql.h"
 
@@ -503,6 +504,7 @@ const struct source_ops source_postgres = {
         .read_deleted = pg_read_deleted,
         .lock = pg_lock_source,
         .lock_check = pg_lock_check_source,
+        .outputs = pg_query_outputs,
         .resume = pg_read_resume,
         .cancel = pg_read_cancel,
 };

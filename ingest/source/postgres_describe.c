@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "ingest/source/postgres_error.h"
+#include "ingest/source/postgres_query.h"
 #include "ingest/source/postgres_sql.h"
 
 #define DESCRIBE_PREFIX "SELECT * FROM "
@@ -272,8 +273,9 @@ static int take_names(struct pg_target *t, const PGresult *result, struct err *e
 
 /* ---- types ---- */
 
-/* want: the columns; leaf: their types without domains; element: those of arrays, likewise. */
-static const char types_head[] = "WITH RECURSIVE want(n, type, mod) AS (VALUES ";
+/* want: the columns, and where they come from; leaf: their types without domains; element: those of
+ * arrays, likewise. */
+static const char types_head[] = "WITH RECURSIVE want(n, type, mod, rel, att) AS (VALUES ";
 static const char types_tail[] =
         "), base(n, type) AS ("
         " SELECT n, type FROM want"
@@ -291,10 +293,23 @@ static const char types_tail[] =
         " SELECT i.n, t.oid, t.typdelim FROM inner_base i"
         " JOIN pg_catalog.pg_type t ON t.oid = i.type WHERE t.typtype <> 'd'"
         ") SELECT pg_catalog.format_type(w.type, w.mod), l.oid,"
-        " pg_catalog.format_type(l.oid, -1), l.typtype, l.typcategory, e.oid, e.typdelim"
+        " pg_catalog.format_type(l.oid, -1), l.typtype, l.typcategory, e.oid, e.typdelim,"
+        " (SELECT a.attnotnull FROM pg_catalog.pg_attribute a"
+        " JOIN pg_catalog.pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p')"
+        " WHERE a.attrelid = w.rel AND a.attnum = w.att)"
+        " OR (SELECT t.typnotnull FROM pg_catalog.pg_type t WHERE t.oid = w.type)"
         " FROM want w JOIN leaf l ON l.n = w.n LEFT JOIN element e ON e.n = w.n ORDER BY w.n";
 
-enum types_column { T_NAME, T_BASE, T_BASE_NAME, T_CLASS, T_CATEGORY, T_ELEMENT, T_DELIMITER };
+enum types_column {
+        T_NAME,
+        T_BASE,
+        T_BASE_NAME,
+        T_CLASS,
+        T_CATEGORY,
+        T_ELEMENT,
+        T_DELIMITER,
+        T_NOT_NULL
+};
 
 static Oid oid_at(const PGresult *result, int row, int column)
 {
@@ -318,6 +333,9 @@ static int take_type(
                 c->column.elem = pg_type_kind(oid_at(result, row, T_ELEMENT));
                 c->column.delimiter = PQgetvalue(result, row, T_DELIMITER)[0];
         }
+        if (!PQgetisnull(result, row, T_NOT_NULL))
+                c->column.nulls = pg_query_nulls(
+                        target_query(t), PQgetvalue(result, row, T_NOT_NULL)[0] == 't');
         c->column.source_type = arena_strdup(t->arena, str_of(PQgetvalue(result, row, T_NAME)));
         c->base_name = arena_strdup(t->arena, str_of(PQgetvalue(result, row, T_BASE_NAME)));
         if (!c->column.source_type || !c->base_name)
@@ -332,7 +350,7 @@ static size_t described(const struct pg_target *t)
 
 static int take_types(struct pg_target *t, const PGresult *result, struct err *e)
 {
-        if (PQntuples(result) != (int)described(t) || PQnfields(result) != T_DELIMITER + 1)
+        if (PQntuples(result) != (int)described(t) || PQnfields(result) != T_NOT_NULL + 1)
                 return err_set(e, ERR_BUG, "the types of %d of %zu columns were found",
                         PQntuples(result), described(t));
         for (size_t i = 0; i < described(t); i++) {
@@ -462,8 +480,9 @@ static int types_sql(const PGresult *result, struct buf *sql, struct err *e)
 {
         buf_puts(sql, types_head);
         for (int i = 0; i < PQnfields(result); i++)
-                buf_printf(sql, "%s(%d, %u::pg_catalog.oid, %d)", i ? ", " : "", i,
-                        PQftype(result, i), PQfmod(result, i));
+                buf_printf(sql, "%s(%d, %u::pg_catalog.oid, %d, %u::pg_catalog.oid, %d)",
+                        i ? ", " : "", i, PQftype(result, i), PQfmod(result, i),
+                        PQftable(result, i), PQftablecol(result, i));
         buf_puts(sql, types_tail);
         if (!buf_cstr(sql))
                 return buf_check(sql, "statement", e);

@@ -221,6 +221,20 @@ static void skip_token(struct scan *s)
         }
 }
 
+bool pg_sql_token(struct str text, size_t *at, struct str *token)
+{
+        struct scan s = {.text = text, .at = *at};
+
+        skip_blank(&s);
+        size_t from = s.at;
+        if (from >= text.len || s.open)
+                return false;
+        skip_token(&s);
+        *at = s.at;
+        *token = (struct str){text.ptr + from, s.at - from};
+        return !s.open;
+}
+
 static int line_of(struct str text, size_t at)
 {
         int line = 1;

@@ -29,6 +29,11 @@ int pg_sql_table(struct buf *sql, const char *name, struct err *e)
 int pg_sql_single(struct str query, struct str *out, struct err *e)
         __attribute__((warn_unused_result));
 
+/** pg_sql_token() - the token of @text at or behind *@at, which moves behind it: a name, a number,
+ * a string or a quoted name whole, else one byte Return: false at the end, and where something does
+ * not end. */
+bool pg_sql_token(struct str text, size_t *at, struct str *token);
+
 /** pg_sql_reads() - whether @query begins like a statement that gives rows in FROM (...)
  * @first: the word it begins with, in @query; empty where there is none */
 bool pg_sql_reads(struct str query, struct str *first);

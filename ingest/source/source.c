@@ -103,6 +103,12 @@ static const struct source_ops *ops_of(const void *embeds_base)
         return ((const struct source_base *)embeds_base)->ops;
 }
 
+bool source_outputs(const struct source_config *config, const char *query, struct arena *arena,
+        struct string_list *out)
+{
+        return config->ops->outputs && config->ops->outputs(query, arena, out);
+}
+
 int source_open(const struct source_config *config, struct loop *loop, const struct log *log,
         struct source **out, struct err *e)
 {

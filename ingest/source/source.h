@@ -39,6 +39,11 @@ int source_config_decode(const struct ydoc *doc, const char *name, const struct 
         struct arena *arena, struct source_config *out, struct err *e)
         __attribute__((warn_unused_result));
 
+/** source_outputs() - the names of the columns that @query gives, told from its text alone
+ * Return: false where they are not known without a server. */
+bool source_outputs(const struct source_config *config, const char *query, struct arena *arena,
+        struct string_list *out);
+
 /** source_open() - connects and proves the credentials; runs the loop
  * @log, @loop, @config: outlive the source
  * Return: 0; -ERR_RETRY unreachable; -ERR_CONFIG refused (password, database, TLS). */
@@ -214,6 +219,7 @@ struct source_ops {
                 const struct source_sink *sink, struct source_read **out, struct err *e);
         int (*lock)(struct source *s, uint64_t key, int64_t wait_ms, struct err *e);
         int (*lock_check)(struct source *s, struct err *e);
+        bool (*outputs)(const char *query, struct arena *arena, struct string_list *out);
         void (*resume)(struct source_read *r);
         void (*cancel)(struct source_read *r);
 };

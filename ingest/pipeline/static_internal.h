@@ -1,0 +1,37 @@
+/*
+ * static_internal.h: what the parts of static_check.h share; nobody else includes it.
+ *
+ * static_check.c collects and joins them, static_schema.c compares fields with a schema,
+ * static_columns.c finds unknown columns without a source.
+ */
+#pragma once
+
+#include "ingest/pipeline/static_check.h"
+#include "mappers/outline.h"
+
+struct static_context {
+        const struct config_mapper *mapper;
+        struct findings *findings;
+        struct schema_checker *checker;
+        struct buf passed_over; /* words of the schema that are not analysed */
+        size_t passed_over_count;
+        struct buf fields; /* paths of the fields that are not analysed */
+        size_t field_count;
+        int rc; /* first failure */
+        struct err err;
+};
+
+#define STATIC_LISTED 4 /* of what is not analysed, in one warning */
+
+/** static_say() - adds a finding at a place of the mapper's file */
+void static_say(struct static_context *c, bool error, int line, int column, const char *fmt, ...)
+        __attribute__((format(printf, 5, 6)));
+
+/** static_say_err() - adds the error @e, whose text begins with FILE:LINE:COLUMN */
+void static_say_err(struct static_context *c, const struct err *e);
+
+/** static_schema() - the fields of @o against the mapper's schema */
+void static_schema(struct static_context *c, const struct outline *o);
+
+/** static_columns() - names of columns, where the queries tell which there are */
+void static_columns(struct static_context *c);
