@@ -294,10 +294,10 @@ static const char types_tail[] =
         " JOIN pg_catalog.pg_type t ON t.oid = i.type WHERE t.typtype <> 'd'"
         ") SELECT pg_catalog.format_type(w.type, w.mod), l.oid,"
         " pg_catalog.format_type(l.oid, -1), l.typtype, l.typcategory, e.oid, e.typdelim,"
-        " (SELECT a.attnotnull FROM pg_catalog.pg_attribute a"
+        " (SELECT a.attnotnull OR t.typnotnull FROM pg_catalog.pg_attribute a"
+        " JOIN pg_catalog.pg_type t ON t.oid = a.atttypid"
         " JOIN pg_catalog.pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p')"
         " WHERE a.attrelid = w.rel AND a.attnum = w.att)"
-        " OR (SELECT t.typnotnull FROM pg_catalog.pg_type t WHERE t.oid = w.type)"
         " FROM want w JOIN leaf l ON l.n = w.n LEFT JOIN element e ON e.n = w.n ORDER BY w.n";
 
 enum types_column {

@@ -116,3 +116,70 @@ def test_a_schema_needs_a_folder(make_project):
     project = make_project()
     project.table_mapper(columns=["v"], target="schema: item")
     project.erp2couch("check").expect(Exit.CONFIG).says("write schemas: FOLDER there")
+
+
+def findings(result):
+    """(line, start of the message) of warnings and errors in `check --json`."""
+    value = result.json
+    errors = [e for mapper in value["mappers"] for e in mapper.get("errors", [])]
+    for finding in value["warnings"] + errors:
+        assert list(finding) == ["file", "line", "column", "message"], finding
+    return tuple(sorted((f["line"], f["message"].split("(")[0]) for f in found)
+                 for found in (value["warnings"], errors))
+
+
+def test_check_finds_what_no_record_could_pass(make_project):
+    project = make_project()
+    project.configure(schemas="schemas")
+    write(project, "item.schema.json", {
+        "requird": [], "required": ["type", "price", "other"],
+        "properties": {"type": {"const": "thing"}, "price": {"type": "number"}}})
+    project.table_mapper(columns=["price"], target="schema: item",
+                         fields="money: {from: price, null_if: x}")
+    result = project.erp2couch("check", "--json").expect(Exit.CONFIG)
+    warnings, errors = findings(result)
+    assert warnings == [(1, '"requird" is no keyword of JSON Schema, and checks nothing: did you'
+                            ' mean "required"?')]
+    assert errors == [(10, 'the schema requires "other" '),
+                      (11, 'field \'type\': value gives "item": must be "thing" ')]
+    assert result.json["mappers"][0]["ok"] is False
+    project.erp2couch("check").expect(Exit.CONFIG).says(
+        r"level=error msg=.mappers/item.yaml:11:17: field 'type'", "level=warn .*requird")
+
+
+NULLS = {  # what is read, whether its code may be NULL
+    "table: item": True,
+    "query: SELECT id, code FROM item": True,
+    "query: SELECT id, name AS code FROM item": False,
+    "query: SELECT i.id, o.name AS code FROM item i LEFT JOIN item o ON o.id > i.id": False,
+    "query: SELECT id, code FROM item WHERE code IS NOT NULL": False,
+    "query: SELECT id, coalesce(code, name) AS code FROM item": False,
+    "query: SELECT id, code FROM items": False,
+    "table: named": False,
+}
+
+
+def test_connected_check_knows_nulls_and_types(project, database):
+    database.sql("CREATE DOMAIN word AS text NOT NULL; CREATE TABLE item(id int PRIMARY KEY,"
+                 " code text, name text NOT NULL); CREATE VIEW items AS SELECT * FROM item;"
+                 " CREATE TABLE named(id int PRIMARY KEY, code word)")
+    project.configure(schemas="schemas")
+    write(project, "item.schema.json", {"properties": {"code": {"type": "string"}}})
+    for extract, nullable in NULLS.items():
+        project.mapper("item", f"""
+            mapper: item
+            source: erp
+            extract:
+              {extract}
+              key: id
+            target: {{database: "@db@x", id: "item:${{code}}", schema: item}}
+            fields: {{code: code}}
+            """)
+        warnings, errors = findings(project.erp2couch("check", "--connect", "--json").expect(0))
+        assert (warnings, errors) == ([(6, "id 'item:${code}': column 'code' may be NULL in the"
+                                           " source, and a record without an id is rejected")]
+                                      if nullable else [], []), extract
+    write(project, "item.schema.json", {"properties": {"code": {"type": "integer"}}})
+    result = project.erp2couch("check", "--connect", "--json").expect(Exit.CONFIG)
+    assert findings(result)[1] == [
+        (7, "field 'code': its type is string, and the schema wants integer ")]

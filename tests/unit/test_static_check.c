@@ -39,8 +39,8 @@ static void open_subject(struct subject *s, const char *yaml, const char *schema
 
         *s = (struct subject){.arena = arena_new(ARENA_MAX)};
         s->found.arena = s->arena;
-        assert_int_equal(ydoc_parse(STR("{type: postgres, dsn: dbname=x}"), "c.yaml", YDOC_EXPAND_NONE,
-                                 &s->doc, &e),
+        assert_int_equal(ydoc_parse(STR("{type: postgres, dsn: dbname=x}"), "c.yaml",
+                                 YDOC_EXPAND_NONE, &s->doc, &e),
                 0);
         assert_int_equal(
                 source_config_decode(s->doc, "erp", s->doc->root, s->arena, &s->source, &e), 0);
@@ -135,8 +135,9 @@ static const struct {
                 "s.json#/anyOf\n",
                 NULL},
         {"a: {object: {b: code}}",
-                "{\"properties\":{\"a\":{\"required\":[\"c\"],\"properties\":{\"b\":false}}}}",
-                "E 9:3 field 'a': the schema requires \"c\" (s.json#/properties/a/required), and "
+                "{\"properties\":{\"a\":{\"required\":[\"cost\"],\"properties\":{\"b\":false}}}}",
+                "E 9:3 field 'a': the schema requires \"cost\" (s.json#/properties/a/required), "
+                "and "
                 "no "
                 "field sets it\n"
                 "E 9:16 field 'a.b': the schema allows no such member "
@@ -361,8 +362,8 @@ static void names_in_extract_and_children(void **state)
                 "\"t:${row.a}\"}\nfields: {a: a, rows: {each: rows, fields: {c: c}}}\n",
                 head);
         expect(buf_cstr(&yaml), NULL, NULL,
-                "E 5:46 field 'rows[].c': there is no column 'c' in these elements; there is a, "
-                "b\n");
+                "E 5:47 field 'rows[].c': there is no column 'c' in these elements; "
+                "did you mean 'a'?\n");
 }
 
 /* ---- limits ---- */
