@@ -35,6 +35,7 @@ static int fail(struct bad_files *b, const struct err *e)
 
         cJSON_AddBoolToObject(json, "ok", false);
         cJSON_AddItemToObject(json, "mappers", b->mappers);
+        cJSON_AddArrayToObject(json, "warnings");
         if (b->count == 0)
                 return cli_fail(b->cli, json, e);
         if (b->cli->values.json) {
@@ -291,8 +292,10 @@ const struct cli_command command_check = {
         .summary = "validate configuration and mappers",
         .detail =
                 "Without --connect no network is used: files, keys, names, ids and references are\n"
-                "checked. With it, every mapper is compiled against the columns that its source\n"
-                "has now, and CouchDB's address and credentials are proved. Nothing is written.",
+                "checked, and fields against the mapper's schema. With it, every mapper is\n"
+                "compiled against the columns that its source has now, their types and NULLs are\n"
+                "compared with the schema, and CouchDB's address and credentials are proved.\n"
+                "Errors are certain, warnings may come true. Nothing is written.",
         .options = options,
         .option_count = sizeof(options) / sizeof(options[0]),
         .run = check,

@@ -51,7 +51,7 @@ static const struct {
         [COL_FLOAT8] = {OUTLINE_NUMBER, NULL},
         [COL_BYTES] = {OUTLINE_STRING, NULL},
         [COL_DATE] = {OUTLINE_STRING, "date"},
-        [COL_TIME] = {OUTLINE_STRING, NULL},
+        [COL_TIME] = {OUTLINE_STRING, "time without a zone"},
         [COL_TIMESTAMP] = {OUTLINE_STRING, "date-time"},
         [COL_TIMESTAMPTZ] = {OUTLINE_STRING, "date-time"},
         [COL_INTERVAL] = {OUTLINE_STRING, NULL},

@@ -62,16 +62,42 @@ void schema_view_root(const struct schema *s, struct schema_view *out)
         view_of(s->root, out);
 }
 
+/* The kinds of the values of an enum or a const. */
+static unsigned kinds_of(const struct choice *c)
+{
+        static const unsigned kinds[] = {
+                [NODE_NULL] = SCHEMA_NULL,
+                [NODE_FALSE] = SCHEMA_BOOLEAN,
+                [NODE_TRUE] = SCHEMA_BOOLEAN,
+                [NODE_NUMBER] = SCHEMA_NUMBER | SCHEMA_INTEGER,
+                [NODE_STRING] = SCHEMA_STRING,
+                [NODE_ARRAY] = SCHEMA_ARRAY,
+                [NODE_OBJECT] = SCHEMA_OBJECT,
+        };
+        unsigned all = 0;
+
+        for (unsigned kind = NODE_NULL; c && kind <= NODE_OBJECT; kind++)
+                all |= c->kinds & (1u << kind) ? kinds[kind] : 0;
+        return c ? all : SCHEMA_ANY;
+}
+
+static void narrow(
+        const struct rule *r, unsigned by, const char *keyword, unsigned *kinds, struct buf *place)
+{
+        if (*kinds & ~by)
+                put_place(r, keyword, place);
+        *kinds &= by;
+}
+
 unsigned schema_view_kinds(const struct schema_view *v, struct buf *place)
 {
         unsigned kinds = SCHEMA_ANY;
 
         for (size_t i = 0; i < v->count; i++) {
                 const struct rule *r = v->rules[i];
-                unsigned narrower = kinds & (r->never ? 0 : r->types);
-                if (narrower != kinds)
-                        put_place(r, "type", place);
-                kinds = narrower;
+                narrow(r, r->never ? 0 : r->types, "type", &kinds, place);
+                narrow(r, kinds_of(r->choice), "enum", &kinds, place);
+                narrow(r, kinds_of(r->constant), "const", &kinds, place);
         }
         return kinds;
 }

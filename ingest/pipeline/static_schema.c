@@ -143,7 +143,7 @@ static void check_kinds(struct static_context *c, const struct outline_field *f,
                 never = false;
         put_kinds(never ? v->kinds : refused, &ours);
         put_kinds(allowed, &theirs);
-        say_field(c, never, f, "%s %s %s, and the schema wants %s (type at %s)", what,
+        say_field(c, never, f, "%s %s %s, and the schema wants %s (%s)", what,
                 never ? "is" : "may be", shown(&ours), shown(&theirs), shown(&place));
 }
 
@@ -223,8 +223,11 @@ static void say_missing(struct static_context *c, const struct outline_value *v,
         static_say(c, true, line, column,
                 "%s%s%sthe schema requires \"%.*s\" (%s), and no field sets it%s%s%s",
                 around ? "field '" : "", around ? around->path : "", around ? "': " : "",
-                STR_ARG(name), place, near ? "; is '" : "", near ? near : "",
-                near ? "' meant?" : "");
+                STR_ARG(name), place,
+                name.len && *name.ptr == '_' ? "; documents are checked without _id and _rev"
+                : near                       ? "; is '"
+                                             : "",
+                near ? near : "", near ? "' meant?" : "");
 }
 
 static void check_required(struct static_context *c, const struct outline_value *v,
@@ -287,11 +290,28 @@ static void check_fields(struct static_context *c, const struct outline_value *v
         }
 }
 
+/* A document is an object. */
+static void check_root(struct static_context *c, const struct schema_view *root)
+{
+        cleanup_buf_ struct buf place = BUF_INIT(PLACE_MAX), wanted = BUF_INIT(256);
+        const struct ynode *target = ynode_get(c->mapper->spec->doc->root, "target");
+        const struct ynode *at = ynode_get(target, "schema");
+        unsigned kinds = schema_view_kinds(root, &place);
+
+        if (kinds & SCHEMA_OBJECT)
+                return;
+        put_kinds(kinds, &wanted);
+        static_say(c, true, at ? at->line : 1, at ? at->column : 1,
+                "a document is an object, and the schema wants %s (%s)", shown(&wanted),
+                shown(&place));
+}
+
 void static_schema(struct static_context *c, const struct outline *o)
 {
         struct schema_view root;
 
         schema_view_root(c->mapper->schema, &root);
         note_passed_over(c, &root);
+        check_root(c, &root);
         check_fields(c, &o->document, &root, NULL);
 }

@@ -10,7 +10,7 @@ import time
 from dataclasses import asdict, dataclass, field
 
 from measure import Failed, measure, median, side_by_side, spread
-from setting import JSONB_AGG, Folder, couchimport_command, item_query
+from setting import ITEM_SCHEMA, JSONB_AGG, Folder, couchimport_command, item_query
 
 # (documents in a batch, requests in flight): what a good client would try
 REPLAYS = ((250, 8), (500, 8), (1000, 4))
@@ -104,6 +104,23 @@ def preview(setting):
     setting.note_memory("preview", rows, runs["ours"])
     return [compared("preview", f"preview of {rows:,} rows against psql's COPY", runs["ours"],
                      runs["copy"], 1.1, cpu_us_per_row=cpu_us(runs["ours"], rows))]
+
+
+def preview_validated(setting):
+    """The same with a schema that all of them fit."""
+    rows = setting.options.items
+    folder = Folder.of_items(setting)
+    folder.validate(ITEM_SCHEMA)
+    try:
+        folder.count_preview("item", rows)
+        runs = side_by_side({"ours": lambda: folder.erp2couch("preview", "item"),
+                             "copy": lambda: setting.copy(item_query())}, setting.options.repeat)
+    finally:
+        folder.remove()
+    setting.note_memory("preview", rows, runs["ours"])
+    return [compared("preview_validated",
+                     f"preview of {rows:,} rows with a schema against psql's COPY", runs["ours"],
+                     runs["copy"], 1.4, cpu_us_per_row=cpu_us(runs["ours"], rows))]
 
 
 def orders(setting):
@@ -229,6 +246,22 @@ def changed(setting):
                    detail={"updated": touched, "couchimport_s": theirs.wall})]
 
 
+def validated(setting):
+    """CPU a row of a run over unchanged rows that checks each against a schema."""
+    need_couch(setting)
+    rows = setting.options.items
+    folder = setting.loaded()
+    folder.validate(ITEM_SCHEMA)
+    try:
+        runs = side_by_side({"ours": lambda: folder.run(unchanged=None),
+                             "copy": lambda: setting.copy(item_query())}, setting.options.repeat)
+    finally:
+        folder.validate(None)
+    return [Result("row_cpu_validated", "CPU a row: read, map, validate, digest, compare",
+                   cpu_us(runs["ours"], rows), 1.5, "us", ours=seconds(walls(runs["ours"])),
+                   against=seconds(walls(runs["copy"])))]
+
+
 def incremental(setting):
     """With a cursor and nothing new: our own time; then with a sweep of all keys, against psql's
     COPY of them."""
@@ -294,7 +327,8 @@ def state(setting):
 
 
 ROWS = {row.__name__: row for row in (
-    check, preview, orders, first_load, load_cpu, unchanged, changed, incremental, memory, state)}
+    check, preview, preview_validated, orders, first_load, load_cpu, unchanged, changed, validated,
+    incremental, memory, state)}
 
 
 def goal_text(result):

@@ -40,6 +40,21 @@ fields:
   updated: {{from: updated, type: datetime}}
 """
 
+_DECIMAL = {"$ref": "#/$defs/decimal"}
+ITEM_SCHEMA = {  # types, limits, a reference, patterns and formats, as a usual schema has them
+    "type": "object",
+    "required": ["type", "sku", "name", "price", "updated"],
+    "properties": {
+        "type": {"const": "item"}, "sku": {"type": "string", "minLength": 1, "maxLength": 40},
+        "name": {"type": "string", "minLength": 1}, "category": {"type": ["string", "integer"]},
+        "price": _DECIMAL, "cost": _DECIMAL, "stock": {"type": "integer"},
+        "weight": {"type": "number", "minimum": 0}, "active": {"type": "boolean"},
+        "barcode": {"type": "string", "pattern": "^[0-9]*$"},
+        "created": {"type": "string", "format": "date"},
+        "updated": {"type": "string", "format": "date-time"}},
+    "additionalProperties": False,
+    "$defs": {"decimal": {"type": "string", "pattern": "^-?[0-9]+([.][0-9]+)?$"}}}
+
 ORDER_QUERY = "SELECT id, number, customer, state, ordered, total FROM bench_orders"
 LINE_QUERY = "SELECT id, order_id, sku, name, quantity, unit_price FROM bench_lines"
 ORDER_MAPPER = """\
@@ -133,6 +148,17 @@ class Folder:
         path = self.path / "mappers/item.yaml"
         path.write_text(path.read_text().replace(
             "  key: id\n", "".join(f"  {line}\n" for line in ("key: id", *lines))))
+
+    def validate(self, schema):
+        """Documents of items must fit `schema` from now on; None: any will do."""
+        mapper, config = self.path / "mappers/item.yaml", self.path / "erp2couch.yaml"
+        (self.path / "schemas").mkdir(exist_ok=True)
+        (self.path / "schemas/item.schema.json").write_text(json.dumps(schema))
+        config.write_text(json.dumps({**json.loads(config.read_text()), "schemas": "schemas"}))
+        text = mapper.read_text().replace("  schema: item\n", "")
+        if schema:
+            text = text.replace("target:\n", "target:\n  schema: item\n")
+        mapper.write_text(text)
 
     @property
     def items(self):

@@ -348,7 +348,9 @@ IDS = [
         ID_AT, "'id' begins with _", "begin it with a letter"),
     row("id with an unknown column", product("${code}", "${cod}"), CONNECT,
         ID_AT, "no column 'cod'", "did you mean 'code'?"),
-    reject("id that is null", sql("UPDATE product SET code = NULL WHERE id = 1"), "1: _id",
+    reject("id that is null", [
+        sql("ALTER TABLE product ALTER code DROP NOT NULL"),
+        sql("UPDATE product SET code = NULL WHERE id = 1")], "1: _id",
            "${code} is null", "leave such records out"),
     reject("ids that are equal", sql("UPDATE product SET code = 'A2' WHERE id = 1"), "1: _id",
            "product:A2 is also claimed by the record with key 2", "put the key into it",

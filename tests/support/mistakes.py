@@ -81,7 +81,7 @@ fields:
 """
 
 ERP = """
-CREATE TABLE product (id int PRIMARY KEY, code text, name text, price numeric, qty int,
+CREATE TABLE product (id int PRIMARY KEY, code text NOT NULL, name text, price numeric, qty int,
     weight float8, active char(1), added date, changed timestamp, state text, note text);
 INSERT INTO product VALUES
     (1, 'A1', ' Bolt ', 2.5, 10, 0.1, 'Y', '2026-01-31', '2026-01-31 12:00', 'd', '7'),

@@ -44,10 +44,32 @@ static void another_renderer_is_another_fingerprint(void **state)
         assert_string_not_equal(now, later);
 }
 
+static void another_schema_is_another_fingerprint(void **state)
+{
+        cleanup_(mapper_spec_freep) struct mapper_spec *spec = NULL;
+        static const char *const texts[] = {"{}", "{\"type\":\"object\"}", "{ }"};
+        char found[4][FINGERPRINT_BYTES];
+
+        (void)state;
+        assert_int_equal(mapper_spec_parse(STR(mapper), "item.yaml", &spec, NULL), 0);
+        for (size_t i = 0; i < 4; i++) {
+                cleanup_(schema_freep) struct schema *schema = NULL;
+                if (i < 3)
+                        assert_int_equal(
+                                schema_compile_text(str_of(texts[i]), "s", NULL, &schema, NULL), 0);
+                struct config_mapper mapper_of = {.schema = schema};
+                struct run r = {.spec = spec, .mapper = &mapper_of};
+                assert_int_equal(fingerprint_mapper(&r, found[i], NULL), 0);
+                for (size_t k = 0; k < i; k++)
+                        assert_string_not_equal(found[i], found[k]);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(another_renderer_is_another_fingerprint),
+                cmocka_unit_test(another_schema_is_another_fingerprint),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

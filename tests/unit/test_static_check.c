@@ -114,7 +114,7 @@ static const struct {
                 "", NULL},
         {"a: {from: code, null_if: x, keep_null: true}",
                 "{\"properties\":{\"a\":{\"type\":\"string\"}}}",
-                "W 9:3 field 'a': its type may be null, and the schema wants string (type at "
+                "W 9:3 field 'a': its type may be null, and the schema wants string ("
                 "s.json#/properties/a/type)\n",
                 NULL},
         {"pricee: code", "{\"properties\":{\"price\":true},\"additionalProperties\":false}",
@@ -146,13 +146,13 @@ static const struct {
         {"lines: {each: lines, fields: {n: {value: x}}}",
                 "{\"properties\":{\"lines\":{\"items\":{\"properties\":{\"n\":{\"type\":"
                 "\"integer\"}}}}}}",
-                "E 9:45 field 'lines[].n': value gives \"x\": must be of type integer (type at "
+                "E 9:44 field 'lines[].n': value gives \"x\": must be of type integer (type at "
                 "s.json#/properties/lines/items/properties/n/type)\n",
                 NULL},
         {"lines: {each: lines, fields: {n: sku}}",
                 "{\"properties\":{\"lines\":{\"type\":"
                 "\"object\"}}}",
-                "E 9:3 field 'lines': its type is array, and the schema wants object (type at "
+                "E 9:3 field 'lines': its type is array, and the schema wants object ("
                 "s.json#/properties/lines/type)\n",
                 NULL},
         /* values that the mapper writes */
@@ -182,42 +182,55 @@ static const struct {
                 NULL},
         /* types */
         {"a: {from: price, type: decimal}", "{\"properties\":{\"a\":{\"type\":\"number\"}}}",
-                "E 9:3 field 'a': its type is string, and the schema wants number (type at "
+                "E 9:3 field 'a': its type is string, and the schema wants number ("
                 "s.json#/properties/a/type)\n",
                 NULL},
         {"a: {from: price, type: decimal, as: number}",
                 "{\"properties\":{\"a\":{\"type\":\"number\"}}}", "", NULL},
         {"a: {from: price, type: decimal, as: minor, scale: 2}",
                 "{\"properties\":{\"a\":{\"type\":\"string\"}}}",
-                "E 9:3 field 'a': its type is integer, and the schema wants string (type at "
+                "E 9:3 field 'a': its type is integer, and the schema wants string ("
                 "s.json#/properties/a/type)\n",
                 NULL},
         {"a: {from: price, type: number}", "{\"properties\":{\"a\":{\"type\":\"integer\"}}}",
-                "W 9:3 field 'a': its type may be number, and the schema wants integer (type at "
+                "W 9:3 field 'a': its type may be number, and the schema wants integer ("
                 "s.json#/properties/a/type)\n",
                 NULL},
         {"a: price", "{\"properties\":{\"a\":{\"type\":\"number\"}}}", "",
-                "E 9:3 field 'a': its type is string, and the schema wants number (type at "
+                "E 9:3 field 'a': its type is string, and the schema wants number ("
                 "s.json#/properties/a/type)\n"},
         {"a: tags", "{\"properties\":{\"a\":{\"type\":\"string\"}}}", "",
-                "E 9:3 field 'a': its type is array, and the schema wants string (type at "
+                "E 9:3 field 'a': its type is array, and the schema wants string ("
                 "s.json#/properties/a/type)\n"},
         {"a: amounts", "{\"properties\":{\"a\":{\"items\":{\"type\":\"number\"}}}}", "",
                 "E 9:3 field 'a': the type of each item is string, and the schema wants number "
-                "(type at s.json#/properties/a/items/type)\n"},
+                "(s.json#/properties/a/items/type)\n"},
         {"a: data", "{\"properties\":{\"a\":{\"type\":\"number\"}}}", "", ""},
         {"a: data.x", "{\"properties\":{\"a\":{\"type\":\"number\"}}}", "", ""},
         {"a: {from: data, type: integer}", "{\"properties\":{\"a\":{\"type\":\"array\"}}}",
-                "W 9:3 field 'a': its type may be integer, and the schema wants array (type at "
+                "W 9:3 field 'a': its type may be integer, and the schema wants array ("
                 "s.json#/properties/a/type)\n",
                 NULL},
         {"a: {template: \"${code}\"}", "{\"properties\":{\"a\":{\"type\":\"integer\"}}}",
-                "E 9:3 field 'a': its type is string, and the schema wants integer (type at "
+                "E 9:3 field 'a': its type is string, and the schema wants integer ("
                 "s.json#/properties/a/type)\n",
                 NULL},
         {"a: {from: day, type: date}",
                 "{\"properties\":{\"a\":{\"type\":\"string\",\"format\":\"date-time\"}}}",
                 "E 9:3 field 'a': it is a date, and the schema wants the format date-time\n", NULL},
+        {"a: id", "{\"properties\":{\"a\":{\"enum\":[\"x\",true]}}}", "",
+                "E 9:3 field 'a': its type is integer, and the schema wants boolean or string "
+                "(s.json#/properties/a/enum)\n"},
+        {"a: id", "{\"type\":\"array\"}",
+                "E 7:11 a document is an object, and the schema wants array (s.json#/type)\n",
+                NULL},
+        {"a: id", "{\"required\":[\"_id\"]}",
+                "E 8:1 the schema requires \"_id\" (s.json#/required), and no field sets it; "
+                "documents are checked without _id and _rev\n",
+                NULL},
+        {"a: clock", "{\"properties\":{\"a\":{\"format\":\"time\"}}}", "",
+                "E 9:3 field 'a': it is a time without a zone, and the schema wants the format "
+                "time\n"},
         {"a: stamp", "{\"properties\":{\"a\":{\"format\":\"date\"}}}", "",
                 "E 9:3 field 'a': it is a date-time, and the schema wants the format date\n"},
         {"a: {from: stamp, type: string}", "{\"properties\":{\"a\":{\"format\":\"date-time\"}}}",
