@@ -25,12 +25,10 @@ static void finish(XXH3_state_t *h, char out[FINGERPRINT_BYTES])
 
 static void feed_schema(XXH3_state_t *h, const struct schema *schema)
 {
-        uint64_t digest[2];
-        int version = VALIDATE_VERSION;
+        uint64_t all[3] = {VALIDATE_VERSION};
 
-        schema_digest(schema, digest);
-        feed(h, &version, sizeof(version));
-        feed(h, digest, sizeof(digest));
+        schema_digest(schema, all + 1);
+        feed(h, all, sizeof(all));
 }
 
 /* The mapper as it was read when the program began, variables replaced: the file may have changed
