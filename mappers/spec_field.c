@@ -496,10 +496,27 @@ static int decode_field(const struct option_context *cx, const struct ynode_pair
         return 0;
 }
 
+/* Without an include names cannot come twice, and nobody need look. */
+static int decode_pair(const struct option_context *cx, const struct ynode *map, bool merge,
+        const struct ynode_pair *pair, struct field_list *list, struct err *e)
+{
+        struct field_spec f;
+
+        if (spec_include_is(pair))
+                return spec_include_expand(cx, map, pair->value, list, e);
+        int rc = decode_field(cx, pair, &f, e);
+        if (rc == 0 && merge)
+                return spec_include_add(cx, list, &f, e);
+        if (rc == 0)
+                list->items[list->count++] = f;
+        return rc;
+}
+
 static int decode_fields(const struct option_context *cx, const struct ynode *n,
         struct field_list *list, struct err *e)
 {
-        bool merge = false; /* names may come twice */
+        bool merge = false;
+        int rc = 0;
 
         for (size_t i = 0; i < n->count; i++)
                 merge |= spec_include_is(&n->pairs[i]);
@@ -507,21 +524,9 @@ static int decode_fields(const struct option_context *cx, const struct ynode *n,
         list->items = arena_array(cx->arena, n->count, sizeof(*list->items));
         if (!list->items)
                 return options_nomem(cx, e);
-        for (size_t i = 0; i < n->count; i++) {
-                const struct ynode_pair *pair = &n->pairs[i];
-                struct field_spec f;
-                int rc = spec_include_is(pair) ? spec_include_expand(cx, n, pair->value, list, e)
-                                               : decode_field(cx, pair, &f, e);
-                if (rc == 0 && !spec_include_is(pair)) {
-                        if (merge)
-                                rc = spec_include_add(cx, list, &f, e);
-                        else
-                                list->items[list->count++] = f;
-                }
-                if (rc)
-                        return rc;
-        }
-        return 0;
+        for (size_t i = 0; i < n->count && rc == 0; i++)
+                rc = decode_pair(cx, n, merge, &n->pairs[i], list, e);
+        return rc;
 }
 
 int spec_fields_decode(const struct option_context *cx, const struct ynode *n, const char *what,
