@@ -57,7 +57,14 @@ static void feed_columns(XXH3_state_t *h, const struct columns *columns)
         }
 }
 
-int fingerprint_mapper(const struct run *r, char out[FINGERPRINT_BYTES], struct err *e)
+static void feed_lookups(XXH3_state_t *h, const struct lookup_set *lookups)
+{
+        struct digest content = lookup_set_digest(lookups);
+
+        feed(h, content.bytes, sizeof(content.bytes));
+}
+
+void fingerprint_mapper(const struct run *r, char out[FINGERPRINT_BYTES])
 {
         XXH3_state_t state, *h = &state;
         int version = MAPPER_RENDERER_VERSION;
@@ -70,14 +77,11 @@ int fingerprint_mapper(const struct run *r, char out[FINGERPRINT_BYTES], struct 
         feed_node(h, r->spec->doc->root);
         for (size_t i = 0; i < r->spec->include_count; i++)
                 feed_node(h, r->spec->includes[i]->root);
-        if (r->lookups) {
-                struct digest lookups = lookup_set_digest(r->lookups);
-                feed(h, lookups.bytes, sizeof(lookups.bytes));
-        }
+        if (r->lookups)
+                feed_lookups(h, r->lookups);
         if (r->mapper->schema)
                 feed_schema(h, r->mapper->schema);
         finish(h, out);
-        return 0;
 }
 
 static void feed_filter(XXH3_state_t *h, const struct digest_filter *f)

@@ -180,9 +180,10 @@ static int open_run(struct run *r, struct err *e)
                 rc = open_state(r, e);
         if (!rc)
                 rc = open_source(r, e);
-        if (!rc)
-                rc = fingerprint_mapper(r, r->fingerprint, e);
-        return rc ? rc : open_couch(r, e);
+        if (rc)
+                return rc;
+        fingerprint_mapper(r, r->fingerprint);
+        return open_couch(r, e);
 }
 
 /* Where the list is full it is read, and begun anew. */

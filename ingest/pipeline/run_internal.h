@@ -278,8 +278,7 @@ int checkpoint_write(struct run *r, struct err *e) __attribute__((warn_unused_re
 /* ---- fingerprint.c ---- */
 /** fingerprint_mapper() - of mapper, files it includes, schema, shape, look-ups and renderer: equal
  * means equal documents */
-int fingerprint_mapper(const struct run *r, char out[FINGERPRINT_BYTES], struct err *e)
-        __attribute__((warn_unused_result));
+void fingerprint_mapper(const struct run *r, char out[FINGERPRINT_BYTES]);
 /** fingerprint_digests() - of what decides how digests are taken: other means rebuild */
 void fingerprint_digests(const struct mapper_spec *spec, char out[FINGERPRINT_BYTES]);
 

@@ -237,10 +237,11 @@ static int ask_source(struct run *r, struct state_look *out, struct err *e)
         rc = rc ? rc : source_describe(r->source, r->mapper->extract, r->arena, &r->shape, e);
         rc = rc ? rc
                 : lookups_read(r->source, r->mapper, LOOKUPS_ROWS, r->loop, r->log, &r->lookups, e);
-        rc = rc ? rc : fingerprint_mapper(r, now, e);
-        if (!rc)
-                out->same_mapper = strcmp(then, now) == 0 ? ANSWER_YES : ANSWER_NO;
-        return rc;
+        if (rc)
+                return rc;
+        fingerprint_mapper(r, now);
+        out->same_mapper = strcmp(then, now) == 0 ? ANSWER_YES : ANSWER_NO;
+        return 0;
 }
 
 static int count_doc(void *ctx, const struct scan_doc *doc, struct err *e)
