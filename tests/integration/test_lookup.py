@@ -131,3 +131,14 @@ def test_check_finds_broken_files_offline(project):
     project.erp2couch("check").expect(Exit.CONFIG).says(AT + r"13:39: lookup: cannot read .*none")
     write(project, "include: none.yaml")
     project.erp2couch("check").expect(Exit.CONFIG).says(AT + r"13:12: include: .*no such file")
+
+
+def test_a_retry_looks_up_again(project, database, catalog):
+    write(project, FIELDS + "  required: true\n")
+    database.sql("DELETE FROM item WHERE id > 3")
+    project.run(code=Exit.REJECTS).counts(created=2, rejected=1)
+    [reject] = project.rejects()
+    assert reject["field"] == "maker" and reject["reason"].startswith('"0" is not in the look-up')
+    database.sql("INSERT INTO maker VALUES (0, 'Zero')")
+    project.erp2couch("rejects", "retry", "item").expect(Exit.OK)
+    assert catalog.get("item:3")["maker"] == "Zero" and not project.rejects()
