@@ -1,10 +1,61 @@
-/* A mapper file of any content: decoded with its extract block, or refused with a place. */
+/*
+ * A mapper file of any content: decoded with its extract block and compiled against the columns of
+ * the tests, or refused with a place. What compiles maps a record, or rejects it.
+ */
 #include "tests/fuzz/fuzz.h"
 
 #include <stdlib.h>
 
 #include "ingest/source/source.h"
-#include "mappers/spec.h"
+#include "tests/support/mapper_fixture.h"
+
+#define MAX_OUT (64 << 20)
+
+static const struct {
+        const char *column, *text;
+} values[] = {{"id", "7"}, {"code", "A-1, b\xC3\xA9"}, {"name", "Bolt  M8"}, {"price", "12.50"},
+        {"weight", "0.1"}, {"active", "t"},
+        {"data", "{\"a\":[1,\"x\",[2,{\"b\":null}]],\"n\":{\"t\":\"2024-05-06\"},\"l\":[{\"q\":1}]"
+                 "}"},
+        {"tags", "{a,NULL,\"b c\"}"}, {"grid", "{{1,2},{3,4}}"}, {"docs", "{\"[{}]\"}"},
+        {"day", "2024-02-29"}, {"local", "2024-07-15 12:00:00"}, {"raw", "\\x00ff"}};
+
+static void check_document(const struct mapper_spec *spec, const struct mapped *m)
+{
+        cleanup_buf_ struct buf json = BUF_INIT(MAX_OUT), scratch = BUF_INIT(MAX_OUT);
+        struct digest d;
+
+        buf_printf(&json, "{\"_id\":\"x\"%s%.*s}", m->body.len ? "," : "", STR_ARG(m->body));
+        if (digest_document(buf_str(&json), spec->filter, &scratch, NULL, &d, NULL) ||
+                !digest_eq(&d, &m->digest))
+                abort();
+}
+
+static void render(const struct mapper_spec *spec)
+{
+        cleanup_(mapper_program_freep) struct mapper_program *program = NULL;
+        struct value row[FIXTURE_COLUMNS] = {{NULL, 0}};
+        const struct value line[] = {
+                {"1", 1}, {"s", 1}, {"2.5", 3}, {NULL, 0}, {"[1]", 3}, {"{}", 2}};
+        struct child_rows children[2] = {{line, 1}, {NULL, 0}};
+        struct mapper_reject why;
+        struct mapped m;
+        struct err e = {0};
+
+        int rc = mapper_compile(spec, &fixture_shape, &program, &e);
+        if (rc == -ERR_CONFIG && strncmp(e.text, "m.yaml", 6) == 0)
+                return;
+        if (rc != 0)
+                abort();
+        for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
+                fixture_value(row, values[i].column, str_of(values[i].text));
+        rc = mapper_render(program, &(struct record){row, children}, &m, &why, &e);
+        if (rc == 0)
+                check_document(spec, &m);
+        else if (rc != MAPPER_REJECT || strchr(why.reason, '\n') ||
+                 !str_utf8_valid(str_of(why.reason)))
+                abort();
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -15,8 +66,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct err e = {0};
 
         int rc = mapper_spec_parse(text, "m.yaml", &m, &e);
-        if (rc == 0)
+        if (rc == 0) {
+                render(m);
                 rc = extract_decode(&source, m->doc, m->extract, m->arena, &x, &e);
+        }
         if (rc != 0 && (rc != -ERR_CONFIG || strncmp(e.text, "m.yaml", 6) != 0))
                 abort();
         return 0;

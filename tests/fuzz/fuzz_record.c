@@ -30,6 +30,16 @@ static const char *const fields[] = {
         "fj: {from: data, type: datetime, format: excel, timezone: Pacific/Apia}\n",
         "cj: {from: code, type: json}\ntp: {template: \"${late} ${data.a} ${tags[0]}\"}\n"
         "late: {template: \"<${name}>\"}\n",
+        "cs: {from: code, split: ',', trim: true, upper: true, null_if: A, type: bytes}\n"
+        "cr: {from: code, split: {pattern: '[;|]\\s*'}, replace: [{pattern: '(\\w)(\\d)', with: "
+        "'$2$1'}, {pattern: '^$', with: e}], lower: true}\n"
+        "js: {from: data, split: ' ', replace: {pattern: 'x*', with: '-'}, upper: true}\n"
+        "jb: {from: name, replace: {pattern: '[^0-9.]'}, type: decimal, default: 0}\n"
+        "ts: {from: tags, lower: true, type: bytes}\n",
+        "n: {each: data, fields: {v: value, f: 'value[0]', l: {each: value, fields: {v: value, k: "
+        "{template: '${doc.t}${value}'}, m: {each: l, fields: {a: {from: a, significant: false}, "
+        "b: {template: '<${a}>'}}}}}}}\nt: id\n"
+        "d: {each: docs, fields: {l: {each: value, fields: {v: value}, default: []}}}\n",
 };
 
 #define COUNT (sizeof(fields) / sizeof(fields[0]))
