@@ -218,7 +218,10 @@ static enum pattern_verdict find_separator(
                         *out = pattern_part(r->room, text, 0);
                 return found;
         }
-        const char *p = memmem(text.ptr + from, text.len - from, s->by.ptr, s->by.len);
+        const char *start = text.ptr + from;
+        size_t n = text.len - from;
+        const char *p = s->by.len == 1 ? memchr(start, *s->by.ptr, n)
+                                       : memmem(start, n, s->by.ptr, s->by.len);
         *out = (struct str){p, s->by.len};
         return p ? PATTERN_YES : PATTERN_NO;
 }
