@@ -191,12 +191,22 @@ struct span {
         size_t start, end;
 };
 
-#define RENDER_BUFS 21 /* buffers of a renderer */
+#define RENDER_BUFS 18 /* buffers of a renderer */
 
 /* A buffer that one huge record made larger is given back: memory stays small for all others. */
 #define RENDER_KEEP_BYTES (1 << 20)
 
 #define RENDER_MAX_DEPTH YDOC_MAX_DEPTH /* of nested objects and each */
+
+/* Scratch of the steps that change texts. */
+#define TEXT_BUFS 3
+union text_bufs {
+        struct {
+                struct buf changed[2]; /* a text that is changed step by step */
+                struct buf split;      /* a text while its elements are put */
+        };
+        struct buf bufs[TEXT_BUFS];
+};
 
 struct render {
         const struct record *record;
@@ -210,6 +220,7 @@ struct render {
         struct slot *slots;
         struct pattern_room *room; /* owned by the program; NULL without patterns */
         struct sandbox *lua;       /* owned; NULL: no expressions */
+        union text_bufs *texts;    /* NULL where no field has such steps */
         /* Buffers grow to what the largest record needs. */
         union {
                 struct {
@@ -225,8 +236,6 @@ struct render {
                         struct buf significant;  /* the body without spans */
                         struct buf id, database;
                         struct buf reject_field, reject_reason;
-                        struct buf changed[2];  /* a text that is changed step by step */
-                        struct buf split;       /* a text while its elements are put */
                         struct buf lua_value;   /* a column on its way into an expression */
                         struct buf lua_element; /* an array's element on the same way */
                         struct buf lua_result;  /* what an expression gave, as text */

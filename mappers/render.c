@@ -15,19 +15,33 @@ int render_check(struct render *r, struct err *e)
                 failed |= r->bufs[i].error;
                 large |= r->bufs[i].cap > RENDER_KEEP_BYTES;
         }
+        for (size_t i = 0; r->texts && i < TEXT_BUFS; i++) {
+                failed |= r->texts->bufs[i].error;
+                large |= r->texts->bufs[i].cap > RENDER_KEEP_BYTES;
+        }
         r->renew = failed || large;
         for (size_t i = 0; failed && i < RENDER_BUFS && !rc; i++)
                 rc = buf_check(&r->bufs[i], "the document", e);
+        for (size_t i = 0; failed && r->texts && i < TEXT_BUFS && !rc; i++)
+                rc = buf_check(&r->texts->bufs[i], "the document", e);
         return rc;
+}
+
+static void renew(struct buf *bufs, size_t count)
+{
+        for (size_t i = 0; i < count; i++) {
+                if (bufs[i].cap > RENDER_KEEP_BYTES)
+                        buf_deinit(&bufs[i]);
+                buf_clear(&bufs[i]);
+        }
 }
 
 void render_clear(struct render *r)
 {
-        for (size_t i = 0; r->renew && i < RENDER_BUFS; i++) {
-                if (r->bufs[i].cap > RENDER_KEEP_BYTES)
-                        buf_deinit(&r->bufs[i]);
-                buf_clear(&r->bufs[i]);
-        }
+        if (r->renew)
+                renew(r->bufs, RENDER_BUFS);
+        if (r->renew && r->texts)
+                renew(r->texts->bufs, TEXT_BUFS);
         r->renew = false;
         r->body.len = 0;
         r->early.len = 0;

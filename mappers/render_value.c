@@ -71,7 +71,8 @@ int chain_steps(struct render *r, const struct chain *c, enum col_kind kind, str
         return c->has_map ? put_mapped(r, c, s) : 0;
 }
 
-static int put_one(struct render *r, const struct chain *c, enum col_kind kind, struct str text)
+static inline int put_one(
+        struct render *r, const struct chain *c, enum col_kind kind, struct str text)
 {
         convert_fn convert = chain_convert(c, kind);
 
@@ -94,7 +95,7 @@ static int put_text(struct render *r, const struct chain *c, struct str text)
 
 int chain_put(struct render *r, const struct chain *c, enum col_kind kind, struct str text)
 {
-        if (c->split && (kind == COL_TEXT || kind == COL_CHAR))
+        if (__builtin_expect(c->split != NULL, 0) && (kind == COL_TEXT || kind == COL_CHAR))
                 return text_split_put(
                         r, c, kind == COL_CHAR ? without_padding(text) : text, put_text);
         return put_one(r, c, kind, text);

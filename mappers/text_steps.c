@@ -36,8 +36,25 @@ static int keep_pattern(struct compiler *c, const struct plan *p, struct str tex
         return 0;
 }
 
+/* What the steps of all fields share. */
+static int make_texts(struct compiler *c, struct err *e)
+{
+        struct render *r = &c->program->render;
+
+        if (r->texts)
+                return 0;
+        r->texts = arena_alloc(c->arena, sizeof(*r->texts));
+        if (!r->texts)
+                return compile_nomem(c, e);
+        for (size_t i = 0; i < TEXT_BUFS; i++)
+                buf_init(&r->texts->bufs[i], MAPPER_MAX_DOCUMENT);
+        return 0;
+}
+
 void text_steps_free(struct mapper_program *p)
 {
+        for (size_t i = 0; p->render.texts && i < TEXT_BUFS; i++)
+                buf_deinit(&p->render.texts->bufs[i]);
         for (struct program_pattern *kept = p->patterns; kept; kept = kept->next)
                 pattern_free(kept->pattern);
         p->patterns = NULL;
@@ -113,7 +130,8 @@ int text_steps_compile(struct compiler *c, struct plan *p, enum col_kind kind, s
                         key, p->column ? p->column : "?",
                         p->source_type ? p->source_type : col_kind_name(kind));
         p->chain.has_steps = true;
-        if (f->split.by.ptr || f->split.pattern.ptr)
+        rc = make_texts(c, e);
+        if (!rc && (f->split.by.ptr || f->split.pattern.ptr))
                 rc = compile_split(c, p, e);
         if (!rc && (f->replace.count || f->upper || f->lower))
                 rc = compile_steps(c, p, e);
@@ -168,7 +186,8 @@ static int replace_all(
 /* The buffer that @text does not lie in, empty. */
 static struct buf *other_buffer(struct render *r, struct str text)
 {
-        struct buf *to = text.ptr == r->changed[0].data ? &r->changed[1] : &r->changed[0];
+        struct buf *to = text.ptr == r->texts->changed[0].data ? &r->texts->changed[1]
+                                                               : &r->texts->changed[0];
 
         render_reuse(to);
         return to;
@@ -243,9 +262,9 @@ int text_split_put(struct render *r, const struct chain *c, struct str text, ele
         enum pattern_verdict found = text.len ? PATTERN_YES : PATTERN_NO;
         struct str separator;
 
-        render_reuse(&r->split);
-        buf_put_str(&r->split, text);
-        text = buf_str(&r->split);
+        render_reuse(&r->texts->split);
+        buf_put_str(&r->texts->split, text);
+        text = buf_str(&r->texts->split);
         if (c->split->pattern && !str_utf8_valid(text))
                 return reject_bytes(r, text);
         if (r->room)
