@@ -1,6 +1,7 @@
 /*
- * PCRE2 with JIT where the system allows executable memory, else its interpreter, which counts the
- * steps of a whole piece. PCRE2's offset limit ends a piece: the text behind it stays in sight.
+ * PCRE2 with JIT where the system allows executable memory, else its interpreter. PCRE2's offset
+ * limit ends a piece: the text behind it stays in sight. The interpreter would look for a byte that
+ * a match must hold in all the text behind each piece, so that is turned off.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "ingest/base/pattern.h"
@@ -53,7 +54,7 @@ static size_t find_begin_assertion(struct str text)
         return text.len;
 }
 
-static pcre2_code *compile_code(struct str text, enum pattern_rules rules, int *error, size_t *at)
+static pcre2_code *compile_code(struct str text, uint32_t flags, int *error, size_t *at)
 {
         pcre2_general_context *memory =
                 pcre2_general_context_create(take_memory, give_memory, NULL);
@@ -63,8 +64,7 @@ static pcre2_code *compile_code(struct str text, enum pattern_rules rules, int *
         *error = PCRE2_ERROR_NOMEMORY;
         if (context) {
                 pcre2_set_newline(context, PCRE2_NEWLINE_LF);
-                code = pcre2_compile(
-                        (PCRE2_SPTR)text.ptr, text.len, options[rules], error, at, context);
+                code = pcre2_compile((PCRE2_SPTR)text.ptr, text.len, flags, error, at, context);
         }
         pcre2_compile_context_free(context);
         pcre2_general_context_free(memory);
@@ -76,32 +76,52 @@ static bool is_nomem(int error)
         return error == PCRE2_ERROR_NOMEMORY || error == PCRE2_ERROR_HEAP_FAILED;
 }
 
+/* A pattern may say (*NO_JIT): compiling then succeeds, and there is no code. */
+static bool make_jit(pcre2_code *code)
+{
+        size_t size = 0;
+
+        return pcre2_jit_compile(code, PCRE2_JIT_COMPLETE) == 0 &&
+               pcre2_pattern_info(code, PCRE2_INFO_JITSIZE, &size) == 0 && size > 0;
+}
+
+/* Return: 0 or PCRE2's error, with the place in *@at. */
+static int fill(struct pattern *p, struct str text, uint32_t flags, size_t *at)
+{
+        int error = 0;
+
+        p->code = compile_code(text, flags, &error, at);
+        p->jit = p->code && make_jit(p->code);
+        if (p->code && !p->jit) {
+                pcre2_code_free(p->code);
+                p->code = compile_code(text, flags | PCRE2_NO_START_OPTIMIZE, &error, at);
+        }
+        return p->code ? 0 : error;
+}
+
 int pattern_compile(struct str text, enum pattern_rules rules, struct pattern **out,
         struct pattern_fault *fault, struct err *e)
 {
         char why[128];
         size_t at = find_begin_assertion(text);
-        int error;
 
         if (at < text.len) {
                 *fault = (struct pattern_fault){.at = at};
                 return err_set(e, ERR_CONFIG, "\\G is not known here");
         }
-        struct pattern *p = calloc(1, sizeof(*p));
+        cleanup_(pattern_freep) struct pattern *p = calloc(1, sizeof(*p));
         if (!p)
                 return err_nomem(e, "a regular expression");
-        p->code = compile_code(text, rules, &error, &at);
-        if (!p->code) {
-                free(p);
-                if (is_nomem(error))
-                        return err_nomem(e, "a regular expression");
+        int error = fill(p, text, options[rules], &at);
+        if (is_nomem(error))
+                return err_nomem(e, "a regular expression");
+        if (error) {
                 *fault = (struct pattern_fault){
                         at, error == PCRE2_ERROR_LOOKBEHIND_NOT_FIXED_LENGTH};
                 pcre2_get_error_message(error, (PCRE2_UCHAR *)why, sizeof(why));
                 return err_set(e, ERR_CONFIG, "%s", why);
         }
-        p->jit = pcre2_jit_compile(p->code, PCRE2_JIT_COMPLETE) == 0;
-        *out = p;
+        *out = TAKE(p);
         return 0;
 }
 

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -14,15 +15,25 @@
 #define COUNT(a)   (sizeof(a) / sizeof((a)[0]))
 #define LONG_BYTES (4 << 20) /* pieces are short then */
 
-static struct pattern *compile(const char *text)
+/* Each table is run with JIT code and without. */
+static const char *const engines[] = {"", "(*NO_JIT)"};
+
+static struct pattern *compile_for(const char *engine, const char *pattern)
 {
+        char text[128];
         struct pattern_fault fault;
         struct pattern *p = NULL;
         struct err e = {0};
 
+        snprintf(text, sizeof(text), "%s%s", engine, pattern);
         if (pattern_compile(str_of(text), PATTERN_PERL, &p, &fault, &e))
                 fail_msg("%s: %s", text, e.text);
         return p;
+}
+
+static struct pattern *compile(const char *pattern)
+{
+        return compile_for("", pattern);
 }
 
 static void groups_have_places_and_names(void **state)
@@ -61,34 +72,39 @@ static void faults_have_places(void **state)
         }
 }
 
+static void check_long_text(const char *engine, const char *pattern, const char *tail)
+{
+        cleanup_(pattern_room_freep) struct pattern_room *room = pattern_room_new();
+        cleanup_(pattern_freep) struct pattern *p = compile_for(engine, pattern);
+        cleanup_(freep) char *bytes = malloc(LONG_BYTES + 16);
+        size_t n = strlen(tail);
+
+        for (size_t k = 0; k < LONG_BYTES; k += 2)
+                memcpy(bytes + k, "\xC3\xA9", 2);
+        memcpy(bytes + LONG_BYTES - 2, "..", 2);
+        memcpy(bytes + LONG_BYTES, tail, n);
+        struct str text = {bytes, LONG_BYTES + n};
+        pattern_begin(room);
+        enum pattern_verdict v = pattern_find(p, room, text, 0, PATTERN_EMPTY_ANYWHERE);
+        if (v != PATTERN_YES)
+                fail_msg("%s%s: %d", engine, pattern, v);
+        struct str found = pattern_part(room, text, 0);
+        assert_ptr_equal(found.ptr + found.len, bytes + text.len);
+        pattern_begin(room);
+        text.len = LONG_BYTES;
+        assert_int_equal(pattern_find(p, room, text, 0, PATTERN_EMPTY_ANYWHERE), PATTERN_NO);
+}
+
 /* The same answers at any distance, whatever the pieces are. */
 static void long_texts_are_searched_whole(void **state)
 {
         static const struct {
-                const char *pattern, *end;
+                const char *pattern, *tail;
         } cases[] = {{"xyz", "xyz"}, {"\\.x", "x"}, {"(?<=z)x", "zx"}, {"x$", "x"}, {"\\bx", " x"}};
-        cleanup_(pattern_room_freep) struct pattern_room *room = pattern_room_new();
-        cleanup_(freep) char *bytes = malloc(LONG_BYTES + 16);
 
-        for (size_t i = 0; i < COUNT(cases); i++) {
-                cleanup_(pattern_freep) struct pattern *p = compile(cases[i].pattern);
-                size_t n = strlen(cases[i].end);
-                for (size_t k = 0; k < LONG_BYTES; k += 2)
-                        memcpy(bytes + k, "\xC3\xA9", 2);
-                memcpy(bytes + LONG_BYTES - 2, "..", 2);
-                memcpy(bytes + LONG_BYTES, cases[i].end, n);
-                struct str text = {bytes, LONG_BYTES + n};
-                pattern_begin(room);
-                enum pattern_verdict v = pattern_find(p, room, text, 0, PATTERN_EMPTY_ANYWHERE);
-                if (v != PATTERN_YES)
-                        fail_msg("%s: %d", cases[i].pattern, v);
-                struct str found = pattern_part(room, text, 0);
-                assert_ptr_equal(found.ptr + found.len, bytes + LONG_BYTES + n);
-                pattern_begin(room);
-                text.len = LONG_BYTES;
-                assert_int_equal(
-                        pattern_find(p, room, text, 0, PATTERN_EMPTY_ANYWHERE), PATTERN_NO);
-        }
+        for (size_t k = 0; k < COUNT(engines); k++)
+                for (size_t i = 0; i < COUNT(cases); i++)
+                        check_long_text(engines[k], cases[i].pattern, cases[i].tail);
 }
 
 /* A match need not lie in one piece, and an empty one is refused only where the search begins. */
@@ -120,9 +136,10 @@ static int64_t cpu_ms(void)
 }
 
 /* All matches in @n bytes 'a' behind which there is '!'. */
-static enum pattern_verdict search_all(struct pattern_room *room, const char *pattern, size_t n)
+static enum pattern_verdict search_all(const char *engine, const char *pattern, size_t n)
 {
-        cleanup_(pattern_freep) struct pattern *p = compile(pattern);
+        cleanup_(pattern_room_freep) struct pattern_room *room = pattern_room_new();
+        cleanup_(pattern_freep) struct pattern *p = compile_for(engine, pattern);
         cleanup_(freep) char *bytes = malloc(n);
         struct str text = {bytes, n};
         enum pattern_verdict v = PATTERN_YES;
@@ -138,33 +155,37 @@ static enum pattern_verdict search_all(struct pattern_room *room, const char *pa
         return v;
 }
 
+static void check_limit(const char *engine, const char *pattern, size_t n)
+{
+        int64_t begun_ms = cpu_ms();
+        enum pattern_verdict v = search_all(engine, pattern, n);
+        int64_t took_ms = cpu_ms() - begun_ms;
+
+        if (v != PATTERN_LIMIT || took_ms > 5 * PATTERN_CPU_MS)
+                fail_msg("%s%s on %zu: %d in %d ms", engine, pattern, n, v, (int)took_ms);
+}
+
 static void no_search_runs_away(void **state)
 {
         static const struct {
                 const char *pattern;
                 size_t bytes;
         } cases[] = {{"(a+)+$", 30}, {"(a|aa)+$", 60}, {"(.*)(.*)(.*)(.*)(.*)(.*)[xy]", 1000},
-                {"((a*)*)*[bc]$", 50}, {"(a|b)*x", LONG_BYTES}, {"a(?=.*!)", LONG_BYTES}};
-        cleanup_(pattern_room_freep) struct pattern_room *room = pattern_room_new();
+                {"((a*)*)*[bc]$", 50}, {"(a|b)*x", LONG_BYTES}};
 
-        for (size_t i = 0; i < COUNT(cases); i++) {
-                int64_t begun_ms = cpu_ms();
-                enum pattern_verdict v = search_all(room, cases[i].pattern, cases[i].bytes);
-                int64_t took_ms = cpu_ms() - begun_ms;
-                if (v != PATTERN_LIMIT || took_ms > 5 * PATTERN_CPU_MS)
-                        fail_msg("%s on %zu: %d in %d ms", cases[i].pattern, cases[i].bytes, v,
-                                (int)took_ms);
-        }
+        for (size_t i = 0; i < COUNT(cases); i++)
+                for (size_t k = 0; k < COUNT(engines); k++)
+                        check_limit(engines[k], cases[i].pattern, cases[i].bytes);
+        check_limit("", "a(?=.*!)", LONG_BYTES); /* no step back, but all bytes again and again */
 }
 
 /* What people write is no trouble in long texts. */
 static void usual_patterns_have_no_limit(void **state)
 {
         static const char *const patterns[] = {"b", "\\s+", "a{2}", "[^a]+$", "^\\W+", "(?i)A"};
-        cleanup_(pattern_room_freep) struct pattern_room *room = pattern_room_new();
 
         for (size_t i = 0; i < COUNT(patterns); i++)
-                if (search_all(room, patterns[i], LONG_BYTES / 4) == PATTERN_LIMIT)
+                if (search_all("", patterns[i], LONG_BYTES / 4) == PATTERN_LIMIT)
                         fail_msg("%s", patterns[i]);
 }
 
