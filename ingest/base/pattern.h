@@ -2,9 +2,9 @@
  * pattern.h: regular expressions (PCRE2) over UTF-8, with a bound on what one search may cost.
  *
  * PCRE2 counts the steps back from each place of the text, but neither the places that are tried
- * nor the bytes that a step runs over. So long texts are searched piece by piece, and processor time is looked at in
- * between: a search ends soon whatever pattern and text are. A compiled pattern is constant and
- * may be used by several threads; each has a struct pattern_room.
+ * nor the bytes that a step runs over. So long texts are searched piece by piece, and processor
+ * time is looked at in between: a search ends soon whatever pattern and text are. A compiled
+ * pattern is constant and may be used by several threads; each has a struct pattern_room.
  */
 #pragma once
 
