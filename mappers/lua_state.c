@@ -99,6 +99,15 @@ static void begin(struct sandbox *s)
 
 /* ---- calls ---- */
 
+void sandbox_clear(struct sandbox *s)
+{
+        lua_settop(s->L, 0);
+        if (s->stop == SANDBOX_RAN_ON)
+                return;
+        lua_gc(s->L, LUA_GCCOLLECT, 0);
+        s->stop = SANDBOX_RAN_ON;
+}
+
 /* What a status of Lua means to the caller. */
 static int outcome(struct sandbox *s, int status)
 {

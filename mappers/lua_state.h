@@ -102,10 +102,9 @@ int sandbox_call(struct sandbox *s, int ref);
 /** sandbox_call_c() - goes on with the value on the stack: @fn takes it
  * Return: as sandbox_call(); with 0 the stack is empty. */
 int sandbox_call_c(struct sandbox *s, lua_CFunction fn);
-static inline void sandbox_clear(struct sandbox *s)
-{
-        lua_settop(s->L, 0);
-}
+
+/** sandbox_clear() - empties the stack; behind a stopped call, gives back what it held */
+void sandbox_clear(struct sandbox *s);
 
 /** sandbox_why() - one line for the failed call: Lua's message, and what to do
  * Must be called before sandbox_clear(); borrows from the stack, the sandbox or constants. */

@@ -53,6 +53,9 @@ static void render(const char *mapper, struct buf *said)
                 else if (rc != MAPPER_REJECT || strchr(why.reason, '\n') ||
                          !str_utf8_valid(str_of(why.reason)))
                         abort();
+                else if (strstr(why.reason, " failed: it ran for") ||
+                         strstr(why.reason, " failed: it held"))
+                        buf_puts(said, "stopped"); /* at which limit may hang on garbage */
                 else
                         buf_puts(said, why.reason);
                 buf_putc(said, '\n');
