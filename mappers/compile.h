@@ -56,8 +56,8 @@
  *  - Inside `each`, row is the element and falls back to the record; record is always the record.
  *    doc.NAME is a field of the element, else of the document, also of one that comes later, but
  *    for objects and arrays. A field that is a decimal is one in doc, too.
- *  - Decimals add, subtract, multiply and compare, also with integers, and keep their digits: 1.50 *
- *    1.5 is 2.250. a:div(b, scale, rounding), a:round(scale, rounding), a:abs(), a:scale(),
+ *  - Decimals add, subtract, multiply and compare, also with integers, and keep their digits: 1.50
+ * * 1.5 is 2.250. a:div(b, scale, rounding), a:round(scale, rounding), a:abs(), a:scale(),
  *    decimal(x), tonumber(a), math.max, min, floor, ceil, abs. With a float they are an error.
  *  - The library: string (no dump, pack), table (no move; sort is stable), math (no random, exp,
  *    log, trigonometry), utf8, pairs and next in ascending order of keys, ipairs, select, type,
