@@ -11,6 +11,7 @@
 #include "ingest/source/source.h"
 #include "mappers/spec.h"
 #include "schemas/schema.h"
+#include "schemas/annotation.h"
 
 #define CONFIG_MAX_MAPPERS 1000 /* every pair of them is compared */
 
@@ -28,8 +29,9 @@ struct config_mapper {
         struct mapper_spec *spec;           /* owned */
         const struct source_config *source; /* borrowed from the configuration */
         struct extract *extract;            /* in the arena of spec */
-        struct extract **lookups; /* of spec->lookups, there too; NULL for what is no query */
-        const struct schema *schema;        /* borrowed from the configuration; NULL: none */
+        struct extract **lookups;    /* of spec->lookups, there too; NULL for what is no query */
+        const struct schema *schema; /* borrowed from the configuration; NULL: none */
+        struct schema_annotation annotation; /* of its schema; in the arena of spec */
 };
 
 /* A file of the folder of schemas that a mapper names, compiled once for all who do. */

@@ -2,7 +2,8 @@
  * config_internal.h: what the parts of config.h share, and nobody else includes.
  *
  * config.c decodes erp2couch.yaml, config_mappers.c finds and loads mapper files, config_schemas.c
- * the schemas that they name, config_check.c compares mappers with each other.
+ * the schemas that they name, config_annotation.c what those say to CouchDB, config_check.c
+ * compares mappers with each other.
  */
 #pragma once
 
@@ -29,6 +30,12 @@ int config_mappers_load(struct config *c, const struct ynode *globs,
 /** config_schema() - the schema that the mapper @m names into m->schema
  * Return: 0; -ERR_CONFIG with the place in the mapper and in the schema; -ERR_NOMEM. */
 int config_schema(struct config *c, struct config_mapper *m, struct err *e)
+        __attribute__((warn_unused_result));
+
+/** config_annotation_load() - what the schema of @m says to CouchDB; after spec and extract
+ * Its tombstone fields are those of `deletes.keep` where the mapper says nothing: the ones among
+ * them that it has. Return: 0; -ERR_CONFIG; -ERR_NOMEM. */
+int config_annotation_load(const struct config *c, struct config_mapper *m, struct err *e)
         __attribute__((warn_unused_result));
 
 /** config_check() - the rules between mappers, and between a mapper's target and its extract */

@@ -190,6 +190,11 @@ static int load_mapper(struct config *c, const char *path, bool thorough, struct
         if (rc)
                 return rc;
         m->spec = TAKE(spec);
+        rc = config_annotation_load(c, m, e);
+        if (rc) {
+                m->spec = mapper_spec_free(m->spec);
+                return rc;
+        }
         c->mapper_count++;
         return 0;
 }

@@ -65,6 +65,7 @@ struct key_list {
 };
 
 struct bare_reject; /* of reject_record.c */
+struct couch_index;
 
 struct run {
         const struct config *config;
@@ -91,9 +92,11 @@ struct run {
         struct lookup_set *lookups; /* owned; NULL: the mapper has none */
         struct validator *validator;
         struct target_set targets;
-        const char *control;      /* name of the control database */
-        char control_session[40]; /* in its `_local` at the start; "" for none */
-        bool control_absent;      /* a dry run does not make it */
+        struct couch_index *indexes; /* that the schema asks for; in the arena; NULL: not looked */
+        bool indexes_refused;        /* these credentials may not write them */
+        const char *control;         /* name of the control database */
+        char control_session[40];    /* in its `_local` at the start; "" for none */
+        bool control_absent;         /* a dry run does not make it */
 
         struct state *state;
         char *scratch_state; /* folder of a dry run's own state, removed at the end; or NULL */
@@ -190,6 +193,14 @@ const char *start_distrust(
 /** start_target() - a target met for the first time in the middle of a read */
 int start_target(struct run *r, const char *name, struct err *e)
         __attribute__((warn_unused_result));
+
+/* ---- indexes.c: what the schema asks of the databases ---- */
+/** indexes_keep() - the indexes of @t, which is open, as the schema's annotation has them
+ * Not in a dry run, nor for records that were asked for. Return: 0; -class. */
+int indexes_keep(struct run *r, struct target *t, struct err *e)
+        __attribute__((warn_unused_result));
+/** indexes_keep_all() - of all targets */
+int indexes_keep_all(struct run *r, struct err *e) __attribute__((warn_unused_result));
 
 /* ---- drift.c: PROTOCOL.md section 7 ---- */
 /** drift_follow() - notes what others did in @t since @since
