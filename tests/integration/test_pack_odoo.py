@@ -110,6 +110,9 @@ def check_categories(docs, odoo):
             name, path(key), parent and f"category:{parent}")
 
 
+BASES = {"list_price": "list_price", "standard_price": "cost_price", "pricelist": "price_list"}
+
+
 def rule_of(row):
     """A rule of a price list as its document should have it, numbers as Decimal."""
     fixed, formula = row["compute_price"] == "fixed", row["compute_price"] == "formula"
@@ -117,7 +120,7 @@ def rule_of(row):
     scope = {"0_product_variant": ("product", f"product:{row['product_id']}"),
              "1_product": ("template", row["product_tmpl_id"]),
              "2_product_category": ("category", f"category:{row['categ_id']}")}
-    expected = {"id": row["id"], "compute": row["compute_price"], "base": row["base"]}
+    expected = {"id": row["id"], "compute": row["compute_price"], "base": BASES[row["base"]]}
     expected.update([scope[row["applied_on"]]] if row["applied_on"] in scope else [])
     for name, value, present in (
             ("price", row["fixed_price"], fixed), ("percent", percent, not fixed),

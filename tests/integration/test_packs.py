@@ -7,7 +7,7 @@ import subprocess
 import jsonschema
 import pytest
 
-from support import packs
+from support import model, packs
 from support.project import ROOT
 
 PACKS = sorted({path.parent.name for path in packs.FOLDER.glob("*/*.yaml")})
@@ -45,6 +45,7 @@ def test_mapper_has_the_form_of_a_pack(parsed, pack, name):
     jsonschema.Draft202012Validator(SCHEMA).validate(mapper)
     assert (mapper["mapper"], mapper["source"]) == (name, "erp")
     assert mapper["target"]["database"] == "erp"
+    assert mapper["target"]["schema"] == name
     assert re.fullmatch(re.escape(name) + r":\$\{[\w.]+\}", mapper["target"]["id"])
     assert mapper["fields"]["type"] == {"value": name}
     assert list(mapper["fields"])[0] == "type"
@@ -53,11 +54,35 @@ def test_mapper_has_the_form_of_a_pack(parsed, pack, name):
     assert re.match(r"# \S.*\n(#.*\n)+mapper: ", text), "a comment at its top tells what it is"
 
 
+def places(fields, schema):
+    """(name, schema) of every field of a mapper, with the schema of the object that it is in."""
+    for name, field in fields.items():
+        yield name, schema
+        below = field if isinstance(field, dict) else {}
+        for key, inner in (("object", below.get("object")), ("each", below.get("fields"))):
+            if inner:
+                part = model.resolve(schema["properties"][name], schema)
+                yield from places(inner, model.resolve(part["items"], part) if key == "each"
+                                  else part)
+
+
+@pytest.mark.parametrize("pack, name", MAPPERS)
+def test_fields_are_those_of_the_schema(parsed, pack, name):
+    """All of them, also those that no record of a test's database has."""
+    mapper = parsed[pack, name]
+    schema = model.SCHEMAS[name]
+    for field, part in places(mapper["fields"], schema):
+        assert field in part["properties"], field
+    assert set(schema["required"]) <= set(mapper["fields"])
+    assert set(schema["x-erp2couch"]["tombstone"]) <= set(schema["properties"])
+
+
 @pytest.mark.parametrize("pack", PACKS)
 def test_pack_is_checked(make_project, pack):
     """As an operator uses it: the files where they are, a source `erp`."""
     project = make_project()
-    project.configure(mappers=[str(packs.FOLDER / pack / "*.yaml")])
+    project.configure(mappers=[str(packs.FOLDER / pack / "*.yaml")],
+                      schemas=str(ROOT / "schemas"))
     answer = project.erp2couch("check", "--json").expect(0).json
     assert {mapper["mapper"] for mapper in answer["mappers"] if mapper["ok"]} == set(
         packs.mappers(pack))

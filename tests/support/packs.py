@@ -6,7 +6,7 @@ from .project import ROOT
 
 FOLDER = ROOT / "mappers"
 REFERENCE = re.compile(r"(product|category|price_list|customer|rep|stock|order|invoice|tax|unit"
-                       r"|currency):\d+")
+                       r"|currency|payment|statement|promotion):\d+")
 
 
 def mappers(pack):
@@ -15,7 +15,9 @@ def mappers(pack):
 
 
 def install(project, pack, *names):
-    """Copies mappers of a pack (all of them by default); `erp` becomes project.db("erp")."""
+    """Copies mappers of a pack (all of them by default), which follow the schemas where they lie;
+    `erp` becomes project.db("erp")."""
+    project.configure(schemas=str(ROOT / "schemas"))
     for name, path in mappers(pack).items():
         if not names or name in names:
             text, changed = re.subn(r"^  database: erp$", '  database: "@db@erp"',
