@@ -1,8 +1,10 @@
 """The files of `erp2couch init` as C byte arrays: the plain templates and one set for each pack.
 
-embed.py --list MAPPERS         the files of all packs, one a line: for meson
-embed.py OUT TEMPLATES FILE...  writes the C file; FILEs are those of the plain set and of packs
+embed.py --list MAPPERS SCHEMAS         the files of all packs, then the schemas, one a line
+embed.py OUT TEMPLATES SCHEMAS FILE...  writes the C file; FILEs are those of the plain set, of
+                                        packs and of the folder SCHEMAS
 
+A pack comes with the schemas of all types, and its erp2couch.yaml names their folder.
 A pack is a folder of MAPPERS with a README.md and mappers (*.yaml). The first line of its README,
 a heading, is what `init --help` says of it. The first ```sql block of its README, the role and the
 grants that suffice, is a comment in front of the DSN in its erp2couch.yaml.
@@ -12,6 +14,8 @@ import sys
 from pathlib import Path
 
 DSN = "    dsn: "  # the line of templates/erp2couch.yaml that the comment goes in front of
+NO_SCHEMAS = "# schemas: schemas\n"  # the line that a pack has without its #
+EDITOR = {"erp2couch.schema.json", "mapper.schema.json"}  # of our own YAML, not of documents
 
 
 def packs(mappers):
@@ -22,6 +26,13 @@ def packs(mappers):
 
 def pack_files(pack):
     return [pack / "README.md", *sorted(pack.glob("*.yaml"))]
+
+
+def schema_files(schemas):
+    """The schemas of document types, what they share, and the text about them."""
+    return [Path(schemas) / "README.md",
+            *(path for path in sorted(Path(schemas).glob("*.schema.json"))
+              if path.name not in EDITOR)]
 
 
 def summary(pack):
@@ -42,17 +53,22 @@ def grants(pack):
 
 
 def configuration(template, pack):
-    """erp2couch.yaml with the pack's comment where the DSN is."""
+    """erp2couch.yaml with the pack's comment where the DSN is, and with schemas."""
     lines = [f"This is what the mappers of the pack {pack.name} may read as; README.md says more."]
     lines += ["  " + line for line in grants(pack)]
     comment = "".join(f"    # {line}".rstrip() + "\n" for line in lines)
     if template.count(DSN) != 1:
         sys.exit(f"templates/erp2couch.yaml: not one line '{DSN}'")
-    return template.replace(DSN, comment + DSN)
+    if template.count(NO_SCHEMAS) != 1:
+        sys.exit(f"templates/erp2couch.yaml: not one line '{NO_SCHEMAS.strip()}'")
+    return template.replace(DSN, comment + DSN).replace(NO_SCHEMAS, NO_SCHEMAS[2:])
 
 
-def sets(templates, paths):
+def sets(templates, schemas, paths):
     """(pack or None, summary, [(name, bytes)]) of every set of files."""
+    model = [(f"schemas/{path.name}", path.read_bytes()) for path in paths
+             if path.parent == schemas]
+    paths = [path for path in paths if path.parent != schemas]
     base = (templates / "erp2couch.yaml").read_bytes()
     plain = [path for path in paths if templates in path.parents and path.parent != templates]
     yield None, "", [("erp2couch.yaml", base)] + [
@@ -61,7 +77,7 @@ def sets(templates, paths):
         config = configuration(base.decode(), pack).encode()
         yield pack.name, summary(pack), [("erp2couch.yaml", config)] + [
             ("README.md" if path.suffix == ".md" else f"mappers/{path.name}", path.read_bytes())
-            for path in paths if path.parent == pack]
+            for path in paths if path.parent == pack] + model
 
 
 def c_array(name, data):
@@ -75,15 +91,18 @@ def c_text(text):
     return "NULL" if text is None else json.dumps(text)  # of ASCII: a C literal, too
 
 
-def main(out, templates, *paths):
-    found = sets(Path(templates).resolve(), [Path(path).resolve() for path in paths])
+def main(out, templates, schemas, *paths):
+    found = sets(Path(templates).resolve(), Path(schemas).resolve(),
+                 [Path(path).resolve() for path in paths])
     lines = ['#include "cmd/templates.h"', ""]
-    table = []
+    table, arrays = [], {}  # equal files are one array
     for n, (pack, what, files) in enumerate(found):
         rows = []
-        for k, (name, data) in enumerate(files):
-            lines += c_array(f"data_{n}_{k}", data)
-            rows.append(f'        {{"{name}", data_{n}_{k}, sizeof(data_{n}_{k})}},')
+        for name, data in files:
+            if data not in arrays:
+                arrays[data] = f"data_{len(arrays)}"
+                lines += c_array(arrays[data], data)
+            rows.append(f'        {{"{name}", {arrays[data]}, sizeof({arrays[data]})}},')
         lines += [f"static const struct template_file files_{n}[] = {{", *rows, "};", ""]
         table.append(f"        {{{c_text(pack)}, {c_text(what)}, files_{n}, {len(rows)}}},")
     lines += ["const struct template_set template_sets[] = {", *table, "};",
@@ -93,6 +112,7 @@ def main(out, templates, *paths):
 
 
 if sys.argv[1] == "--list":
-    print("\n".join(str(path) for pack in packs(sys.argv[2]) for path in pack_files(pack)))
+    listed = [path for pack in packs(sys.argv[2]) for path in pack_files(pack)]
+    print("\n".join(map(str, listed + schema_files(sys.argv[3]))))
 else:
     main(*sys.argv[1:])

@@ -14,13 +14,17 @@
 #include <unistd.h>
 
 #include "ingest/base/cleanup.h"
+#include "ingest/base/str.h"
 
-#define PATH_BYTES 4096 /* PATH_MAX of Linux */
+#define PATH_BYTES  4096 /* PATH_MAX of Linux */
+#define MAX_FOLDERS 8    /* below the one that is made: mappers, schemas */
 
 struct scaffold {
         const char *dir;
         const struct template_set *set;
-        bool made_dir, made_sub;
+        bool made_dir;
+        struct str made[MAX_FOLDERS]; /* folders in it, borrowed from the names of files */
+        size_t made_count;
         size_t files; /* written, the one that failed included */
 };
 
@@ -29,6 +33,14 @@ static int join(char out[PATH_BYTES], const char *dir, const char *name, struct 
         int n = snprintf(out, PATH_BYTES, "%s/%s", dir, name);
 
         return n < PATH_BYTES ? 0 : err_set(e, ERR_USAGE, "init: the path %s is too long", dir);
+}
+
+static int join_folder(char out[PATH_BYTES], const char *dir, struct str folder, struct err *e)
+{
+        char name[256];
+
+        snprintf(name, sizeof(name), "%.*s", STR_ARG(folder));
+        return join(out, dir, name, e);
 }
 
 static int refuse_existing(const struct scaffold *s, struct err *e)
@@ -97,22 +109,40 @@ static bool undo(const struct scaffold *s)
         for (size_t i = s->files; i-- > 0;)
                 if (join(path, s->dir, s->set->files[i].name, &ignored) || unlink(path) != 0)
                         gone = false;
-        if (s->made_sub && (join(path, s->dir, "mappers", &ignored) || rmdir(path) != 0))
-                gone = false;
+        for (size_t i = s->made_count; i-- > 0;)
+                if (join_folder(path, s->dir, s->made[i], &ignored) || rmdir(path) != 0)
+                        gone = false;
         if (s->made_dir && rmdir(s->dir) != 0)
                 gone = false;
         return gone;
 }
 
+/* The folder that the file @name is in, where it is not there yet. */
+static int make_folder_of(struct scaffold *s, const char *name, struct err *e)
+{
+        const char *slash = strchr(name, '/');
+        struct str folder = {name, slash ? (size_t)(slash - name) : 0};
+        char path[PATH_BYTES];
+        bool made = false;
+
+        if (!slash)
+                return 0;
+        int rc = join_folder(path, s->dir, folder, e);
+        if (!rc)
+                rc = make_folder(path, &made, e);
+        if (!rc && made && s->made_count == MAX_FOLDERS)
+                return err_set(e, ERR_BUG, "init: more than %d folders", MAX_FOLDERS);
+        if (!rc && made)
+                s->made[s->made_count++] = folder;
+        return rc;
+}
+
 static int write_all(struct scaffold *s, struct err *e)
 {
-        char path[PATH_BYTES];
         int rc = make_folder(s->dir, &s->made_dir, e);
 
-        if (!rc)
-                rc = join(path, s->dir, "mappers", e);
-        if (!rc)
-                rc = make_folder(path, &s->made_sub, e);
+        for (size_t i = 0; !rc && i < s->set->file_count; i++)
+                rc = make_folder_of(s, s->set->files[i].name, e);
         for (size_t i = 0; !rc && i < s->set->file_count; i++)
                 rc = write_file(s, &s->set->files[i], e);
         return rc;
@@ -128,7 +158,7 @@ int scaffold_write(const char *dir, const struct template_set *set, struct err *
         rc = write_all(&s, e);
         if (rc == 0)
                 return 0;
-        bool began = s.made_dir || s.made_sub || s.files > 0;
+        bool began = s.made_dir || s.made_count > 0 || s.files > 0;
         if (!undo(&s))
                 return err_hint(e, rc,
                         "what was written could not be removed: remove %s by hand, and run init "

@@ -12,9 +12,22 @@ PACKS = sorted(path.parent.name for path in (ROOT / "mappers").glob("*/README.md
 PLAIN = ["erp2couch.yaml", "mappers/product.yaml"]
 
 
+EDITOR = {"mapper.schema.json", "erp2couch.schema.json"}
+
+
+def sources_of(pack):
+    """{file that init writes: the one it is a copy of}, in the order of writing."""
+    return {"README.md": ROOT / "mappers" / pack / "README.md",
+            **{f"mappers/{path.name}": path
+               for path in sorted((ROOT / "mappers" / pack).glob("*.yaml"))},
+            "schemas/README.md": ROOT / "schemas/README.md",
+            **{f"schemas/{path.name}": path
+               for path in sorted((ROOT / "schemas").glob("*.schema.json"))
+               if path.name not in EDITOR}}
+
+
 def files_of(pack):
-    return ["erp2couch.yaml", "README.md",
-            *(f"mappers/{path.name}" for path in sorted((ROOT / "mappers" / pack).glob("*.yaml")))]
+    return ["erp2couch.yaml", *sources_of(pack)]
 
 
 def found_in(folder):
@@ -34,12 +47,11 @@ def test_a_pack_is_written_as_it_is_and_passes_check(offline, tmp_path, pack):
     assert [line for line in result.out.splitlines() if line.startswith(str(folder))] == [
         f"{folder}/{name}" for name in files_of(pack)]
     result.says("README.md", "check --connect")
-    for name in files_of(pack)[1:]:
-        assert (folder / name).read_bytes() == (
-            ROOT / "mappers" / pack / os.path.basename(name)).read_bytes()
+    for name, source in sources_of(pack).items():
+        assert (folder / name).read_bytes() == source.read_bytes()
     checked = offline.erp2couch("check", cwd=folder).expect(Exit.OK)
     assert "warn" not in checked.err
-    mappers = {os.path.basename(name)[:-5] for name in files_of(pack)[2:]}
+    mappers = {os.path.basename(name)[:-5] for name in files_of(pack) if "mappers/" in name}
     assert {line.split(":")[0] for line in checked.out.splitlines()} >= mappers
 
 
@@ -56,7 +68,7 @@ def test_the_dsn_of_a_pack_says_which_rights_suffice(offline, tmp_path, pack):
     assert all(line.startswith("    #") for line in added)
     assert pack in added[0]
     assert [line[6:].strip() for line in added[1:]] == [line.strip() for line in grants]
-    assert text.replace("\n".join(added) + "\n", "") == plain
+    assert text.replace("\n".join(added) + "\n", "") == plain.replace("# schemas: s", "schemas: s")
 
 
 def test_json_names_folder_pack_and_files(offline, tmp_path):
@@ -153,3 +165,4 @@ def test_packs_are_installed(tmp_path, binary):
     for pack in PACKS:
         for path in (ROOT / "mappers" / pack).glob("*.*"):
             assert f'share/erp2couch/mappers/{pack}/{path.name}"' in done.stdout, path
+    assert 'share/erp2couch/schemas/product.schema.json"' in done.stdout
