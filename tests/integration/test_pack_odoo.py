@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from support import packs
+from support import model, packs
 
 COUNTS = {
     "product": "SELECT count(*) FROM product_product",
@@ -325,9 +325,13 @@ CHECKS = {"product": check_products, "category": check_categories,
           "stock": check_stock, "order": check_orders, "invoice": check_invoices}
 
 
+SAMPLE = 300  # documents of a type that are judged by its schema: Python takes a millisecond each
+
+
 def check_all(docs, odoo):
     """Counts, values and totals of every type in `docs`, {type: {id: document}}."""
     for kind, found in docs.items():
+        assert not model.faults(list(found.values())[::len(found) // SAMPLE + 1])
         if kind in COUNTS:
             assert len(found) == odoo.value(COUNTS[kind]), kind
     for kind, check in CHECKS.items():
@@ -479,7 +483,9 @@ def test_traps(shop, odoo):
     project = shop("order", "customer", "price_list", "tax", "currency")
 
     def preview(mapper, key):
-        return project.erp2couch("preview", mapper, "--key", key).expect(0).lines[0]
+        doc = project.erp2couch("preview", mapper, "--key", key).expect(0).lines[0]
+        assert not model.faults([doc])
+        return doc
 
     order = preview("order", 1)
     assert [(line["kind"], "product" in line, "unit" in line) for line in order["lines"]] == [

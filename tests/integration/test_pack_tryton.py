@@ -10,7 +10,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 
 import pytest
 
-from support import packs
+from support import model, packs
 from support.postgres import READER_PASSWORD
 from support.project import ROOT, Exit
 
@@ -228,7 +228,8 @@ def test_what_is_computed_is_what_tryton_computes(more):
     assert [key for key in NOT_THERE if key in more] == []
 
 
-def test_references_lead_to_documents(more):
+def test_documents_follow_the_schemas_and_references_lead_to_documents(more):
+    assert not model.faults(list(more.values()))
     assert packs.dangling(more) == {}
     assert len({ref.split(":")[0] for ref in packs.references(list(more.values()))}) == 9
     addresses = {key: {a["id"] for a in doc["addresses"]}
