@@ -237,7 +237,7 @@ PARSER_ONLY = re.compile("|".join([
     r"must be from \d+ to \d+ (ms|bytes)", r"is no format of dates",
     r"of the pattern", r"is no pattern of a date", r"\bzone\b", r"a column's name is empty",
     r"is not the name of a table", r"there is no field", r"'tls' needs https", r"takes no ':'",
-    r"of the query does not end", r"'(expr|when)'(: line|: expr:\d| is empty)",
+    r"there is no file", r"of the query does not end", r"'(expr|when)'(: line|: expr:\d| is empty)",
     r"is no regular expression", r"^[^ ]* 'with': ", r"'id' has no \$\{\.\.\.\}",
     r"'key' names \d+ columns", r"a map has one key", r"no such file", r"two files have a field",
     r"cannot read .*: Is a directory",
@@ -280,6 +280,8 @@ def verdicts(option_tables, kind, documents, folder):
     mapper = changed(MAPPER, ("target", "schema"), lambda p, k: p.__delitem__(k))
     (folder / "m.yaml").write_text(json.dumps(mapper))  # a schema would have to be there
     (folder / "f.yaml").write_text("fields: {included: x}")
+    (folder / "schemas").mkdir()
+    (folder / "schemas/product.schema.json").write_text("{}")
     for number, document in enumerate(documents):
         names.append(f"{number}.json")
         (folder / names[-1]).write_text(json.dumps(document))
