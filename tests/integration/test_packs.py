@@ -50,6 +50,7 @@ def test_mapper_has_the_form_of_a_pack(parsed, pack, name):
     assert mapper["fields"]["type"] == {"value": name}
     assert list(mapper["fields"])[0] == "type"
     assert mapper["fields"]["updated"]["significant"] is False
+    assert mapper["tests"][0]["expect"]["_id"].startswith(name + ":")
     text = packs.mappers(pack)[name].read_text()
     assert re.match(r"# \S.*\n(#.*\n)+mapper: ", text), "a comment at its top tells what it is"
 
