@@ -39,8 +39,8 @@ int indexes_keep(struct run *r, struct target *t, struct err *e)
         int rc = couch_indexes_keep(r->couch, t->name, r->spec->name, r->indexes, count, e);
         if (rc == COUCH_INDEXES_WRITTEN) {
                 t->own_writes++;
-                log_info(r->log, "database %s: %zu indexes in _design/erp2couch-%s", t->name, count,
-                        r->spec->name);
+                log_info(r->log, "database %s: %s the indexes in _design/erp2couch-%s", t->name,
+                        count ? "wrote" : "removed", r->spec->name);
         }
         if (rc == COUCH_INDEXES_REFUSED) {
                 log_warn(r->log, "%s", e->text);

@@ -51,13 +51,13 @@ class Scene:
 
 
 @pytest.fixture
-def scene(project, database, apache_couch):
+def scene(project, database):
     made = Scene(project, database)
     made.mapper()
     return made
 
 
-def test_indexes_are_made_and_used(scene):
+def test_indexes_are_made_and_used(scene, apache_couch):
     scene.schema(BY_V, BIG).project.run().counts(created=4)
     assert set(scene.indexes()) == {"by-v", "big"}
     assert scene.find({"type": "item", "v": "v2"}) == ((OWN, "by-v"), ["item:2"])
@@ -128,7 +128,7 @@ def test_our_own_write_is_not_taken_for_somebody_elses(scene):
     assert int(stored["update_seq"].split("-")[0]) == scene.db.update_number(), result
 
 
-def test_what_couchdb_refuses_is_named(scene):
+def test_what_couchdb_refuses_is_named(scene, apache_couch):
     scene.schema({**BIG, "partial_filter_selector": {"n": {"$foo": 1}}})
     scene.project.erp2couch("run").expect(Exit.CONFIG).says(
         "database t[0-9a-f]+_catalog", "_design/erp2couch-item", "index big", "\\$foo")
