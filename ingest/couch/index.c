@@ -225,11 +225,10 @@ static int read_design(const struct keeping *k, cJSON **out, struct err *e)
         return rc;
 }
 
-/* CouchDB answers 401 to a member who writes a design document: the credentials are right, or
- * reading would have said so. */
+/* 403: a member of the database, whose credentials are right. 401 is about the credentials. */
 static int outcome_of(int rc, int status, struct err *e)
 {
-        if (rc < 0 && (status == 401 || status == 403)) {
+        if (rc < 0 && status == 403) {
                 err_set_code(e, ERR_CONFIG, status,
                         "CouchDB lets only admins of the database write indexes (status %d): have "
                         "one run once, or make this account an admin of the database",

@@ -138,7 +138,8 @@ def test_what_couchdb_refuses_is_named(scene, apache_couch):
     scene.project.erp2couch("run").expect(Exit.CONFIG).says("somebody else's", OWN)
 
 
-def test_without_the_right_to_write_them_documents_are_written(scene, apache_couch):
+@pytest.mark.parametrize("session", [False, True])
+def test_without_the_right_to_write_them_documents_are_written(scene, apache_couch, session):
     scene.schema(BY_V)
     for db in (scene.db, scene.project.control):
         db.create()
@@ -147,7 +148,9 @@ def test_without_the_right_to_write_them_documents_are_written(scene, apache_cou
     try:
         for db in (scene.db, scene.project.control):
             db.call("PUT", "/_security", json={"admins": {}, "members": {"names": [name]}})
-        scene.project.configure(couchdb={"auth": {"user": name, "password": password}})
+        auth = {"user": name, "password": password}
+        scene.project.configure(couchdb={"auth": {"session": auth, "user": None, "password": None}
+                                         if session else auth})
         result = scene.project.run()
         result.counts(created=4)
         result.says("only admins", "_design/erp2couch-item", "catalog")
