@@ -26,7 +26,7 @@ struct extract_child {
 struct extract_deletes {
         bool sweep;              /* default true */
         double max_percent;      /* the brake: default 10 */
-        struct string_list keep; /* fields that stay in a tombstone */
+        struct string_list keep; /* fields that stay in a tombstone; absent: as the schema says */
         int64_t every_ms;        /* 0: on full reads only */
         const char *column;      /* a flag ... */
         const char *when;        /* ... and its value */
