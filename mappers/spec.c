@@ -199,71 +199,6 @@ static const struct option spec_options[] = {
 };
 OPTION_TABLE(mapper_spec_table, "the mapper", spec_options);
 
-/* ---- tests: ---- */
-
-struct test_draft {
-        const char *name, *reject;
-        const struct ynode *given, *expect;
-};
-
-#define TEST_AT(member) offsetof(struct test_draft, member)
-
-static const struct option test_options[] = {
-        {.name = "name",
-                .type = OPTION_STRING,
-                .offset = TEST_AT(name),
-                .min = 1,
-                .help = "What the test shows."},
-        {.name = "given",
-                .type = OPTION_NODE,
-                .offset = TEST_AT(given),
-                .required = true,
-                .help = "The record: columns and children."},
-        {.name = "expect",
-                .type = OPTION_NODE,
-                .offset = TEST_AT(expect),
-                .help = "A part of the document."},
-        {.name = "reject",
-                .type = OPTION_STRING,
-                .offset = TEST_AT(reject),
-                .min = 1,
-                .help = "How the reject begins: FIELD: reason."},
-};
-OPTION_TABLE(mapper_test_table, "a test", test_options);
-
-static int check_test(const struct option_context *cx, const struct ynode *n, struct err *e)
-{
-        struct test_draft t = {0};
-        int rc = options_decode(cx, &mapper_test_table, n, &t, e);
-
-        if (rc)
-                return rc;
-        if (t.given->kind != YNODE_MAP)
-                return ynode_error(cx->doc, t.given, e, "'given' must be a map, not %s",
-                        ynode_kind_name(t.given->kind));
-        if (t.expect && t.expect->kind != YNODE_MAP)
-                return ynode_error(cx->doc, t.expect, e, "'expect' must be a map, not %s",
-                        ynode_kind_name(t.expect->kind));
-        if (!t.expect == !t.reject)
-                return ynode_error(cx->doc, n, e, "a test has one of 'expect' and 'reject'");
-        return 0;
-}
-
-int spec_tests_decode(
-        const struct option_context *cx, const struct ynode *n, void *field, struct err *e)
-{
-        int rc = 0;
-
-        if (n->kind != YNODE_LIST)
-                return ynode_error(
-                        cx->doc, n, e, "'tests' must be a list, not %s", ynode_kind_name(n->kind));
-        for (size_t i = 0; i < n->count && rc == 0; i++)
-                rc = check_test(cx, n->items[i], e);
-        if (rc == 0)
-                *(const struct ynode **)field = n;
-        return rc;
-}
-
 /* ---- the file ---- */
 
 static int check_templates(const struct mapper_spec *m, struct err *e)
@@ -295,6 +230,8 @@ static int decode(const struct option_context *cx, struct spec_draft *d, struct 
         rc = spec_fields_decode(cx, d->fields, "'fields'", &m->fields, &m->field_count, e);
         if (rc == 0)
                 rc = check_templates(m, e);
+        if (rc == 0)
+                rc = spec_tests_check(m, e);
         return rc ? rc : spec_filter_build(cx, m->fields, m->field_count, &m->filter, e);
 }
 

@@ -18,6 +18,7 @@
 #include "ingest/base/options.h"
 #include "ingest/record/digest.h"
 #include "mappers/schedule.h"
+#include "mappers/spec_test.h"
 
 enum field_type {
         FIELD_TYPE_NONE, /* as the column's kind says */
@@ -192,7 +193,7 @@ struct mapper_spec {
         const char *name;    /* mapper: */
         const char *source;
         const struct ynode *extract; /* decoded by ingest/source/extract.h */
-        const struct ynode *tests;   /* kept for later */
+        struct mapper_tests tests;
         struct schedule schedule, full;
         const char *timezone; /* NULL: none */
         int64_t max_rejects;  /* -1: the default (half of more than 100 records) */

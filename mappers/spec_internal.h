@@ -3,7 +3,7 @@
  *
  * spec.c decodes the file, spec_field.c its fields, spec_path.c and spec_template.c the two small
  * languages inside values, spec_text.c regular expressions, spec_schedule.c when it runs,
- * spec_filter.c what the digest leaves out.
+ * spec_filter.c what the digest leaves out, spec_test.c the tests.
  */
 #pragma once
 
@@ -112,9 +112,13 @@ int spec_lookup_decode(const struct option_context *cx, const struct ynode *n,
 int spec_schedule_decode(const struct option_context *cx, const struct ynode *n, void *field,
         struct err *e) __attribute__((warn_unused_result));
 
-/** spec_tests_decode() - option handler: shape of `tests:`; keeps the node */
+/** spec_tests_decode() - option handler: `tests:` as a struct mapper_tests */
 int spec_tests_decode(const struct option_context *cx, const struct ynode *n, void *field,
         struct err *e) __attribute__((warn_unused_result));
+
+/** spec_tests_check() - what the tests of @m expect are its fields */
+int spec_tests_check(const struct mapper_spec *m, struct err *e)
+        __attribute__((warn_unused_result));
 
 /** spec_timezone_check() - whether the system knows the zone @name that stands at @n */
 int spec_timezone_check(const struct option_context *cx, const struct ynode *n, const char *name,

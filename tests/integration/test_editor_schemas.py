@@ -205,7 +205,8 @@ MAPPER = {
                  "replace": [{"pattern": "(x)", "with": "$1"}, {"pattern": "y"}]},
         "words": {"from": "t", "split": {"pattern": " +"}, "replace": {"pattern": "z"}},
     },
-    "tests": [{"name": "x", "given": {"id": 1}, "expect": {"a": 1}},
+    "tests": [{"name": "x", "given": {"id": 1}, "expect": {"_id": "m:1", "sku": 1},
+               "now": "2026-01-31T08:00:00Z", "types": {"p": "text[]", "lines": {"q": "date"}}},
               {"given": {"id": 2}, "reject": "price"}],
 }
 # The newer keys of fields stand in a document of their own: the cost of all variants grows with the

@@ -113,7 +113,7 @@ static void the_head_of_a_mapper_is_decoded(void **state)
         assert_true(str_is(m->id_prefix, "product:"));
         assert_true(m->schedule.is_set && m->schedule.is_cron);
         assert_true(m->full.is_set && !m->full.is_cron);
-        assert_int_equal(m->tests->count, 2);
+        assert_int_equal(m->tests.count, 2);
         assert_int_equal(m->field_count, 10);
         assert_true(str_is(ynode_get(m->extract, "query")->text, "SELECT $$a$$, '${x}' FROM p\n"));
 }
@@ -695,11 +695,56 @@ static void tests_are_checked_in_shape(void **state)
                 {"[{given: {}, expect: x}]", "m.yaml:2:29: 'expect' must be a map, not a string"},
                 {"[{given: {}, expects: {}}]",
                         "m.yaml:2:21: unknown key 'expects', did you mean 'expect'?"},
+                {"[{given: {a: 0x1F}, expect: {}}]",
+                        "m.yaml:2:21: JSON cannot write the number '0x1F': write it in plain "
+                        "decimal digits, or in quotes for text"},
+                {"[{given: {}, reject: x, now: noon}]",
+                        "m.yaml:2:37: 'now' must be a time such as 2026-01-31T08:00:00Z, not "
+                        "'noon'"},
+                {"[{given: {}, reject: x, types: {a: timestmap}}]",
+                        "m.yaml:2:43: 'timestmap' is no type of a column; did you mean "
+                        "'timestamp'?"},
+                {"[{given: {}, reject: x, types: {lines: {a: 1}}}]",
+                        "m.yaml:2:51: '1' is no type of a column; there is text char boolean "
+                        "integer numeric real float bytea date time timestamp timestamptz "
+                        "interval json, and arrays of them: text[]"},
+                {"[{given: {}, reject: x, lookups: {a: 1}}]",
+                        "m.yaml:2:45: the table of a lookup is a map of keys to values, not an "
+                        "integer"},
+                {"[{name: a, given: {}, reject: x}, {name: a, given: {}, reject: y}]",
+                        "m.yaml:2:49: the test in line 2 has this name, too: give each its own"},
         };
         (void)state;
         for (size_t i = 0; i < COUNT(cases); i++) {
                 char text[512];
                 snprintf(text, sizeof(text), "mapper: m\ntests: %s\n", cases[i].text);
+                expect_error(text, cases[i].message);
+        }
+}
+
+static void tests_expect_fields(void **state)
+{
+        static const struct bad cases[] = {
+                {"{skus: null}", "m.yaml:10:35: there is no field 'skus' in the document; did you "
+                                 "mean 'sku'?"},
+                {"{a: {c: 1}}",
+                        "m.yaml:10:39: there is no field 'c' in the document; did you mean 'b'?"},
+                {"{l: [{}, {y: 1}]}",
+                        "m.yaml:10:44: there is no field 'y' in the document; did you mean 'x'?"},
+                {"{_rev: x}", "m.yaml:10:35: of the names that begin with _ a test can expect _id "
+                              "and _database"},
+                {"{_id: 5}", "m.yaml:10:40: _id is always a string, never an integer"},
+                {"{}, lookups: {sku: {}}", "m.yaml:10:48: field 'sku' has no lookup"},
+        };
+        (void)state;
+        for (size_t i = 0; i < COUNT(cases); i++) {
+                char text[1024];
+                snprintf(text, sizeof(text),
+                        "mapper: m\nsource: s\nextract: {table: t, key: id}\n"
+                        "target: {database: d, id: \"m:${id}\"}\nfields:\n  sku: sku\n"
+                        "  a: {object: {b: b}}\n  l: {each: l, fields: {x: x}}\n"
+                        "tests:\n  - {name: x, given: {}, expect: %s}\n",
+                        cases[i].text);
                 expect_error(text, cases[i].message);
         }
 }
@@ -761,6 +806,7 @@ int main(void)
                 cmocka_unit_test(schedules_are_due),
                 cmocka_unit_test(schedules_are_refused_with_the_reason),
                 cmocka_unit_test(tests_are_checked_in_shape),
+                cmocka_unit_test(tests_expect_fields),
                 cmocka_unit_test(files_are_loaded),
                 cmocka_unit_test(running_out_of_memory_is_an_error),
         };
