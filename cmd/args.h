@@ -17,10 +17,11 @@
 struct cli_values {
         const char *config_path; /* NULL: the default places */
         bool json, help, version, verbose, quiet;
-        bool connect, full, dry_run, allow_deletes, all;
+        bool connect, full, dry_run, allow_deletes, all, explain;
         int64_t limit; /* -1: not given */
         const char *key, *schema, *like;
-        const char *pack; /* NULL: none */
+        const char *pack;  /* NULL: none */
+        const char *junit; /* NULL: none */
         const char *words[CLI_MAX_WORDS];
         size_t word_count;
 };

@@ -9,9 +9,9 @@
 
 #include "ingest/loop/http.h"
 
-static const struct cli_command *const commands[] = {&command_check, &command_preview,
-        &command_diff, &command_run, &command_verify, &command_status, &command_rejects,
-        &command_state, &command_discover, &command_init};
+static const struct cli_command *const commands[] = {&command_check, &command_test,
+        &command_preview, &command_diff, &command_run, &command_verify, &command_status,
+        &command_rejects, &command_state, &command_discover, &command_init};
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

@@ -1,0 +1,414 @@
+/*
+ * The fields are walked as the compiler walks them, but every name is taken for a column. Lua
+ * cannot be walked: `row.NAME` is found in its text.
+ */
+#include "ingest/pipeline/trial_internal.h"
+
+#include <limits.h>
+#include <strings.h>
+
+#define FIRST_COLUMNS 16
+
+/* ---- tables ---- */
+
+struct trial_column *trial_column_find(const struct trial_table *table, struct str name)
+{
+        for (size_t i = 0; i < table->count; i++)
+                if (str_is(name, table->items[i].name))
+                        return &table->items[i];
+        return NULL;
+}
+
+static int grow(struct trial *t, struct trial_table *table, struct err *e)
+{
+        size_t capacity = table->capacity ? 2 * table->capacity : FIRST_COLUMNS;
+        struct trial_column *items = arena_array(t->arena, capacity, sizeof(*items));
+
+        if (table->count >= RECORD_MAX_COLUMNS)
+                return mapper_spec_error(t->mapper->spec, t->test->node, e,
+                        "more than %d columns: no source has so many", RECORD_MAX_COLUMNS);
+        if (!items)
+                return arena_failed(t->arena, "columns", e);
+        if (table->count)
+                memcpy(items, table->items, table->count * sizeof(*items));
+        table->items = items;
+        table->capacity = capacity;
+        return 0;
+}
+
+static int add(
+        struct trial *t, struct trial_table *table, struct str name, unsigned uses, struct err *e)
+{
+        struct trial_column *c = trial_column_find(table, name);
+        int rc = 0;
+
+        if (c) {
+                c->uses |= uses;
+                return 0;
+        }
+        if (table->count == table->capacity)
+                rc = grow(t, table, e);
+        if (rc)
+                return rc;
+        c = &table->items[table->count];
+        *c = (struct trial_column){.name = arena_strdup(t->arena, name),
+                .uses = uses,
+                .kind = KIND_UNKNOWN,
+                .elem = COL_TEXT};
+        if (!c->name)
+                return arena_failed(t->arena, "columns", e);
+        table->count++;
+        return 0;
+}
+
+struct trial_table *trial_child_find(struct trial *t, struct str name)
+{
+        if (t->grouped)
+                return str_is(name, "rows") ? &t->record : NULL;
+        for (size_t i = 0; i < t->child_count; i++)
+                if (str_is(name, t->children[i].child->name))
+                        return &t->children[i];
+        return NULL;
+}
+
+/* ---- what the extract says of a column ---- */
+
+static bool is_word_byte(char c)
+{
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '_' || c == '$' || (unsigned char)c >= 0x80;
+}
+
+static bool is_lower(struct str s)
+{
+        for (size_t i = 0; i < s.len; i++)
+                if (s.ptr[i] >= 'A' && s.ptr[i] <= 'Z')
+                        return false;
+        return true;
+}
+
+/* Whether @text has @word as a word of its own. SQL makes Code the column code. */
+static bool has_word(const char *text, struct str word)
+{
+        bool fold = is_lower(word);
+        size_t len = text ? strlen(text) : 0;
+
+        for (size_t i = 0; word.len && i + word.len <= len; i++) {
+                const char *p = text + i;
+                if (fold ? strncasecmp(p, word.ptr, word.len) : memcmp(p, word.ptr, word.len))
+                        continue;
+                if ((i == 0 || !is_word_byte(p[-1])) && !is_word_byte(p[word.len]))
+                        return true;
+        }
+        return false;
+}
+
+static bool is_in_query(const struct trial *t, const struct trial_table *table, struct str name)
+{
+        const struct extract *x = t->mapper->extract;
+
+        if (table->child)
+                return has_word(table->child->query, name) || has_word(table->child->cursor, name);
+        return has_word(x->query, name) || has_word(x->cursor, name);
+}
+
+static int add_list(
+        struct trial *t, struct trial_table *table, const struct string_list *names, struct err *e)
+{
+        int rc = 0;
+
+        for (size_t i = 0; i < names->count && !rc; i++)
+                rc = add(t, table, str_of(names->items[i]), 0, e);
+        return rc;
+}
+
+/* A cursor may be an expression: then it is no column of the record. */
+static int add_name(struct trial *t, struct trial_table *table, const char *name, struct err *e)
+{
+        for (const char *p = name; p && *p; p++)
+                if (!is_word_byte(*p))
+                        return 0;
+        return name ? add(t, table, str_of(name), 0, e) : 0;
+}
+
+static int add_extract(struct trial *t, struct err *e)
+{
+        const struct extract *x = t->mapper->extract;
+        int rc = add_list(t, &t->record, &x->key, e);
+
+        if (!rc)
+                rc = add_list(t, &t->record, &x->group, e);
+        if (!rc)
+                rc = add_name(t, &t->record, x->cursor, e);
+        if (!rc)
+                rc = add_name(t, &t->record, x->deletes.column, e);
+        for (size_t i = 0; i < t->child_count && !rc; i++) {
+                struct trial_table *child = &t->children[i];
+                rc = add_list(t, child, &child->child->key, e);
+                if (!rc)
+                        rc = add_list(t, child, &child->child->parent, e);
+                if (!rc)
+                        rc = add_name(t, child, child->child->cursor, e);
+        }
+        return rc;
+}
+
+/* ---- fields ---- */
+
+/* Where the names of a field are looked for. */
+struct scope {
+        struct trial_table *table; /* NULL: the elements are JSON */
+        const struct field_spec *fields;
+        size_t count;
+};
+
+static unsigned uses_of(const struct field_spec *f)
+{
+        static const char *const text_steps[] = {
+                "trim", "split", "replace", "upper", "lower", "format"};
+        bool time = f->type == FIELD_TYPE_DATE || f->type == FIELD_TYPE_DATETIME;
+
+        for (size_t i = 0; i < sizeof(text_steps) / sizeof(text_steps[0]); i++)
+                if (ynode_get(f->node, text_steps[i]))
+                        return USED_AS_TEXT;
+        if (time)
+                return USED_AS_TIME;
+        return f->type == FIELD_TYPE_NONE ? 0 : USED_AS_TEXT;
+}
+
+/* What the test gives for the column @name of @table, if anything: a column may have a dot. */
+static bool is_given(const struct trial *t, const struct trial_table *table, const char *name)
+{
+        const struct ynode *rows = t->test->given;
+
+        if (table->child)
+                rows = ynode_get(rows, table->child->name);
+        else if (ynode_get(rows, name))
+                return true;
+        else if (t->grouped)
+                rows = ynode_get(rows, "rows");
+        for (size_t i = 0; rows && rows->kind == YNODE_LIST && i < rows->count; i++)
+                if (ynode_get(rows->items[i], name))
+                        return true;
+        return false;
+}
+
+static int add_path(struct trial *t, struct trial_table *table, const struct field_path *path,
+        unsigned uses, struct err *e)
+{
+        if (!table)
+                return 0;
+        if (path->count == 1 || is_given(t, table, path->text))
+                return add(t, table, str_of(path->text), uses, e);
+        return add(t, table, path->steps[0].name, USED_BY_PATH, e);
+}
+
+static bool is_field(const struct scope *s, struct str name)
+{
+        for (size_t i = 0; i < s->count; i++)
+                if (str_eq(s->fields[i].name, name))
+                        return true;
+        return false;
+}
+
+static int add_template(
+        struct trial *t, const struct scope *s, const struct field_template *text, struct err *e)
+{
+        int rc = 0;
+
+        for (size_t i = 0; i < text->count && !rc; i++) {
+                const struct template_part *part = &text->parts[i];
+                if (part->scope == TEMPLATE_ROW)
+                        rc = add_path(t, &t->record, &part->path, 0, e);
+                else if (part->scope == TEMPLATE_ANY && !is_field(s, part->path.steps[0].name))
+                        rc = add_path(t, s->table, &part->path, 0, e);
+        }
+        return rc;
+}
+
+/* In an element `row` falls back to the record. */
+static int add_row_name(
+        struct trial *t, const struct scope *s, bool record, struct str name, struct err *e)
+{
+        char text[NAME_MAX + 1];
+        struct trial_table *table = record || !s->table ? &t->record : s->table;
+
+        if (name.len == 0 || name.len > NAME_MAX)
+                return 0;
+        memcpy(text, name.ptr, name.len);
+        text[name.len] = '\0';
+        if (table->child && !trial_column_find(table, name) && !is_given(t, table, text) &&
+                !is_in_query(t, table, name))
+                table = &t->record;
+        return add(t, table, name, 0, e);
+}
+
+/* The NAME of row.NAME or row["NAME"] where @p stands behind `row`; empty where there is none. */
+static struct str member_name(const char *p)
+{
+        const char *start;
+
+        p += strspn(p, " \t\n");
+        if (*p == '.') {
+                p += 1 + strspn(p + 1, " \t\n");
+                for (start = p; is_word_byte(*p); p++)
+                        ;
+                return (struct str){start, (size_t)(p - start)};
+        }
+        if (*p != '[')
+                return STR("");
+        p += 1 + strspn(p + 1, " \t\n");
+        if (*p != '"' && *p != '\'')
+                return STR("");
+        const char *end = strchr(p + 1, *p);
+        return end ? (struct str){p + 1, (size_t)(end - p - 1)} : STR("");
+}
+
+static int add_lua(struct trial *t, const struct scope *s, const struct field_spec *f,
+        const char *key, struct err *e)
+{
+        static const struct str words[] = {{"row", 3}, {"record", 6}};
+        const struct ynode *n = ynode_get(f->node, key);
+        int rc = 0;
+
+        if (!n || n->kind != YNODE_STRING)
+                return 0;
+        for (size_t i = 0; i < n->text.len && !rc; i++) {
+                const char *p = n->text.ptr + i;
+                bool begins = i == 0 || (!is_word_byte(p[-1]) && p[-1] != '.');
+                for (size_t w = 0; begins && w < 2 && !rc; w++)
+                        if (strncmp(p, words[w].ptr, words[w].len) == 0 &&
+                                !is_word_byte(p[words[w].len]))
+                                rc = add_row_name(t, s, w == 1, member_name(p + words[w].len), e);
+        }
+        return rc;
+}
+
+/* Without any `from`, a look-up takes the column that is named like its key. */
+static int add_lookup(
+        struct trial *t, const struct scope *s, const struct field_spec *f, struct err *e)
+{
+        const struct ynode *lookup = ynode_get(f->node, "lookup");
+        const struct ynode *from = ynode_get(lookup, "from");
+        const struct ynode *name = from ? from : ynode_get(lookup, "key");
+
+        if (!lookup || !name || name->kind != YNODE_STRING || !s->table)
+                return 0;
+        if (!from && f->from.count)
+                return 0;
+        struct str path = name->text;
+        if (!is_given(t, s->table, path.ptr))
+                path.len = strcspn(path.ptr, ".[");
+        return add(t, s->table, path, path.len < name->text.len ? USED_BY_PATH : 0, e);
+}
+
+static int add_fields(struct trial *t, const struct scope *s, const struct field_spec *fields,
+        size_t count, struct err *e);
+
+static int add_each(
+        struct trial *t, const struct scope *s, const struct field_spec *f, struct err *e)
+{
+        struct scope inner = {.fields = f->fields, .count = f->field_count};
+        bool top = s->fields == t->mapper->spec->fields;
+        int rc = 0;
+
+        if (top)
+                inner.table = trial_child_find(t, f->from.steps[0].name);
+        if (!inner.table && s->table && f->from.count == 1)
+                rc = add(t, s->table, str_of(f->from.text), USED_BY_PATH, e);
+        else if (!inner.table && f->from.count)
+                rc = add_path(t, s->table, &f->from, USED_BY_PATH, e);
+        return rc ? rc : add_fields(t, &inner, f->fields, f->field_count, e);
+}
+
+static int add_field(
+        struct trial *t, const struct scope *s, const struct field_spec *f, struct err *e)
+{
+        int rc = add_lua(t, s, f, "when", e);
+
+        if (rc)
+                return rc;
+        if (f->origin == FIELD_EACH)
+                return add_each(t, s, f, e);
+        if (f->origin == FIELD_OBJECT)
+                return add_fields(t, s, f->fields, f->field_count, e);
+        if (f->from.count)
+                rc = add_path(t, s->table, &f->from, uses_of(f), e);
+        if (!rc)
+                rc = add_template(t, s, &f->template, e);
+        if (!rc)
+                rc = add_lua(t, s, f, "expr", e);
+        return rc ? rc : add_lookup(t, s, f, e);
+}
+
+static int add_fields(struct trial *t, const struct scope *s, const struct field_spec *fields,
+        size_t count, struct err *e)
+{
+        int rc = 0;
+
+        for (size_t i = 0; i < count && !rc; i++)
+                rc = add_field(t, s, &fields[i], e);
+        return rc;
+}
+
+int trial_names_collect(struct trial *t, struct err *e)
+{
+        const struct mapper_spec *m = t->mapper->spec;
+        const struct extract *x = t->mapper->extract;
+        struct scope root = {&t->record, m->fields, m->field_count};
+
+        t->grouped = x->group.count > 0;
+        for (; t->child_count < x->child_count; t->child_count++)
+                t->children[t->child_count].child = &x->children[t->child_count];
+        int rc = add_extract(t, e);
+        if (!rc)
+                rc = add_fields(t, &root, m->fields, m->field_count, e);
+        if (!rc)
+                rc = add_template(t, &root, &m->id, e);
+        return rc ? rc : add_template(t, &root, &m->database, e);
+}
+
+/* ---- what is given ---- */
+
+static int unknown(struct trial *t, const struct trial_table *table, const struct ynode_pair *at,
+        struct err *e)
+{
+        size_t children = table->child ? 0 : t->child_count, count = table->count;
+        const char **names = arena_array(t->arena, count + children + 1, sizeof(*names));
+        char shown[YNODE_SHOW_MAX];
+
+        if (!names)
+                return arena_failed(t->arena, "names of columns", e);
+        for (size_t i = 0; i < table->count; i++)
+                names[i] = table->items[i].name;
+        for (size_t i = 0; i < children; i++)
+                names[count++] = t->children[i].child->name;
+        if (t->grouped)
+                names[count++] = "rows";
+        const char *near = str_nearest(at->key, names, count);
+        int rc = ydoc_error_at(t->mapper->spec->doc, at->line, at->column, e,
+                "%s is given, but neither a field nor the %s uses such a column",
+                yaml_show(at->key, shown), table->child ? "child" : "extract");
+        if (near)
+                return err_hint(e, rc, "did you mean '%s'?", near);
+        return rc;
+}
+
+int trial_names_given(
+        struct trial *t, struct trial_table *table, const struct ynode *given, struct err *e)
+{
+        int rc = 0;
+
+        for (size_t i = 0; i < given->count && !rc; i++) {
+                const struct ynode_pair *pair = &given->pairs[i];
+                if (!table->child && given == t->test->given && trial_child_find(t, pair->key))
+                        continue;
+                if (trial_column_find(table, pair->key))
+                        continue;
+                if (is_in_query(t, table, pair->key))
+                        rc = add(t, table, pair->key, 0, e);
+                else
+                        rc = unknown(t, table, pair, e);
+        }
+        return rc;
+}
