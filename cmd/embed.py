@@ -15,7 +15,7 @@ from pathlib import Path
 
 DSN = "    dsn: "  # the line of templates/erp2couch.yaml that the comment goes in front of
 NO_SCHEMAS = "# schemas: schemas\n"  # the line that a pack has without its #
-EDITOR = {"erp2couch.schema.json", "mapper.schema.json"}  # of our own YAML, not of documents
+EDITOR = {"erp2couch.schema.json", "mapper.schema.json", "fields.schema.json"}  # of our own YAML, not of documents
 
 
 def packs(mappers):

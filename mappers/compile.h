@@ -36,18 +36,18 @@
  *    from, the column named like key is looked up, of the record where the element has none; where
  *    then no column of the query or file is named key, its first one holds the keys. A list of
  *    keys is looked up by a list of froms. A key that is NULL, or that the table does not have,
- *    gives null; an array is looked up element by element, to an array with such nulls. One value
- * keeps its kind (numeric stays exact), and goes through the field's steps; `value: [a, b]` gives
- * an object without what is NULL. Files: in CSV an empty field is null, "" an empty text; JSON and
- * YAML are a list of objects, or one object by key.
+ *    gives null; an array is looked up element by element, to an array with such nulls. One
+ *    value keeps its kind (numeric stays exact), and goes through the field's steps; `value:
+ *    [a, b]` gives an object without what is NULL. Files: in CSV an empty field is null, "" an
+ *    empty text; JSON and YAML are a list of objects, or one object by key.
  *  - type: date of a timestamp needs a time of 00:00:00; type: integer of a decimal zeros behind
  *    the point. Without a format numbers in text may have leading zeros and an exponent, but no
  *    sign '+', blanks or group separators. NaN and Infinity are texts under type: string, else
  *    rejects.
- *  - `expr` and `when` are Lua 5.4: an expression, or a block with `return`; the first value counts.
- *    nil and null are null, integers, floats, booleans and texts what they are, a decimal is a
- *    decimal, a table JSON: keys 1 to n an array, texts an object, its keys ascending; an empty
- *    one an array. Then the field's chain, as for the scalars of JSON.
+ *  - `expr` and `when` are Lua 5.4: an expression, or a block with `return`, whose first value
+ *    counts. nil and null are null, integers, floats, booleans and texts what they are, a decimal
+ *    is a decimal, a table JSON: keys 1 to n an array, texts an object, its keys ascending; an
+ *    empty one an array. Then the field's chain, as for the scalars of JSON.
  *  - row.NAME is a column: integers (beyond 64 bits a decimal), numeric and money as exact
  *    decimals, floats, booleans, JSON and arrays as tables (a null in them is `null`, their
  *    numbers that are no integers are decimals, and numbers again in the document as long as
@@ -56,9 +56,10 @@
  *  - Inside `each`, row is the element and falls back to the record; record is always the record.
  *    doc.NAME is a field of the element, else of the document, also of one that comes later, but
  *    for objects and arrays. A field that is a decimal is one in doc, too.
- *  - Decimals add, subtract, multiply and compare, also with integers, and keep their digits: 1.50
- * * 1.5 is 2.250. a:div(b, scale, rounding), a:round(scale, rounding), a:abs(), a:scale(),
- *    decimal(x), tonumber(a), math.max, min, floor, ceil, abs. With a float they are an error.
+ *  - Decimals add, subtract, multiply and compare, also with integers, and keep their digits: the
+ *    product of 1.50 and 1.5 is 2.250. a:div(b, scale, rounding), a:round(scale, rounding),
+ *    a:abs(), a:scale(), decimal(x), tonumber(a), math.max, min, floor, ceil, abs. With a float
+ *    they are an error.
  *  - The library: string (no dump, pack), table (no move; sort is stable), math (no random, exp,
  *    log, trigonometry), utf8, pairs and next in ascending order of keys, ipairs, select, type,
  *    tonumber, tostring, error, assert, pcall. A text is no number: '10' + 1 is an error.

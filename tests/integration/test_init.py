@@ -12,7 +12,7 @@ PACKS = sorted(path.parent.name for path in (ROOT / "mappers").glob("*/README.md
 PLAIN = ["erp2couch.yaml", "mappers/product.yaml"]
 
 
-EDITOR = {"mapper.schema.json", "erp2couch.schema.json"}
+EDITOR = {"mapper.schema.json", "fields.schema.json", "erp2couch.schema.json"}
 
 
 def sources_of(pack):

@@ -9,7 +9,7 @@ import jsonschema
 from .project import ROOT
 
 FOLDER = ROOT / "schemas"
-EDITOR = {"mapper", "erp2couch"}  # schemas of our own YAML files
+EDITOR = {"mapper", "fields", "erp2couch"}  # schemas of our own YAML files
 COMMON = "common"
 
 

@@ -19,8 +19,8 @@
 
 static bool is_of_documents(const char *path)
 {
-        static const char *const others[] = {
-                "common.schema.json", "mapper.schema.json", "erp2couch.schema.json"};
+        static const char *const others[] = {"common.schema.json", "mapper.schema.json",
+                "fields.schema.json", "erp2couch.schema.json"};
         const char *name = strrchr(path, '/') + 1;
 
         for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
