@@ -98,6 +98,7 @@ static cJSON *finding_json(const struct finding *f)
 {
         cJSON *json = cJSON_CreateObject();
 
+        cJSON_AddStringToObject(json, "level", finding_level_name(f->level));
         cJSON_AddStringToObject(json, "file", f->file);
         cJSON_AddNumberToObject(json, "line", f->line);
         cJSON_AddNumberToObject(json, "column", f->column);
@@ -108,20 +109,20 @@ static cJSON *finding_json(const struct finding *f)
 static void add_findings(cJSON *list, const struct findings *found, bool errors)
 {
         for (size_t i = 0; i < found->count; i++)
-                if (found->list[i].error == errors)
+                if ((found->list[i].level == FINDING_ERROR) == errors)
                         cJSON_AddItemToArray(list, finding_json(&found->list[i]));
 }
 
 static void log_findings(const struct check *c, const struct findings *found)
 {
+        static const enum log_level levels[] = {[FINDING_NOTE] = LOG_LEVEL_INFO,
+                [FINDING_WARNING] = LOG_LEVEL_WARN,
+                [FINDING_ERROR] = LOG_LEVEL_ERROR};
+
         for (size_t i = 0; i < found->count; i++) {
                 const struct finding *f = &found->list[i];
-                if (f->error)
-                        log_error(c->cli->log, "%s:%d:%d: %s", f->file, f->line, f->column,
-                                f->message);
-                else
-                        log_warn(c->cli->log, "%s:%d:%d: %s", f->file, f->line, f->column,
-                                f->message);
+                log_at(c->cli->log, levels[f->level], "%s:%d:%d: %s", f->file, f->line, f->column,
+                        f->message);
         }
 }
 
@@ -130,7 +131,7 @@ static void first_error(const struct findings *found, struct err *e)
 {
         size_t i = 0;
 
-        while (!found->list[i].error)
+        while (found->list[i].level != FINDING_ERROR)
                 i++;
         const struct finding *f = &found->list[i];
         (void)err_set(e, ERR_CONFIG, "%s:%d:%d: %s", f->file, f->line, f->column, f->message);

@@ -292,6 +292,14 @@ struct mapper_spec *mapper_spec_free(struct mapper_spec *m)
         return NULL;
 }
 
+const struct ydoc *mapper_spec_doc(const struct mapper_spec *m, const struct ynode *node)
+{
+        for (size_t i = 0; i < m->include_count; i++)
+                if (arena_holds(m->includes[i]->arena, node))
+                        return m->includes[i];
+        return m->doc;
+}
+
 int mapper_spec_error(
         const struct mapper_spec *m, const struct ynode *node, struct err *e, const char *fmt, ...)
 {
@@ -301,9 +309,5 @@ int mapper_spec_error(
         va_start(ap, fmt);
         vsnprintf(text, sizeof(text), fmt, ap);
         va_end(ap);
-        const struct ydoc *doc = m->doc;
-        for (size_t i = 0; i < m->include_count; i++)
-                if (arena_holds(m->includes[i]->arena, node))
-                        doc = m->includes[i];
-        return ynode_error(doc, node, e, "%s", text);
+        return ynode_error(mapper_spec_doc(m, node), node, e, "%s", text);
 }

@@ -222,6 +222,9 @@ int mapper_spec_parse(struct str text, const char *name, struct mapper_spec **ou
 struct mapper_spec *mapper_spec_free(struct mapper_spec *m);
 DEFINE_CLEANUP(struct mapper_spec *, mapper_spec_free);
 
+/** mapper_spec_doc() - the file that @node stands in: the mapper's, or one that it includes */
+const struct ydoc *mapper_spec_doc(const struct mapper_spec *m, const struct ynode *node);
+
 /** mapper_spec_error() - "FILE:LINE:COLUMN: ..." at @node, which may be one of an included file
  * Return: -ERR_CONFIG. */
 int mapper_spec_error(const struct mapper_spec *m, const struct ynode *node, struct err *e,

@@ -36,8 +36,15 @@ static struct finding *new_finding(struct static_context *c)
         return &f->list[f->count];
 }
 
-static void add(struct static_context *c, bool error, const char *file, int line, int column,
-        const char *message)
+const char *finding_level_name(enum finding_level level)
+{
+        static const char *const names[] = {"note", "warning", "error"};
+
+        return names[level];
+}
+
+static void add(struct static_context *c, enum finding_level level, const char *file, int line,
+        int column, const char *message)
 {
         struct finding *f = new_finding(c);
         const char *copy = arena_strdup(c->findings->arena, str_of(message));
@@ -49,13 +56,16 @@ static void add(struct static_context *c, bool error, const char *file, int line
                 fail(c);
                 return;
         }
-        *f = (struct finding){error, name, line, column, copy};
+        *f = (struct finding){level, name, line, column, copy};
         c->findings->count++;
-        c->findings->errors += error;
+        c->findings->errors += level == FINDING_ERROR;
 }
 
-void static_say(struct static_context *c, bool error, int line, int column, const char *fmt, ...)
+void static_say(struct static_context *c, enum finding_level level, const struct ynode *near,
+        int line, int column, const char *fmt, ...)
 {
+        const struct mapper_spec *m = c->mapper->spec;
+        const char *file = near ? mapper_spec_doc(m, near)->name : m->path;
         char text[ERR_TEXT_MAX];
         va_list ap;
 
@@ -63,7 +73,7 @@ void static_say(struct static_context *c, bool error, int line, int column, cons
         int n = vsnprintf(text, sizeof(text), fmt, ap);
         va_end(ap);
         if (n >= 0 && c->findings->count < FINDINGS_MAX)
-                add(c, error, c->mapper->spec->path, line, column, text);
+                add(c, level, file, line, column, text);
 }
 
 /* "FILE:LINE:COLUMN: text" */
@@ -74,14 +84,14 @@ void static_say_err(struct static_context *c, const struct err *e)
         char *end;
 
         if (strncmp(p, file, n) != 0 || p[n] != ':' || !isdigit((unsigned char)p[n + 1])) {
-                add(c, true, file, 1, 1, p);
+                add(c, FINDING_ERROR, file, 1, 1, p);
                 return;
         }
         long line = strtol(p + n + 1, &end, 10);
         long column = *end == ':' ? strtol(end + 1, &end, 10) : 1;
         while (*end == ':' || *end == ' ')
                 end++;
-        add(c, true, file, (int)line, (int)column, end);
+        add(c, FINDING_ERROR, file, (int)line, (int)column, end);
 }
 
 /* ---- one mapper ---- */
@@ -102,7 +112,7 @@ static void say_not_analysed(struct static_context *c)
                         c->field_count > 1 ? "the fields" : "the field",
                         STR_ARG(buf_str(&c->fields)));
         const char *text = buf_cstr(&all);
-        static_say(c, false, at ? at->line : 1, at ? at->column : 1,
+        static_say(c, FINDING_WARNING, NULL, at ? at->line : 1, at ? at->column : 1,
                 "not analysed here, but checked with every document: %s", text ? text : "...");
 }
 
@@ -112,7 +122,7 @@ static void say_id(struct static_context *c, const struct outline *o)
         const struct ynode *at = ynode_get(ynode_get(m->doc->root, "target"), "id");
 
         if (o->id_null)
-                static_say(c, false, at->line, at->column,
+                static_say(c, FINDING_WARNING, NULL, at->line, at->column,
                         "id '%s': %s, and a record without an id is rejected", m->id.text,
                         o->id_null);
 }
@@ -175,7 +185,7 @@ static void say_word(
                 "\"%.*s\" is no keyword of JSON Schema, and checks nothing: did you mean \"%s\"?",
                 STR_ARG(word), keyword);
         if (c->findings->count < FINDINGS_MAX)
-                add(c, false, file, line, column, text);
+                add(c, FINDING_WARNING, file, line, column, text);
 }
 
 int static_check_schemas(const struct config *config, struct findings *out, struct err *e)

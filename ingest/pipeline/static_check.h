@@ -4,7 +4,7 @@
  * Compares what a mapper can give (mappers/outline.h) with what its schema wants (schemas/view.h),
  * and its names with the columns that its queries give. Errors are certain: a document, or a value
  * that the mapper itself writes, could never pass. Warnings may come true with some records. What
- * is not analysed is said in one warning a mapper.
+ * is not analysed is said in one warning a mapper. Notes are no mistakes: worth a look.
  */
 #pragma once
 
@@ -13,8 +13,13 @@
 
 #define FINDINGS_MAX 200 /* of one mapper; more of them help nobody */
 
+enum finding_level { FINDING_NOTE, FINDING_WARNING, FINDING_ERROR };
+
+/** finding_level_name() - "note", "warning", "error" */
+const char *finding_level_name(enum finding_level level);
+
 struct finding {
-        bool error; /* else a warning */
+        enum finding_level level;
         const char *file;
         int line, column;
         const char *message;

@@ -37,7 +37,7 @@ static void check_names(struct static_context *c, const struct columns *columns,
                 const struct ynode *item =
                         at->kind == YNODE_LIST && i < at->count ? at->items[i] : at;
                 const char *near = str_nearest(str_of(names->items[i]), known, columns->count);
-                static_say(c, true, item->line, item->column,
+                static_say(c, FINDING_ERROR, item, item->line, item->column,
                         "%s: the query gives no column '%s'%s%s%s", key, names->items[i],
                         near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
         }

@@ -23,9 +23,9 @@ struct static_context {
 
 #define STATIC_LISTED 4 /* of what is not analysed, in one warning */
 
-/** static_say() - adds a finding at a place of the mapper's file */
-void static_say(struct static_context *c, bool error, int line, int column, const char *fmt, ...)
-        __attribute__((format(printf, 5, 6)));
+/** static_say() - adds a finding at a place of the file that @near stands in; NULL: the mapper's */
+void static_say(struct static_context *c, enum finding_level level, const struct ynode *near,
+        int line, int column, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
 
 /** static_say_err() - adds the error @e, whose text begins with FILE:LINE:COLUMN */
 void static_say_err(struct static_context *c, const struct err *e);

@@ -37,11 +37,11 @@ static void put_kinds(unsigned kinds, struct buf *out)
                 buf_puts(out, "nothing");
 }
 
-static void say_field(struct static_context *c, bool error, const struct outline_field *f,
-        const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+static void say_field(struct static_context *c, enum finding_level level,
+        const struct outline_field *f, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
-static void say_field(
-        struct static_context *c, bool error, const struct outline_field *f, const char *fmt, ...)
+static void say_field(struct static_context *c, enum finding_level level,
+        const struct outline_field *f, const char *fmt, ...)
 {
         char text[ERR_TEXT_MAX];
         va_list ap;
@@ -50,8 +50,8 @@ static void say_field(
         int n = vsnprintf(text, sizeof(text), fmt, ap);
         va_end(ap);
         if (n >= 0)
-                static_say(c, error, f->spec->key_line, f->spec->key_column, "field '%s': %s",
-                        f->path, text);
+                static_say(c, level, f->spec->node, f->spec->key_line, f->spec->key_column,
+                        "field '%s': %s", f->path, text);
 }
 
 static const char *shown(struct buf *b)
@@ -98,8 +98,8 @@ static void check_constants(struct static_context *c, const struct outline_field
                         continue;
                 int line = k->line ? k->line : f->spec->key_line;
                 int column = k->line ? k->column : f->spec->key_column;
-                static_say(c, true, line, column, "field '%s': %s gives %s", f->path, k->key,
-                        fault.reason);
+                static_say(c, FINDING_ERROR, f->spec->node, line, column, "field '%s': %s gives %s",
+                        f->path, k->key, fault.reason);
         }
 }
 
@@ -124,7 +124,7 @@ static void check_choices(struct static_context *c, const struct outline_field *
                         buf_printf(&list, "%s\"%.*s\"", missing > 1 ? ", " : "", STR_ARG(choice));
         }
         if (missing)
-                say_field(c, false, f, "the schema also allows %s%s, which map never gives",
+                say_field(c, FINDING_NOTE, f, "the schema also allows %s%s, which map never gives",
                         shown(&list), missing > CHOICES_MAX ? " ..." : "");
 }
 
@@ -143,8 +143,9 @@ static void check_kinds(struct static_context *c, const struct outline_field *f,
                 never = false;
         put_kinds(never ? v->kinds : refused, &ours);
         put_kinds(allowed, &theirs);
-        say_field(c, never, f, "%s %s %s, and the schema wants %s (%s)", what,
-                never ? "is" : "may be", shown(&ours), shown(&theirs), shown(&place));
+        say_field(c, never ? FINDING_ERROR : FINDING_WARNING, f,
+                "%s %s %s, and the schema wants %s (%s)", what, never ? "is" : "may be",
+                shown(&ours), shown(&theirs), shown(&place));
 }
 
 static void check_format(struct static_context *c, const struct outline_field *f,
@@ -155,7 +156,7 @@ static void check_format(struct static_context *c, const struct outline_field *f
                 str_is(wanted, "date") || str_is(wanted, "date-time") || str_is(wanted, "time");
 
         if (v->format && of_time && !str_is(wanted, v->format) && !v->only_constants)
-                say_field(c, v->kinds == OUTLINE_STRING, f,
+                say_field(c, v->kinds == OUTLINE_STRING ? FINDING_ERROR : FINDING_WARNING, f,
                         "it is a %s, and the schema wants the format %.*s", v->format,
                         STR_ARG(wanted));
 }
@@ -220,7 +221,7 @@ static void say_missing(struct static_context *c, const struct outline_value *v,
         int line = around ? around->spec->key_line : fields ? fields->line : 1;
         int column = around ? around->spec->key_column : fields ? fields->column : 1;
 
-        static_say(c, true, line, column,
+        static_say(c, FINDING_ERROR, around ? around->spec->node : NULL, line, column,
                 "%s%s%sthe schema requires \"%.*s\" (%s), and no field sets it%s%s%s",
                 around ? "field '" : "", around ? around->path : "", around ? "': " : "",
                 STR_ARG(name), place,
@@ -242,12 +243,12 @@ static void check_required(struct static_context *c, const struct outline_value 
                 if (!f)
                         say_missing(c, v, view, around, name, shown(&place));
                 else if (f->never)
-                        say_field(c, true, f,
+                        say_field(c, FINDING_ERROR, f,
                                 "the schema requires it (%s), and its value is null, so it is "
                                 "always left out",
                                 shown(&place));
                 else if (f->absent)
-                        say_field(c, false, f,
+                        say_field(c, FINDING_WARNING, f,
                                 "the schema requires it (%s), and it is left out where it is "
                                 "null: %s",
                                 shown(&place), f->absent);
@@ -268,7 +269,7 @@ static void say_unknown(struct static_context *c, const struct outline_value *v,
                 n += names[n] != NULL;
         }
         const char *near = str_nearest(f->spec->name, names, n);
-        say_field(c, true, f, "the schema allows no such member (%s)%s%s%s", place,
+        say_field(c, FINDING_ERROR, f, "the schema allows no such member (%s)%s%s%s", place,
                 near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
@@ -301,7 +302,7 @@ static void check_root(struct static_context *c, const struct schema_view *root)
         if (kinds & SCHEMA_OBJECT)
                 return;
         put_kinds(kinds, &wanted);
-        static_say(c, true, at ? at->line : 1, at ? at->column : 1,
+        static_say(c, FINDING_ERROR, NULL, at ? at->line : 1, at ? at->column : 1,
                 "a document is an object, and the schema wants %s (%s)", shown(&wanted),
                 shown(&place));
 }

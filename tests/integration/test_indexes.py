@@ -174,7 +174,7 @@ def test_a_mistake_shows_in_check(scene, annotation, message):
 
 def test_a_schema_that_is_not_there(scene):
     scene.project.erp2couch("check").expect(Exit.CONFIG).says(
-        r"mappers/item.yaml:\d+:\d+: there is no file .*item.schema.json")
+        r"mappers/item.yaml:\d+:\d+: there is no schema 'item'.*item.schema.json")
 
 
 @pytest.mark.parametrize("extract, kept", [

@@ -493,7 +493,7 @@ COMMAND_LINE = [
     usage("--dry-run run", "unknown option --dry-run", "before the command", "stand behind it"),
     usage("run \u2014full", '"\u2014full" ', "a typographic dash", "--full"),
     usage("chekc", 'unknown command "chekc"', ",", 'did you mean "check"?'),
-    usage("product", 'unknown command "product"', "there is check, preview", "erp2couch --help"),
+    usage("product", 'unknown command "product"', "there is check, test, preview", "erp2couch --help"),
     usage("check -c", "--config ", "needs a value", "--config FILE"),
     row("key of another type", NOTHING, "preview product --key abc",
         "key: ", 'invalid input syntax for type integer: "abc"', "--key takes a value"),

@@ -123,7 +123,7 @@ def findings(result):
     value = result.json
     errors = [e for mapper in value["mappers"] for e in mapper.get("errors", [])]
     for finding in value["warnings"] + errors:
-        assert list(finding) == ["file", "line", "column", "message"], finding
+        assert list(finding) == ["level", "file", "line", "column", "message"], finding
     return tuple(sorted((f["line"], f["message"].split("(")[0]) for f in found)
                  for found in (value["warnings"], errors))
 
@@ -145,6 +145,16 @@ def test_check_finds_what_no_record_could_pass(make_project):
     assert result.json["mappers"][0]["ok"] is False
     project.erp2couch("check").expect(Exit.CONFIG).says(
         r"level=error msg=.mappers/item.yaml:11:17: field 'type'", "level=warn .*requird")
+
+
+def test_what_is_found_in_an_included_file_has_its_place(make_project):
+    project = make_project()
+    project.configure(schemas="schemas")
+    write(project, "item.schema.json", {"properties": {"kind": {"const": "thing"}}})
+    (project.folder / "more.yaml").write_text("fields:\n  kind: {value: other}\n")
+    project.table_mapper(columns=["price"], target="schema: item", fields="include: ../more.yaml")
+    project.erp2couch("check").expect(Exit.CONFIG).says(
+        r"level=error msg=.\S*/more.yaml:2:17: field 'kind': value gives .{1,2}other.{1,2}: must be")
 
 
 NULLS = {  # what is read, whether its code may be NULL

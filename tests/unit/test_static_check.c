@@ -61,8 +61,8 @@ static const char *listing(const struct findings *found, struct buf *out)
         for (size_t i = 0; i < found->count; i++) {
                 const struct finding *f = &found->list[i];
                 assert_string_equal(f->file, "m.yaml");
-                buf_printf(
-                        out, "%c %d:%d %s\n", f->error ? 'E' : 'W', f->line, f->column, f->message);
+                buf_printf(out, "%c %d:%d %s\n", "NWE"[f->level], f -> line, f -> column,
+                        f -> message);
         }
         return buf_cstr(out) ? out->data : "";
 }
@@ -166,7 +166,7 @@ static const struct {
                 "s.json#/properties/a/enum)\n"
                 "E 9:54 field 'a': default gives \"none\": must be \"draft\" or \"end\" (enum at "
                 "s.json#/properties/a/enum)\n"
-                "W 9:3 field 'a': the schema also allows \"end\", which map never gives\n",
+                "N 9:3 field 'a': the schema also allows \"end\", which map never gives\n",
                 NULL},
         {"a: {from: code, map: {d: 1}, type: string}",
                 "{\"properties\":{\"a\":{\"type\":\"string\"}}}", "", NULL},
