@@ -397,13 +397,17 @@ struct lookup_set *lookup_set_free(struct lookup_set *s)
         return NULL;
 }
 
+int lookup_table_load(struct lookup_table *t, struct err *e)
+{
+        return t->spec->origin == LOOKUP_QUERY ? 0 : lookup_file(t, e);
+}
+
 int lookup_set_load(struct lookup_set *s, struct err *e)
 {
         int rc = 0;
 
         for (size_t i = 0; i < s->count && !rc; i++)
-                if (s->tables[i].spec->origin != LOOKUP_QUERY)
-                        rc = lookup_file(&s->tables[i], e);
+                rc = lookup_table_load(&s->tables[i], e);
         return rc;
 }
 

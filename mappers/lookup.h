@@ -37,6 +37,9 @@ DEFINE_CLEANUP(struct lookup_set *, lookup_set_free);
  * Return: 0; -ERR_CONFIG "FILE:LINE:COLUMN: ..." (no such file, not CSV, a key twice, too much). */
 int lookup_set_load(struct lookup_set *s, struct err *e) __attribute__((warn_unused_result));
 
+/** lookup_table_load() - the same for one of them; one that a query fills stays empty */
+int lookup_table_load(struct lookup_table *t, struct err *e) __attribute__((warn_unused_result));
+
 /** lookup_set_digest() - of the contents of all tables, whatever order their rows came in */
 struct digest lookup_set_digest(const struct lookup_set *s);
 

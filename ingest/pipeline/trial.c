@@ -15,10 +15,11 @@ const char *trial_outcome_name(enum trial_outcome outcome)
         return names[outcome];
 }
 
-/* What mapper_compile() says of columns is about those that the test gives. */
-static int compile(struct trial *t, struct mapper_program **out, struct err *e)
+/* What the compiler says of columns is about those that the test gives. */
+static int compile(
+        struct trial *t, const struct lookup_set *lookups, struct validator **out, struct err *e)
 {
-        int rc = mapper_compile(t->mapper->spec, &t->shape, out, e);
+        int rc = validator_compile(t->mapper, &t->shape, lookups, out, e);
 
         if (rc != -ERR_CONFIG)
                 return rc;
@@ -28,19 +29,20 @@ static int compile(struct trial *t, struct mapper_program **out, struct err *e)
 
 static int judge(struct trial *t, struct trial_result *r, struct arena *arena, struct err *e)
 {
-        cleanup_(mapper_program_freep) struct mapper_program *program = NULL;
+        cleanup_(lookup_set_freep) struct lookup_set *lookups = NULL;
+        cleanup_(validator_freep) struct validator *validator = NULL;
         struct mapper_reject why;
         struct mapped document;
-        int rc = compile(t, &program, e);
+        int rc = trial_lookups(t, &lookups, e);
 
-        if (rc)
-                return rc;
-        /* Checking the document against target.schema belongs here, as in a run. */
-        rc = mapper_render(program, &t->data, &document, &why, e);
+        if (!rc)
+                rc = compile(t, lookups, &validator, e);
+        if (!rc)
+                rc = validate_record(validator, &t->data, &document, &why, e);
         if (rc < 0)
                 return rc;
-        if (rc == MAPPER_REJECT || r->test->reject)
-                return trial_compare_reject(r, arena, rc == MAPPER_REJECT ? &why : NULL, e);
+        if (rc || r->test->reject)
+                return trial_compare_reject(r, arena, rc ? &why : NULL, e);
         return trial_compare(r, arena, &document, e);
 }
 

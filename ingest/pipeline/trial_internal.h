@@ -3,13 +3,15 @@
  *
  * trial_names.c finds the columns that a mapper uses, trial_shape.c makes columns and a record of
  * what a test gives, trial_value.c the text of one value, trial_compare.c holds a document against
- * what is expected, trial_cover.c tells which fields no test looks at.
+ * what is expected, trial_cover.c tells which fields no test looks at,
+ * trial_lookups.c fills the tables of look-ups.
  */
 #pragma once
 
 #include "ingest/pipeline/trial.h"
+#include "ingest/pipeline/validate.h"
 #include "ingest/record/record.h"
-#include "mappers/compile.h"
+#include "mappers/lookup.h"
 
 /* How a mapper uses a column: what a given text means follows from it. */
 enum {
@@ -72,6 +74,10 @@ enum col_kind trial_kind_join(enum col_kind a, enum col_kind b);
 /** trial_value() - the text of @n as a source sends it for @c */
 int trial_value(struct trial *t, const struct trial_column *c, const struct ynode *n,
         struct value *out, struct err *e) __attribute__((warn_unused_result));
+
+/** trial_lookups() - the look-up tables of the test; NULL where the mapper has none */
+int trial_lookups(struct trial *t, struct lookup_set **out, struct err *e)
+        __attribute__((warn_unused_result));
 
 /** trial_compare() - holds @got against what r->test expects; differences live in @arena */
 int trial_compare(struct trial_result *r, struct arena *arena, const struct mapped *got,

@@ -284,22 +284,14 @@ static int add_lua(struct trial *t, const struct scope *s, const struct field_sp
         return rc;
 }
 
-/* Without any `from`, a look-up takes the column that is named like its key. */
 static int add_lookup(
         struct trial *t, const struct scope *s, const struct field_spec *f, struct err *e)
 {
-        const struct ynode *lookup = ynode_get(f->node, "lookup");
-        const struct ynode *from = ynode_get(lookup, "from");
-        const struct ynode *name = from ? from : ynode_get(lookup, "key");
+        int rc = 0;
 
-        if (!lookup || !name || name->kind != YNODE_STRING || !s->table)
-                return 0;
-        if (!from && f->from.count)
-                return 0;
-        struct str path = name->text;
-        if (!is_given(t, s->table, path.ptr))
-                path.len = strcspn(path.ptr, ".[");
-        return add(t, s->table, path, path.len < name->text.len ? USED_BY_PATH : 0, e);
+        for (size_t i = 0; i < f->looked_up_count && s->table && !rc; i++)
+                rc = add_path(t, s->table, &f->looked_up[i], 0, e);
+        return rc;
 }
 
 static int add_fields(struct trial *t, const struct scope *s, const struct field_spec *fields,

@@ -363,10 +363,48 @@ static void running_out_of_memory_is_an_error(void **state)
         mapper_spec_free(s.mapper.spec);
 }
 
+/* ---- tables, expressions ---- */
+
+static void tables_are_given(void **state)
+{
+        static const struct test_case cases[] = {
+                {"a: {lookup: {from: u, query: SELECT 1, key: id, value: name}}",
+                        "given: {u: 7}, lookups: {a: {7: box}}, expect: {a: box}", "ok"},
+                {"a: {lookup: {from: u, query: SELECT 1, key: id, value: name}}",
+                        "given: {u: 8}, lookups: {a: {7: box}}, expect: {a: null}", "ok"},
+                {"a: {lookup: {from: u, query: SELECT 1, key: id, value: name}, required: true}",
+                        "given: {u: 8}, reject: 'a: \"8\" is not in'", "ok"},
+                {"a: {lookup: {from: u, map: {x: 1}}}", "given: {u: x}, expect: {a: 1}", "ok"},
+                {"a: {lookup: {from: u, map: {x: 1}}}",
+                        "given: {u: x}, lookups: {a: {x: 2.5}}, expect: {a: 2.5}", "ok"},
+                {"a: {lookup: {from: [u, v], query: SELECT 1, key: [c, r], value: w}}",
+                        "given: {u: IE, v: low}, lookups: {a: {IE: {low: 13.5}}},"
+                        " expect: {a: 13.5}",
+                        "ok"},
+                {"a: {lookup: {from: [u, v], query: SELECT 1, key: [c, r], value: w}}",
+                        "given: {u: IE, v: low}, lookups: {a: {IE: 13.5}}, expect: {a: null}",
+                        "error: m.yaml:14:48: this look-up has keys of 2 columns: write a map of"
+                        " maps, {a: {b: value}}"},
+                {"a: {each: lines, fields: {t: {lookup: {from: x, query: q, key: k}}}}",
+                        "given: {lines: [{x: 1}]}, lookups: {a.t: {1: low}},"
+                        " expect: {a: [{t: low}]}",
+                        "ok"},
+                {"a: {lookup: {from: u, file: none.csv, key: k}}", "given: {u: 1}, expect: {}",
+                        "error: m.yaml:12:31: lookup: cannot read none.csv: No such file or"
+                        " directory"},
+                {"a: {expr: row.x + 1}", "given: {x: 1.5}, expect: {a: '2.5'}", "ok"},
+                {"a: {expr: row.x + 1, when: row.y}", "given: {x: 1.5}, expect: {a: null}", "ok"},
+        };
+
+        (void)state;
+        run_cases(plain, cases, COUNT(cases));
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(values_become_columns),
+                cmocka_unit_test(tables_are_given),
                 cmocka_unit_test(text_is_taken_as_the_source_would),
                 cmocka_unit_test(unknown_names_are_errors),
                 cmocka_unit_test(groups_have_rows),
