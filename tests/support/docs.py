@@ -59,13 +59,15 @@ class Block:
         return self.text + "".join(f"{key}: {json.dumps(value)}\n"
                                    for key, value in missing.items())
 
-    def mapper(self, name):
-        """As a mapper file. A part gets a name of its own, and its records an id."""
+    def mapper(self, name=MAPPER["mapper"]):
+        """As a mapper file. A part may get a name of its own; its records have id: 1."""
         if "mapper" in self.top_keys:
             return self.text
-        ids = re.sub(r"(given:\s*\{)(?![^}]*\bid:)", r"\1id: 1, ", self.text)
+        text = self.text
+        if "extract" not in self.top_keys or re.search(r"\bkey: id\b", text):
+            text = re.sub(r"(given:\s*\{)(?![^}]*\bid:)", r"\1id: 1, ", text)
         target = {**MAPPER["target"], "id": name + ":${row.id}"}
-        part = Block(self.path, self.line, self.language, ids, self.section)
+        part = Block(self.path, self.line, self.language, text, self.section)
         return part.completed({**MAPPER, "mapper": name, "target": target})
 
 
