@@ -24,8 +24,8 @@ static const struct option pg_option_items[] = {
                 .offset = offsetof(struct pg_options, dsn),
                 .required = true,
                 .secret = true,
-                .help = "how to connect: postgresql://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=... "
-                        "or keywords and values, as libpq takes them"},
+                .help = "How to connect: postgresql://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=... "
+                        "or keywords and values, as libpq takes them."},
         {.name = "connect_timeout",
                 .type = OPTION_DURATION,
                 .offset = offsetof(struct pg_options, connect_timeout_ms),
@@ -33,20 +33,20 @@ static const struct option pg_option_items[] = {
                 .default_text = "10s",
                 .min = 100,
                 .max = DAY_MS,
-                .help = "how long one host may take to answer"},
+                .help = "How long one host may take to answer."},
         {.name = "statement_timeout",
                 .type = OPTION_DURATION,
                 .offset = offsetof(struct pg_options, statement_timeout_ms),
                 .present_offset = offsetof(struct pg_options, statement_timeout_given),
                 .max = 24 * DAY_MS,
-                .help = "how long one statement may take, reading all its rows included; 0: for "
-                        "ever; absent: as the server is set"},
+                .help = "How long one statement may take, reading all its rows included; 0: for "
+                        "ever; absent: as the server is set."},
         {.name = "application_name",
                 .type = OPTION_STRING,
                 .offset = offsetof(struct pg_options, application_name),
                 .present_offset = offsetof(struct pg_options, application_name_given),
                 .default_text = "erp2couch",
-                .help = "the name that pg_stat_activity shows"},
+                .help = "The name that pg_stat_activity shows."},
 };
 
 static OPTION_TABLE(pg_option_table, "postgres source", pg_option_items);

@@ -12,12 +12,13 @@ import subprocess
 import jsonschema
 import pytest
 
-from support import project as projects
+from support import hover, project as projects
 
 SCHEMAS = projects.ROOT / "schemas"
 KINDS = {"config": "erp2couch.schema.json", "mapper": "mapper.schema.json",
          "fields": "fields.schema.json"}
 EXACT_INTEGERS = 2 ** 53  # larger limits cannot stand in JSON
+HELP = {"description", "markdownDescription", "enumDescriptions", "examples"}  # what editors show
 
 
 def schema_of(kind):
@@ -101,6 +102,14 @@ def differences(table, schema, root, place, extra=()):
         yield from option_differences(keys[name], found[name], root, f"{place}.{name}")
 
 
+def without_help(value):
+    if isinstance(value, list):
+        return [without_help(item) for item in value]
+    if isinstance(value, dict):
+        return {key: without_help(item) for key, item in value.items() if key not in HELP}
+    return value
+
+
 def option_differences(option, found, root, place):
     if found.get("description") != option["help"]:
         yield f"{place} is described as {found.get('description')!r}, not {option['help']!r}"
@@ -108,7 +117,7 @@ def option_differences(option, found, root, place):
         yield f"{place} defaults to {option['default']!r}, not {found.get('default')!r}"
     if "default" not in option and "default" in found:
         yield f"{place} has a default in the schema only"
-    rest = {k: v for k, v in found.items() if k not in ("description", "default")}
+    rest = {k: without_help(v) for k, v in found.items() if k not in HELP | {"default"}}
     fragment = FRAGMENTS.get(option["type"])
     own_form = option["type"] == "string" and place.rpartition(".")[2] in OWN_FORM
     if fragment and not own_form and rest != fragment(option):
@@ -161,6 +170,57 @@ def test_a_difference_would_be_found(tables):
         breach(changed)
         found = list(differences(tables["config"], changed, changed, "config"))
         assert len(found) == 1 and found[0].startswith(complaint), (complaint, found)
+
+
+# --- the help that editors show --------------------------------------------------------------
+
+def keys(node, place=""):
+    """(place, schema) of every key that a file can have."""
+    for name, value in node.get("properties", {}).items():
+        yield f"{place}.{name}", value
+        yield from keys(value, f"{place}.{name}")
+    for name, value in node.get("$defs", {}).items():
+        yield from keys(value, f"{place}.{name}")
+    for alternative in node.get("anyOf", []):
+        yield from keys(alternative, place)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_key_is_described(kind):
+    bad = [place for place, node in keys(schema_of(kind))
+           if not re.match(r"[A-Z`].*[.)]$|false: ", node.get("description", ""))]
+    assert not bad, f"no sentence: {bad}"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_choice_is_described(kind):
+    for place, node in keys(schema_of(kind)):
+        for part in (node, *node.get("anyOf", [])):
+            if len(part.get("enum", [])) > 1:
+                said = part.get("enumDescriptions", [])
+                assert len(said) == len(part["enum"]) and all(said), place
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_examples_are_right(kind):
+    schema, seen = schema_of(kind), 0
+    for place, node in keys(schema):
+        check = validator({"$defs": schema.get("$defs", {}), "$id": schema["$id"], **node})
+        for example in node.get("examples", []):
+            check.validate(example)
+            seen += 1
+        if "default" in node:
+            check.validate(node["default"])
+    assert seen > 20 or kind == "fields"
+
+
+def test_the_help_of_mappers_is_that_of_the_documentation():
+    """tests/tools/hover-text --write mends it."""
+    schema = schema_of("mapper")
+    changed, missing = hover.with_hover(schema, hover.MAPPING.read_text())
+    assert not missing, "without a section in docs/mapping.md"
+    for (place, node), (_, wanted) in zip(keys(schema), keys(changed), strict=True):
+        assert node == wanted, place
 
 
 # --- the same verdict on files ---------------------------------------------------------------
