@@ -61,8 +61,6 @@ class Block:
 
     def mapper(self, name=MAPPER["mapper"]):
         """As a mapper file. A part may get a name of its own; its records have id: 1."""
-        if "mapper" in self.top_keys:
-            return self.text
         text = self.text
         if "extract" not in self.top_keys or re.search(r"\bkey: id\b", text):
             text = re.sub(r"(given:\s*\{)(?![^}]*\bid:)", r"\1id: 1, ", text)
