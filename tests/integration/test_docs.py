@@ -89,9 +89,15 @@ def examples():
             and kind_of(block)[0] == "mapper.schema.json"]
 
 
+def with_schemas(make_project):
+    made = make_project()
+    (made.folder / "schemas").symlink_to(ROOT / "schemas")
+    return made.configure(schemas="schemas")
+
+
 def project_of(make_project, blocks):
     """A folder with these examples, each a mapper in a file of its own; by the mapper's name."""
-    made, names = make_project(), {}
+    made, names = with_schemas(make_project), {}
     for block in blocks:
         text = block.mapper(f"l{block.line}" if len(blocks) > 1 else "example")
         made.mapper(f"l{block.line}", text)
@@ -100,8 +106,7 @@ def project_of(make_project, blocks):
             path = made.folder / "mappers" / file
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content)
-    made.configure(mappers=[f"mappers/l{block.line}.yaml" for block in blocks],
-                   schemas=str(ROOT / "schemas"))
+    made.configure(mappers=[f"mappers/l{block.line}.yaml" for block in blocks])
     return made, names
 
 
@@ -141,7 +146,7 @@ def test_examples_do_what_they_say(make_project, examples):
 def test_mistakes_are_said_as_shown(make_project, examples):
     wrong = []
     for block in [b for b in examples if b.said]:
-        made = make_project()
+        made = with_schemas(make_project)
         made.mapper("example", block.mapper())
         said = made.erp2couch("check").expect(Exit.CONFIG).err
         if block.said.strip() not in said.replace('\\"', '"'):

@@ -14,7 +14,8 @@ SCHEMA = docs.ROOT / "schemas/mapper.schema.json"
 MAPPING = docs.ROOT / "docs/mapping.md"
 # The headings of the keys in each object of the schema; `fields` and others have two sections.
 PREFIXES = {"": "", "extract": "extract.", "child": "extract.children.", "field": "",
-            "test": "tests.", "lookup": "lookup."}
+            "test": "tests.", "lookup": "lookup.", "fields": "", "split": "split.",
+            "replace": "replace."}
 OTHERS = {("field", "timezone"): "timezone of a field", ("field", "fields"): "fields of each"}
 HOVER = "markdownDescription"
 
@@ -37,7 +38,7 @@ def hover(body, is_test):
     prose, _, rest = body.partition("```yaml\n")
     prose = re.sub(r"^`[\w./-]+`:\n```.*?^```\n", "", prose, flags=re.M | re.S)
     prose = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", prose)
-    paragraphs = [re.sub(r"(?<!\|)\n(?![|-])", " ", part).strip()
+    paragraphs = [re.sub(r"(?<!\|)\n *(?![ |-])", " ", part)
                   for part in prose.strip().split("\n\n")]
     example = rest.partition("```")[0].rstrip()
     example = example if is_test else example.partition("tests:\n")[0].rstrip()
@@ -56,6 +57,8 @@ def places(schema):
     """(the key's prefix or the pair for OTHERS, key, node) of each key of a mapper."""
     def walk(node, kind, prefix):
         for key, value in node.get("properties", {}).items():
+            if key.startswith("_"):
+                continue  # of a document
             yield kind, prefix, key, value
             yield from walk(value, kind, f"{prefix}{key}.")
         for alternative in node.get("anyOf", []):
