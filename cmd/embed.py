@@ -15,7 +15,8 @@ from pathlib import Path
 
 DSN = "    dsn: "  # the line of templates/erp2couch.yaml that the comment goes in front of
 NO_SCHEMAS = "# schemas: schemas\n"  # the line that a pack has without its #
-EDITOR = {"erp2couch.schema.json", "mapper.schema.json", "fields.schema.json"}  # of our own YAML, not of documents
+# Of our own YAML files, not of documents.
+EDITOR = {"erp2couch.schema.json", "mapper.schema.json", "fields.schema.json"}
 
 
 def packs(mappers):

@@ -154,7 +154,7 @@ def test_what_is_found_in_an_included_file_has_its_place(make_project):
     (project.folder / "more.yaml").write_text("fields:\n  kind: {value: other}\n")
     project.table_mapper(columns=["price"], target="schema: item", fields="include: ../more.yaml")
     project.erp2couch("check").expect(Exit.CONFIG).says(
-        r"level=error msg=.\S*/more.yaml:2:17: field 'kind': value gives .{1,2}other.{1,2}: must be")
+        r"level=error msg=.\S*/more.yaml:2:17: field 'kind': value gives .{1,2}other.{1,2}: must")
 
 
 NULLS = {  # what is read, whether its code may be NULL
