@@ -240,6 +240,8 @@ static int add_row_name(
         if (table->child && !trial_column_find(table, name) && !is_given(t, table, text) &&
                 !is_in_query(t, table, name))
                 table = &t->record;
+        if (table == &t->record && trial_child_find(t, name))
+                return 0;
         return add(t, table, name, 0, e);
 }
 
@@ -264,6 +266,35 @@ static struct str member_name(const char *p)
         return end ? (struct str){p + 1, (size_t)(end - p - 1)} : STR("");
 }
 
+/* The word that ends before @p; empty where there is none. */
+static struct str word_before(const char *start, const char *p)
+{
+        const char *end = p;
+
+        while (p > start && is_word_byte(p[-1]))
+                p--;
+        return (struct str){p, (size_t)(end - p)};
+}
+
+/* ROW.NAME and rows[i].NAME of whatever name an expression has for the row of a child: @p is the
+ * point. A name too many does no harm: such a column is null. */
+static int add_child_name(struct trial *t, const char *start, const char *p, struct err *e)
+{
+        static const char *const others[] = {
+                "row", "record", "doc", "string", "table", "math", "utf8"};
+        struct str name = member_name(p), of = word_before(start, p);
+        int rc = 0;
+
+        if (p == start || (!of.len && p[-1] != ']') || !name.len)
+                return 0;
+        for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+                if (str_is(of, others[i]))
+                        return 0;
+        for (size_t i = 0; i < t->child_count && !rc; i++)
+                rc = add(t, &t->children[i], name, 0, e);
+        return rc;
+}
+
 static int add_lua(struct trial *t, const struct scope *s, const struct field_spec *f,
         const char *key, struct err *e)
 {
@@ -280,6 +311,8 @@ static int add_lua(struct trial *t, const struct scope *s, const struct field_sp
                         if (strncmp(p, words[w].ptr, words[w].len) == 0 &&
                                 !is_word_byte(p[words[w].len]))
                                 rc = add_row_name(t, s, w == 1, member_name(p + words[w].len), e);
+                if (*p == '.' && !rc)
+                        rc = add_child_name(t, n->text.ptr, p, e);
         }
         return rc;
 }

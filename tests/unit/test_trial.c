@@ -393,6 +393,14 @@ static void tables_are_given(void **state)
                         "error: m.yaml:12:31: lookup: cannot read none.csv: No such file or"
                         " directory"},
                 {"a: {expr: row.x + 1}", "given: {x: 1.5}, expect: {a: '2.5'}", "ok"},
+                {"a: {expr: \"local s = 0 for _, l in ipairs(row.lines) do s = s + (l.q or 1) * "
+                 "l.p end"
+                 " return s\"}",
+                        "given: {lines: [{p: 2}, {q: 3, p: 4}]}, expect: {a: 14}", "ok"},
+                {"a: {expr: 'row.lines[1].q'}", "given: {lines: [{q: 5}]}, expect: {a: 5}", "ok"},
+                {"a: {expr: 'row.lines[1].q'}", "given: {lines: [{p: 5}]}, expect: {a: 5}",
+                        "error: m.yaml:14:23: 'p' is given, but neither a field nor the child uses"
+                        " such a column; did you mean 'q'?"},
                 {"a: {expr: row.x + 1, when: row.y}", "given: {x: 1.5}, expect: {a: null}", "ok"},
         };
 
