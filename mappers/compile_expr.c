@@ -168,8 +168,8 @@ static int find_named(struct compiler *c, const struct scope *scope, const struc
 static int add_field(struct compiler *c, const struct scope *scope, struct plan *p, struct expr *x,
         const struct expr_name *name, struct err *e)
 {
-        struct plan *field;
-        int depth;
+        struct plan *field = NULL;
+        int depth = 0;
 
         int rc = find_named(c, scope, p, x->spec, name, &field, &depth, e);
         if (rc)

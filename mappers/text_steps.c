@@ -260,7 +260,7 @@ int text_split_put(struct render *r, const struct chain *c, struct str text, ele
 {
         size_t start = r->out->len, at = 0;
         enum pattern_verdict found = text.len ? PATTERN_YES : PATTERN_NO;
-        struct str separator;
+        struct str separator = {NULL, 0};
 
         render_reuse(&r->texts->split);
         buf_put_str(&r->texts->split, text);
