@@ -23,7 +23,7 @@ static char folder[] = "/tmp/test_include.XXXXXX";
 /* Files of one case: "NAME", "text", ..., NULL. */
 static void write_files(const char *const *files)
 {
-        char path[256];
+        char path[4096];
 
         for (; *files; files += 2) {
                 snprintf(path, sizeof(path), "%s/%s", folder, files[0]);
@@ -36,7 +36,7 @@ static void write_files(const char *const *files)
 
 static void remove_files(const char *const *files)
 {
-        char path[256];
+        char path[4096];
 
         for (; *files; files += 2) {
                 snprintf(path, sizeof(path), "%s/%s", folder, files[0]);
@@ -48,7 +48,7 @@ static void remove_files(const char *const *files)
 static int load(struct fixture *f, const char *id, const char *fields, struct err *e)
 {
         cleanup_buf_ struct buf yaml = BUF_INIT(MAX_TEXT);
-        char path[256];
+        char path[4096];
 
         snprintf(path, sizeof(path), "%s/m.yaml", folder);
         fixture_yaml(&yaml, "", "db", id, fields);
@@ -299,7 +299,7 @@ static void failed_allocations_are_errors(void **state)
         static const char *const files[] = {BASIC, "d.yaml",
                 "fields: {include: a.yaml, a: id, o: {object: {include: a.yaml}}}", NULL};
         cleanup_buf_ struct buf yaml = BUF_INIT(MAX_TEXT);
-        char path[256];
+        char path[4096];
         struct err e;
 
         (void)state;
