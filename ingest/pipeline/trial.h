@@ -6,8 +6,9 @@
  *  given    Columns by name; those not given are NULL. A child's name takes the list of its rows;
  *           where the extract groups, `rows` takes the rows of the group, to which the columns
  *           beside it are common (without `rows` the record is a group of one row). A name that
- *           the mapper does not use, as a column, key or cursor, and that stands nowhere in the
- *           query either, is an error: a misspelt column would otherwise be a NULL for ever.
+ *           the mapper does not use, as a column, key or cursor, and that stands nowhere in its
+ *           Lua or the query either, is an error: a misspelt column would otherwise be a NULL for
+ *           ever.
  *  types    The kind of a column follows from its values: an integer is an integer, 2.50 an exact
  *           decimal, true a boolean, a list or a map JSON. Text is text, but a date or time under
  *           `type: date` or `datetime` is a date or time, as is "2026-01-31 08:00:00" in
