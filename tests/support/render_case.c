@@ -11,7 +11,7 @@
 
 #define MAX_TEXT (1 << 20)
 
-static void check_reject(const struct render_case *c, int rc, const struct mapper_reject *why,
+void render_reject_check(const struct render_case *c, int rc, const struct mapper_reject *why,
         const struct mapped *m)
 {
         char text[4096];
@@ -36,7 +36,7 @@ static void check_record(struct fixture *f, const struct render_case *c, const c
 
         int rc = fixture_render(f, c->row, lines, &m, &why, &e);
         if (*c->expected == '!')
-                check_reject(c, rc, &why, &m);
+                render_reject_check(c, rc, &why, &m);
         else if (rc)
                 fail_msg("%s with %s: %s: %s", c->fields, c->row,
                         rc == MAPPER_REJECT ? why.field : "error",

@@ -11,63 +11,15 @@
 #include <stdio.h>
 
 #include "ingest/record/json.h"
-#include "tests/support/mapper_fixture.h"
+#include "tests/support/render_case.h"
 
 #define MAX_TEXT     (1 << 20)
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* The body, or "!FIELD: reason" with a part of the reason. */
-struct render_case {
-        const char *fields, *row, *expected;
-};
-
-static void check_reject(const struct render_case *c, int rc, const struct mapper_reject *why,
-        const struct mapped *m)
-{
-        char text[4096];
-
-        if (rc != MAPPER_REJECT)
-                fail_msg("%s with %s: not rejected: %.*s", c->fields, c->row, STR_ARG(m->body));
-        snprintf(text, sizeof(text), "%s: %s", why->field, why->reason);
-        const char *colon = strchr(c->expected, ':');
-        size_t field = (size_t)(colon - c->expected) + 1;
-        if (strncmp(text, c->expected + 1, field) != 0 || !strstr(text, colon + 2))
-                fail_msg("%s with %s:\n    \"%s\"\n    does not say\n    \"%s\"", c->fields, c->row,
-                        text, c->expected + 1);
-        if (strchr(text, '\n') || !str_utf8_valid(str_of(text)))
-                fail_msg("not one line of UTF-8: %s", text);
-}
-
-static void check_case(const char *head, const struct render_case *c, const char *lines)
-{
-        cleanup_buf_ struct buf yaml = {.max = MAX_TEXT};
-        struct fixture f;
-        struct mapped m;
-        struct mapper_reject why;
-        struct err e;
-
-        fixture_yaml(&yaml, head, "db", "t:${row.id}", c->fields);
-        if (fixture_load(&f, buf_cstr(&yaml), &e))
-                fail_msg("%s: %s", c->fields, e.text);
-        int rc = fixture_render(&f, c->row, lines, &m, &why, &e);
-        if (*c->expected == '!') {
-                check_reject(c, rc, &why, &m);
-        } else {
-                if (rc)
-                        fail_msg("%s with %s: %s: %s", c->fields, c->row,
-                                rc == MAPPER_REJECT ? why.field : "error",
-                                rc == MAPPER_REJECT ? why.reason : e.text);
-                if (!str_is(m.body, c->expected))
-                        fail_msg("%s with %s:\n    %.*s\n    is not\n    %s", c->fields, c->row,
-                                STR_ARG(m.body), c->expected);
-        }
-        fixture_close(&f);
-}
-
 static void check_cases(const char *head, const struct render_case *cases, size_t count)
 {
         for (size_t i = 0; i < count; i++)
-                check_case(head, &cases[i], "");
+                render_case_check(head, &cases[i], "");
 }
 
 #define CHECK(head, cases) check_cases(head, cases, COUNT(cases))
@@ -394,9 +346,9 @@ static void every_rounding_rounds_its_way(void **state)
                                 names[k]);
                         snprintf(row, sizeof(row), "money=%s", cases[i].in);
                         snprintf(expected, sizeof(expected), "\"v\":\"%s\"", cases[i].out[k]);
-                        check_case("", &(struct render_case){fields, row, expected}, "");
+                        render_case_check("", &(struct render_case){fields, row, expected}, "");
                 }
-        check_case("",
+        render_case_check("",
                 &(struct render_case){
                         "v: {from: money, type: decimal, scale: 2, rounding: half_up}",
                         "money=-9.995", "\"v\":\"-10.00\""},
@@ -566,7 +518,7 @@ static void children_become_arrays(void **state)
         };
 
         for (size_t i = 0; i < COUNT(cases); i++)
-                check_case("", &cases[i].c, cases[i].lines);
+                render_case_check("", &cases[i].c, cases[i].lines);
 }
 
 static void each_runs_over_arrays_and_json(void **state)
@@ -665,7 +617,7 @@ static void check_id(const struct id_case *c)
         int rc = fixture_render(&f, c->row, "", &m, &why, &e);
         if (*c->expected == '!') {
                 struct render_case rendered = {c->id, c->row, c->expected};
-                check_reject(&rendered, rc, &why, &m);
+                render_reject_check(&rendered, rc, &why, &m);
         } else {
                 if (rc)
                         fail_msg("%s: %s: %s", c->id, why.field, why.reason);
@@ -732,8 +684,9 @@ static void rejects_cut_and_escape_values(void **state)
                 memcpy(row + 5 + 3 * i, "\xE2\x82\xAC", 4);
         snprintf(expected, sizeof(expected), "!v: \"%.*s\"... (120 bytes) is not a number", 63,
                 row + 5);
-        check_case("", &(struct render_case){"v: {from: code, type: integer}", row, expected}, "");
-        check_case("",
+        render_case_check(
+                "", &(struct render_case){"v: {from: code, type: integer}", row, expected}, "");
+        render_case_check("",
                 &(struct render_case){"v: {from: code, type: integer}", "code=a\n\"\x01\xFF",
                         "!v: \"a\\n\\\"\\u0001\xEF\xBF\xBD\" is not a number"},
                 "");
