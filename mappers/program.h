@@ -18,6 +18,7 @@
 
 struct lookup_set;
 struct lookup_table;
+struct mapper_trace;
 struct render;
 struct text_steps;
 struct splitter;
@@ -218,9 +219,10 @@ struct render {
         size_t depth;
         bool renew; /* the last record's buffers failed, or grew beyond RENDER_KEEP_BYTES */
         struct slot *slots;
-        struct pattern_room *room; /* owned by the program; NULL without patterns */
-        struct sandbox *lua;       /* owned; NULL: no expressions */
-        union text_bufs *texts;    /* NULL where no field has such steps */
+        struct pattern_room *room;  /* owned by the program; NULL without patterns */
+        struct sandbox *lua;        /* owned; NULL: no expressions */
+        union text_bufs *texts;     /* NULL where no field has such steps */
+        struct mapper_trace *trace; /* of a traced program (trace.h); else NULL */
         /* Buffers grow to what the largest record needs. */
         union {
                 struct {
@@ -351,6 +353,9 @@ int render_null(struct render *r, const struct op *op);
 
 /** render_member() - appends the member of a value that may turn out to be null */
 int render_member(struct render *r, const struct op *op, enum col_kind kind, struct str text);
+
+/** mapper_trace_value() - notes the value that the op at hand found, before its chain */
+void mapper_trace_value(struct mapper_trace *t, enum col_kind kind, struct str text);
 
 /** render_close() - puts brackets around what was appended since @start */
 void render_close(struct buf *out, size_t start, char open, char close);

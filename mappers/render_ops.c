@@ -71,6 +71,8 @@ int render_member(struct render *r, const struct op *op, enum col_kind kind, str
 {
         size_t start = r->out->len;
 
+        if (__builtin_expect(r->trace != NULL, 0))
+                mapper_trace_value(r->trace, kind, text);
         render_prefix(r->out, op->prefix);
         int rc = chain_put(r, &op->plan->chain, kind, text);
         if (rc != PUT_NULL)
