@@ -3,8 +3,11 @@
 #include <string.h>
 
 #include "cmd/cli.h"
+#include "cmd/explain_show.h"
 #include "cmd/jobs.h"
 #include "ingest/pipeline/preview.h"
+
+#define EXPLAIN_DEFAULT 10 /* records: pages to read, where nobody says how many */
 
 struct preview_command {
         struct cli *cli;
@@ -15,6 +18,15 @@ struct preview_command {
         int rc;
 };
 
+/* On a terminal that knows them, unless the user wants none (no-color.org). */
+static bool wants_colours(void)
+{
+        const char *none = getenv("NO_COLOR"), *terminal = getenv("TERM");
+
+        return isatty(STDOUT_FILENO) && !(none && *none) && terminal && *terminal &&
+               strcmp(terminal, "dumb") != 0;
+}
+
 static void preview_job(void *ctx, struct loop *loop)
 {
         struct preview_command *c = ctx;
@@ -22,7 +34,14 @@ static void preview_job(void *ctx, struct loop *loop)
                 .key = c->cli->values.key,
                 .fd = STDOUT_FILENO,
                 .wrapped = c->cli->values.json};
+        bool colours = wants_colours();
 
+        if (c->cli->values.explain) {
+                options.explain = options.wrapped ? explain_json : explain_text;
+                options.explain_ctx = &colours;
+                if (options.limit < 0 && !options.key)
+                        options.limit = EXPLAIN_DEFAULT;
+        }
         c->rc = preview_mapper(
                 c->config, c->mapper, &options, loop, c->cli->log, &c->report, &c->err);
 }
@@ -73,6 +92,8 @@ static const struct cli_option options[] = {
         {"limit", 0, CLI_NUMBER, "N", offsetof(struct cli_values, limit), "at most N documents"},
         {"key", 0, CLI_TEXT, "K", offsetof(struct cli_values, key),
                 "only the record with source key K (a,b for a key of two columns)"},
+        {"explain", 0, CLI_FLAG, NULL, offsetof(struct cli_values, explain),
+                "show how each field came about, of 10 records or --limit"},
 };
 
 const struct cli_command command_preview = {
@@ -83,7 +104,18 @@ const struct cli_command command_preview = {
         .summary = "print the documents that a mapper makes, one JSON a line",
         .detail = "Reads the source and maps, but needs no CouchDB and writes nothing. Rejected\n"
                   "records are named on standard error. With --json the output is one object:\n"
-                  "{\"mapper\": ..., \"documents\": [...], \"rejects\": [...]}.",
+                  "{\"mapper\": ..., \"documents\": [...], \"rejects\": [...]}.\n"
+                  "\n"
+                  "--explain shows, field by field, the value of the source with its column and\n"
+                  "type, each step of the mapper that it went through, and what stands in the\n"
+                  "document; of a rejected record the step that refused it. Steps are named by\n"
+                  "their keys: trim, map, type ... Columns that look like secrets are masked, and\n"
+                  "what was made of them. --limit then counts rejected records, too. With colours\n"
+                  "on a terminal, unless NO_COLOR is set. With --json: {\"mapper\": ...,\n"
+                  "\"records\": [{\"key\", \"id\", \"database\" or \"reject\", \"fields\": "
+                  "[{\"field\",\n"
+                  "\"steps\": [{\"step\", \"detail\", \"value\" or \"refused\" or \"masked\"}],\n"
+                  "\"result\"}]}], \"rejects\": [...]}; a field that was left out has no result.",
         .options = options,
         .option_count = sizeof(options) / sizeof(options[0]),
         .run = preview,

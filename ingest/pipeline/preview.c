@@ -18,6 +18,8 @@ struct preview {
         const struct log *log;
         struct preview_report *report;
         struct validator *validator;
+        struct explain *explain; /* NULL: documents alone */
+        uint64_t explained;      /* records */
         const struct shape *shape;
         struct source_read *read;
         struct buf out, rejects, key;
@@ -59,7 +61,6 @@ static void put_document(struct buf *out, const struct mapped *m)
 static void note_reject(struct preview *p, const char *key, const char *field, const char *reason)
 {
         p->report->rejected++;
-        log_warn(p->log, "reject: key %s: %s%s%s", key, field, field[0] ? ": " : "", reason);
         if (!p->options->wrapped)
                 return;
         if (p->rejects.len)
@@ -74,23 +75,57 @@ static void note_reject(struct preview *p, const char *key, const char *field, c
         buf_putc(&p->rejects, '}');
 }
 
-static void note_record_reject(
-        struct preview *p, const struct record *record, const struct mapper_reject *why)
+/* The source key as people write it, in @text. */
+static const char *key_of(struct preview *p, const struct record *record, struct buf *text)
 {
-        cleanup_buf_ struct buf text = BUF_INIT(1 << 16);
         struct err ignored;
 
         buf_clear(&p->key);
         if (key_encode(p->shape, record->row, &p->key, &ignored) == 0)
-                key_text(buf_str(&p->key), &text);
-        note_reject(p, buf_cstr(&text) ? buf_cstr(&text) : "?", why->field, why->reason);
+                key_text(buf_str(&p->key), text);
+        return text->len && buf_cstr(text) ? buf_cstr(text) : "?";
+}
+
+static void log_reject(struct preview *p, const char *key, const char *field, const char *reason)
+{
+        log_warn(p->log, "reject: key %s: %s%s%s", key, field, field[0] ? ": " : "", reason);
+        note_reject(p, key, field, reason);
+}
+
+static void note_record_reject(
+        struct preview *p, const struct record *record, const struct mapper_reject *why)
+{
+        cleanup_buf_ struct buf text = BUF_INIT(1 << 16);
+
+        log_reject(p, key_of(p, record, &text), why->field, why->reason);
 }
 
 /* The limit is reached, or the reader has gone: the rest of the source is of no interest. */
 static bool enough(const struct preview *p)
 {
-        return p->closed ||
-               (p->options->limit >= 0 && p->report->documents >= (uint64_t)p->options->limit);
+        uint64_t shown = p->explain ? p->explained : p->report->documents;
+
+        return p->closed || (p->options->limit >= 0 && shown >= (uint64_t)p->options->limit);
+}
+
+static int write_explained(struct preview *p, const struct record *record, struct err *e)
+{
+        cleanup_buf_ struct buf key = BUF_INIT(1 << 16);
+        struct explained x;
+        int rc = explain_record(p->explain, record, key_of(p, record, &key), &x, e);
+
+        if (rc < 0)
+                return rc;
+        if (p->options->wrapped && p->explained)
+                buf_putc(&p->out, ',');
+        p->explained++;
+        p->options->explain(p->options->explain_ctx, &x, &p->out);
+        if (rc)
+                note_reject(p, x.key, x.field, x.reason);
+        else
+                p->report->documents++;
+        rc = buf_check(&p->out, "preview", e);
+        return rc || p->out.len < FLUSH_BYTES ? rc : flush(p, e);
 }
 
 static int on_record(void *ctx, const struct record *record, struct err *e)
@@ -103,6 +138,8 @@ static int on_record(void *ctx, const struct record *record, struct err *e)
                 p->full = true;
                 return err_set(e, ERR_CANCEL, "enough");
         }
+        if (p->explain)
+                return write_explained(p, record, e);
         int rc = validate_record(p->validator, record, &m, &why, e);
         if (rc < 0)
                 return rc;
@@ -127,7 +164,7 @@ static int on_reject(void *ctx, struct str key, const char *reason, struct err *
         (void)e;
         if (key.len)
                 key_text(key, &text);
-        note_reject(ctx, buf_cstr(&text) ? buf_cstr(&text) : "?", "", reason);
+        log_reject(ctx, buf_cstr(&text) ? buf_cstr(&text) : "?", "", reason);
         return 0;
 }
 
@@ -205,7 +242,7 @@ static int preview_read(struct preview *p, const char *name, struct source *s,
         if (p->options->wrapped) {
                 buf_puts(&p->out, "{\"mapper\":\"");
                 buf_puts(&p->out, name);
-                buf_puts(&p->out, "\",\"documents\":[");
+                buf_puts(&p->out, p->explain ? "\",\"records\":[" : "\",\"documents\":[");
         }
         int rc = read_all(p, s, x, loop, e);
         if (p->options->wrapped) {
@@ -253,8 +290,11 @@ int preview_mapper(const struct config *config, const struct config_mapper *mapp
                 rc = lookups_read(source, mapper, LOOKUPS_ROWS, loop, log, &lookups, e);
         if (!rc)
                 rc = validator_compile(mapper, &shape, lookups, &p.validator, e);
+        if (!rc && options->explain)
+                rc = explain_new(p.validator, &p.explain, e);
         if (!rc)
                 rc = preview_read(&p, mapper->spec->name, source, mapper->extract, loop, e);
+        explain_free(p.explain);
         validator_free(p.validator);
         buf_deinit(&p.out);
         buf_deinit(&p.rejects);

@@ -6,12 +6,17 @@
 #include "ingest/base/log.h"
 #include "ingest/loop/loop.h"
 #include "ingest/pipeline/config.h"
+#include "ingest/pipeline/explain.h"
 
 struct preview_options {
         int64_t limit;   /* documents; -1: all */
         const char *key; /* only this source key; NULL: all */
         int fd;          /* where documents go */
         bool wrapped;    /* one JSON object instead of one JSON a line */
+        /* Writes records with the way of their fields in place of documents; limit then counts
+         * rejected ones, too. With wrapped it appends JSON. NULL: documents. */
+        explain_fn explain;
+        void *explain_ctx;
 };
 
 struct preview_report {

@@ -5,6 +5,7 @@
 
 struct validator {
         struct mapper_program *program;
+        struct mapper_trace *trace;     /* NULL: nobody asks */
         struct schema_checker *checker; /* NULL: no schema */
         struct err refused;             /* why a document could not be checked at all */
 };
@@ -30,10 +31,16 @@ struct validator *validator_free(struct validator *v)
 {
         if (v) {
                 schema_checker_free(v->checker);
+                mapper_trace_free(v->trace);
                 mapper_program_free(v->program);
                 free(v);
         }
         return NULL;
+}
+
+int validator_trace(struct validator *v, trace_fn fn, void *ctx, struct err *e)
+{
+        return mapper_trace_new(v->program, fn, ctx, &v->trace, e);
 }
 
 /* Text beyond the checker's limits is no failure of the run. */
@@ -52,7 +59,9 @@ int validate_record(struct validator *v, const struct record *record, struct map
         struct mapper_reject *why, struct err *e)
 {
         struct schema_fault fault;
-        int rc = mapper_render(v->program, record, out, why, e);
+        int rc = __builtin_expect(v->trace != NULL, 0)
+                         ? mapper_trace_render(v->trace, record, out, why, e)
+                         : mapper_render(v->program, record, out, why, e);
 
         if (rc || !v->checker)
                 return rc;

@@ -11,7 +11,7 @@
 #pragma once
 
 #include "ingest/pipeline/config.h"
-#include "mappers/compile.h"
+#include "mappers/trace.h"
 
 /* Raise it when documents that passed before may be refused: a part of the fingerprint of mappers
  * with a schema. */
@@ -28,6 +28,10 @@ int validator_compile(const struct config_mapper *mapper, const struct shape *sh
         __attribute__((warn_unused_result));
 struct validator *validator_free(struct validator *v);
 DEFINE_CLEANUP(struct validator *, validator_free);
+
+/** validator_trace() - from now on @fn is told how each field came about (mappers/trace.h) */
+int validator_trace(struct validator *v, trace_fn fn, void *ctx, struct err *e)
+        __attribute__((warn_unused_result));
 
 /** validate_record() - maps @record and checks the document
  * Return: 0 (@out is filled); MAPPER_REJECT (@why is filled); VALIDATE_REJECT (both are: this
