@@ -12,6 +12,8 @@ from support import couchdb, erp, faultproxy, postgres, project as projects  # n
 
 def pytest_configure(config):
     for line in ("slow: takes long; left out of the sanitizer build and of tests/run --quick",
+                 "once: about words and files, which no build changes; where both builds are"
+                 " tested, the one with sanitizers does it",
                  "apache: needs Apache CouchDB",
                  "root: needs root (mounts a small tmpfs)"):
         config.addinivalue_line("markers", line)

@@ -9,6 +9,8 @@ import pytest
 
 from support.project import ROOT, Exit
 
+pytestmark = pytest.mark.once
+
 COMMANDS = ["check", "preview", "run", "init", "rejects", "state", "status"]
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from support.project import Exit
 
+pytestmark = pytest.mark.once
+
 SNOWMAN, LONG = "ünïcode ☃", "a_name_of_63_bytes_" + "x" * 44
 
 # Tables that are hard to name, to key or to read: SQL, then the key that discover must find.

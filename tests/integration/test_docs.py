@@ -15,6 +15,8 @@ import pytest
 from support import docs
 from support.project import ROOT, Exit
 
+pytestmark = pytest.mark.once
+
 MAPPING = ROOT / "docs/mapping.md"
 COMPARISON = ROOT / "docs/comparison.md"
 SCHEMAS = {path.name: json.loads(path.read_text())

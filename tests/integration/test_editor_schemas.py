@@ -1,5 +1,7 @@
 """The schemas for editors and the parser say the same.
 
+pytestmark = pytest.mark.once
+
 Both directions: every key of the option tables is in the schema with its type, limits, choices,
 default and description, and nothing else is; and files, right and wrong ones, are judged alike.
 """

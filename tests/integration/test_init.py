@@ -8,6 +8,8 @@ import pytest
 
 from support.project import ROOT, Exit
 
+pytestmark = pytest.mark.once
+
 PACKS = sorted(path.parent.name for path in (ROOT / "mappers").glob("*/README.md"))
 PLAIN = ["erp2couch.yaml", "mappers/product.yaml"]
 

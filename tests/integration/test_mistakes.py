@@ -12,6 +12,8 @@ from support.mistakes import (AUTH, DOCUMENTS, ERP, SECRET, Bench, Mistake, apac
                               unreadable, web_server, write)
 from support.project import Exit
 
+pytestmark = pytest.mark.once
+
 CONNECT = "check --connect"
 CONFIG = "erp2couch.yaml"
 PRODUCT = "mappers/product.yaml"

@@ -124,15 +124,15 @@ def test_there_and_back(project, database, codes):
 @pytest.mark.slow
 def test_everything_is_renumbered(project, database):
     database.sql("CREATE TABLE item (id int PRIMARY KEY, code int, v text)")
-    database.sql("INSERT INTO item SELECT n, n, md5(n::text) FROM generate_series(1, 20000) n")
+    database.sql("INSERT INTO item SELECT n, n, md5(n::text) FROM generate_series(1, 6000) n")
     project.table_mapper(columns=["id", "code", "v"], target_id="item:${code}")
-    project.run().counts(created=20000)
+    project.run().counts(created=6000)
     target = project.db("catalog")
-    for step in ("code + 1", "20003 - code", "code + 50000"):
+    for step in ("code + 1", "6003 - code", "code + 50000"):
         database.sql(f"UPDATE item SET code = {step}")
         outcome = project.run().mapper()
-        # 20003 - code leaves at most one where it is
-        assert outcome["moved"] >= 19998, (step, outcome)
+        # 6003 - code leaves at most one where it is
+        assert outcome["moved"] >= 5998, (step, outcome)
         settled(project, database, target)
 
 

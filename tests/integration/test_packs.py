@@ -10,6 +10,8 @@ import pytest
 from support import model, packs
 from support.project import ROOT
 
+pytestmark = pytest.mark.once
+
 PACKS = sorted({path.parent.name for path in packs.FOLDER.glob("*/*.yaml")})
 MAPPERS = [(pack, name) for pack in PACKS for name in packs.mappers(pack)]
 TYPES = {"product", "category", "price_list", "customer", "rep", "stock", "order", "tax", "unit",

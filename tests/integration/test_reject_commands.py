@@ -9,6 +9,8 @@ import pytest
 
 from support.project import Exit
 
+pytestmark = pytest.mark.once
+
 HOSTILE = ["a,b", '"q"', "two\nlines", "\x1b[2J\x1b]0;pwned\x07", "é" * 30, "\u202egpj.exe", "%s%n",
            "  ", "x" * 700, "\u0085next", "[1,2]", "null", "--all"]
 

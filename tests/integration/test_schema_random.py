@@ -9,6 +9,10 @@ import subprocess
 
 import jsonschema
 
+import pytest
+
+pytestmark = pytest.mark.once
+
 GROUPS, DOCUMENTS = 800, 8
 SEED = 20201202
 KEYS = "abcdx"

@@ -11,6 +11,8 @@ import pytest
 
 from support import project as projects
 
+pytestmark = pytest.mark.once
+
 REQUIRED = 1299
 # Files of optional tests that fail, each with its reason.
 NOT_DONE = {"optional/cross-draft.json": "schemas of earlier drafts are refused"}

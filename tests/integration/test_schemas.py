@@ -10,6 +10,8 @@ import pytest
 from support import model
 from support.project import ROOT
 
+pytestmark = pytest.mark.once
+
 TYPES = ("product category price_list customer_price customer address contact rep stock order quote"
          " invoice payment statement tax unit currency promotion").split()
 README = (model.FOLDER / "README.md").read_text()

@@ -10,6 +10,8 @@ import pytest
 from support.process import wait_until
 from support.project import Exit
 
+pytestmark = pytest.mark.once
+
 ROWS = 20
 
 

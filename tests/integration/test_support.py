@@ -8,6 +8,8 @@ from support import faultproxy
 from support.process import wait_until
 from support.project import merged, without_none, yaml_of
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def db(couch):

@@ -174,7 +174,14 @@ def prepare_couchdb(tally):
     return code == 0
 
 
-def integration(tally, name, folder, only, quick):
+def marks(name, names, quick):
+    """Which tests run with the build `name`, one of `names`, as pytest's -m says it; None: all."""
+    if quick or name == "sanitize":
+        return "not slow"
+    return "slow or not once" if len(names) > 1 else None
+
+
+def integration(tally, name, folder, only, chosen):
     """pytest against the program in `folder`."""
     suite = f"integration {name}"
     report = folder / "meson-logs" / "integration.xml"
@@ -185,8 +192,8 @@ def integration(tally, name, folder, only, quick):
         words += ["-n", str(min(4, (os.cpu_count() or 1) + 1)), "--dist", "loadfile"]
     if only:
         words += ["-k", only]
-    if quick or name == "sanitize":
-        words += ["-m", "not slow"]
+    if chosen:
+        words += ["-m", chosen]
     words.append("tests/integration")
     code, _ = command(words, show=True, env={
         "ERP2COUCH": str(folder / "cmd" / "erp2couch"), "PYTHONDONTWRITEBYTECODE": "1"})
@@ -268,7 +275,7 @@ def main(arguments):
         for name, folder in folders.items():
             if folder:
                 step(f"integration tests, {name}", integration, tally, name, folder, options.only,
-                     options.quick)
+                     marks(name, names, options.quick))
     return report(tally)
 
 
