@@ -83,7 +83,7 @@ static int name_plan(struct compiler *c, struct plan *p, const char *outer, stru
 }
 
 static int make_plans(struct compiler *c, struct scope *scope, const struct field_spec *fields,
-        size_t count, const char *outer, struct plan **out, struct err *e);
+        size_t count, struct plan *around, const char *outer, struct plan **out, struct err *e);
 
 static int make_inner(struct compiler *c, struct plan *p, struct err *e)
 {
@@ -100,17 +100,19 @@ static int make_inner(struct compiler *c, struct plan *p, struct err *e)
         const char *outer = buf_cstr(&path);
         if (!outer)
                 return compile_nomem(c, e);
-        int rc = make_plans(c, p->inner, f->fields, f->field_count, outer, &p->inner->plans, e);
+        int rc = make_plans(
+                c, p->inner, f->fields, f->field_count, NULL, outer, &p->inner->plans, e);
         p->members = p->inner->plans;
         return rc;
 }
 
 static int make_plan(struct compiler *c, struct scope *scope, const struct field_spec *f,
-        const char *outer, struct plan *p, struct err *e)
+        struct plan *around, const char *outer, struct plan *p, struct err *e)
 {
         *p = (struct plan){
                 .spec = f,
                 .scope = scope,
+                .around = around,
                 .slot = NO_SLOT,
                 .child = SIZE_MAX,
                 .order = c->plan_count++,
@@ -123,7 +125,7 @@ static int make_plan(struct compiler *c, struct scope *scope, const struct field
                 return compile_error(c, p, e, "nested deeper than %d levels", RENDER_MAX_DEPTH);
         c->depth++;
         if (f->origin == FIELD_OBJECT)
-                rc = make_plans(c, scope, f->fields, f->field_count, p->path, &p->members, e);
+                rc = make_plans(c, scope, f->fields, f->field_count, p, p->path, &p->members, e);
         else if (f->origin == FIELD_EACH)
                 rc = make_inner(c, p, e);
         c->depth--;
@@ -131,7 +133,7 @@ static int make_plan(struct compiler *c, struct scope *scope, const struct field
 }
 
 static int make_plans(struct compiler *c, struct scope *scope, const struct field_spec *fields,
-        size_t count, const char *outer, struct plan **out, struct err *e)
+        size_t count, struct plan *around, const char *outer, struct plan **out, struct err *e)
 {
         struct plan *plans = arena_array(c->arena, count, sizeof(*plans));
         int rc = 0;
@@ -140,7 +142,7 @@ static int make_plans(struct compiler *c, struct scope *scope, const struct fiel
                 return compile_nomem(c, e);
         *out = plans;
         for (size_t i = 0; i < count && !rc; i++)
-                rc = make_plan(c, scope, &fields[i], outer, &plans[i], e);
+                rc = make_plan(c, scope, &fields[i], around, outer, &plans[i], e);
         return rc;
 }
 
@@ -338,8 +340,11 @@ static int make_scope_ops(struct compiler *c, struct scope *scope, struct err *e
         scope->early = arena_array(c->arena, scope->early_count, sizeof(*scope->early));
         if (!rc && !scope->early)
                 rc = compile_nomem(c, e);
-        for (size_t i = 0; i < scope->early_count && !rc; i++)
+        for (size_t i = 0; i < scope->early_count && !rc; i++) {
                 rc = make_op(c, scope->early_plans[i], &scope->early[i], e);
+                if (!rc && compile_guard(scope->early_plans[i]))
+                        scope->early[i].run = op_guarded;
+        }
         return rc;
 }
 
@@ -408,7 +413,7 @@ static int compile_all(struct compiler *c, struct err *e)
                 .fields = c->spec->fields,
                 .field_count = c->spec->field_count,
         };
-        int rc = make_plans(c, root, root->fields, root->field_count, "", &root->plans, e);
+        int rc = make_plans(c, root, root->fields, root->field_count, NULL, "", &root->plans, e);
         if (!rc)
                 rc = compile_fields(c, root, root->plans, root->field_count, e);
         if (!rc)

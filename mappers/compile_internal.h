@@ -70,6 +70,10 @@ int compile_text(struct compiler *c, struct scope *scope, struct plan *p,
         const struct field_template *t, struct text_plan *out, struct err *e)
         __attribute__((warn_unused_result));
 
+/** compile_guard() - whether an object around @p may be left out: asked before @p is rendered early
+ */
+bool compile_guard(const struct plan *p);
+
 /** compile_order() - finds what must be rendered early in @scope and the scopes inside it */
 int compile_order(struct compiler *c, struct scope *scope, struct err *e)
         __attribute__((warn_unused_result));

@@ -142,6 +142,36 @@ int compile_text(struct compiler *c, struct scope *scope, struct plan *p,
 
 /* ---- order ---- */
 
+static bool stands_in(const struct plan *p, const struct plan *object)
+{
+        while (p && p != object)
+                p = p->around;
+        return p;
+}
+
+/* A `when` that looks at members of its own object can decide on it only once they are there. */
+static bool looks_inside(const struct plan *object)
+{
+        for (size_t i = 0; i < object->when->field_count; i++)
+                if (stands_in(object->when->fields[i], object))
+                        return true;
+        return false;
+}
+
+static struct plan *next_guard(const struct plan *p)
+{
+        struct plan *object = p->around;
+
+        while (object && (!object->when || object->looks_inside))
+                object = object->around;
+        return object;
+}
+
+bool compile_guard(const struct plan *p)
+{
+        return next_guard(p);
+}
+
 /* The @i-th field that @p needs before it: those its template names, then its expressions'. */
 static struct plan *needed_by(const struct plan *p, size_t i)
 {
@@ -164,6 +194,25 @@ static size_t count_needed(const struct plan *p)
                (p->when ? p->when->field_count : 0);
 }
 
+static int render_early(struct compiler *c, struct plan *p, struct err *e);
+
+/* What @p needs, and what the objects around it need to say that it is there at all. */
+static int render_needed(struct compiler *c, const struct plan *p, struct err *e)
+{
+        struct scope *scope = p->scope;
+        int rc = 0;
+
+        for (const struct plan *q = p; q && !rc; q = next_guard(q)) {
+                for (size_t i = 0; i < count_needed(q) && !rc; i++) {
+                        struct plan *needed = needed_by(q, i);
+                        bool ready =
+                                !needed || (needed->scope != scope && needed->order < p->order);
+                        rc = ready ? 0 : render_early(c, needed, e);
+                }
+        }
+        return rc;
+}
+
 static int render_early(struct compiler *c, struct plan *p, struct err *e)
 {
         struct scope *scope = p->scope;
@@ -171,20 +220,17 @@ static int render_early(struct compiler *c, struct plan *p, struct err *e)
         if (p->state == PLAN_EARLY)
                 return 0;
         if (p->state == PLAN_VISITING)
-                return compile_error(c, p, e, "%s, through the fields it names",
+                return compile_error(c, p, e, "%s, through the fields %s",
                         p->text.count ? "its template needs its own text"
-                                      : "it needs its own value");
+                                      : "it needs its own value",
+                        next_guard(p) ? "that it, or `when` around it, names" : "it names");
         if (p->members)
                 return compile_error(
                         c, p, e, "it is needed before its place: move it up in the mapper");
         p->state = PLAN_VISITING;
-        for (size_t i = 0; i < count_needed(p); i++) {
-                struct plan *needed = needed_by(p, i);
-                bool ready = !needed || (needed->scope != scope && needed->order < p->order);
-                int rc = ready ? 0 : render_early(c, needed, e);
-                if (rc)
-                        return rc;
-        }
+        int rc = render_needed(c, p, e);
+        if (rc)
+                return rc;
         if (!scope->early_plans)
                 scope->early_plans = arena_array(c->arena, c->plan_count, sizeof(struct plan *));
         if (!scope->early_plans)
@@ -208,10 +254,22 @@ static int order_plan(struct compiler *c, struct plan *p, struct err *e)
         return rc || !p->inner ? rc : compile_order(c, p->inner, e);
 }
 
+static void mark_guards(struct plan *plans, size_t count)
+{
+        for (size_t i = 0; i < count; i++) {
+                struct plan *p = &plans[i];
+                if (!p->members || p->inner)
+                        continue;
+                p->looks_inside = p->when && looks_inside(p);
+                mark_guards(p->members, p->spec->field_count);
+        }
+}
+
 int compile_order(struct compiler *c, struct scope *scope, struct err *e)
 {
         int rc = 0;
 
+        mark_guards(scope->plans, scope->field_count);
         for (size_t i = 0; i < scope->field_count && !rc; i++)
                 rc = order_plan(c, &scope->plans[i], e);
         return rc;

@@ -148,6 +148,7 @@ struct plan {
         struct str constant;              /* FIELD_VALUE: canonical JSON; .ptr NULL: null */
         struct plan *members;             /* OBJECT, EACH: one for each of spec->fields */
         struct scope *scope;              /* the scope it belongs to */
+        struct plan *around;              /* the object it stands in; NULL: its scope's own */
         struct scope *inner;              /* EACH: the scope of its elements */
         struct op *ops;                   /* OBJECT */
         size_t op_count;
@@ -155,6 +156,7 @@ struct plan {
         size_t slot;  /* where its bytes are noted; NO_SLOT */
         size_t order; /* place in the document */
         enum plan_state state;
+        bool looks_inside; /* `when` reads members of this very object */
         size_t child; /* EACH over a child: index; SIZE_MAX otherwise */
 };
 
@@ -345,9 +347,6 @@ static inline void render_prefix(struct buf *out, struct str prefix)
 /** render_ops() - runs @ops. Return: 0 or MAPPER_REJECT. */
 int render_ops(struct render *r, const struct op *ops, size_t count);
 
-/** render_member() - appends the member of a value that may turn out to be null */
-int render_member(struct render *r, const struct op *op, enum col_kind kind, struct str text);
-
 /** render_null() - what a null becomes: default, reject, null or nothing */
 int render_null(struct render *r, const struct op *op);
 
@@ -373,3 +372,4 @@ int op_tracked(struct render *r, const struct op *op);
 int op_expr(struct render *r, const struct op *op);
 int op_when(struct render *r, const struct op *op);
 int op_early(struct render *r, const struct op *op);
+int op_guarded(struct render *r, const struct op *op);

@@ -127,24 +127,65 @@ static void forget_members(struct render *r, const struct plan *p)
 {
         for (size_t i = 0; p->members && !p->inner && i < p->spec->field_count; i++) {
                 const struct plan *member = &p->members[i];
-                if (member->slot != NO_SLOT && member->state != PLAN_EARLY)
+                if (member->slot != NO_SLOT)
                         r->slots[member->slot] = (struct slot){NULL, 0, 0};
                 forget_members(r, member);
         }
 }
 
+/* Whether the `when` of @p wants it. Return: 0, MAPPER_REJECT, -ERR_NOMEM. */
+static int ask_when(struct render *r, const struct plan *p, bool *wanted)
+{
+        int rc = evaluate(r, p, p->when);
+
+        *wanted = false;
+        if (rc)
+                return rc;
+        lua_State *L = r->lua->L;
+        *wanted = lua_toboolean(L, 1) && lua_type(L, 1) != LUA_TLIGHTUSERDATA;
+        sandbox_clear(r->lua);
+        return 0;
+}
+
 int op_when(struct render *r, const struct op *op)
 {
         const struct plan *p = op->plan;
-        int rc = evaluate(r, p, p->when);
+        bool wanted;
+        int rc = ask_when(r, p, &wanted);
 
         if (rc)
                 return rc < 0 ? no_memory(r) : rc;
-        lua_State *L = r->lua->L;
-        bool wanted = lua_toboolean(L, 1) && lua_type(L, 1) != LUA_TLIGHTUSERDATA;
-        sandbox_clear(r->lua);
         if (wanted)
                 return p->always(r, op);
         forget_members(r, p);
+        return 0;
+}
+
+/* From the outermost object on: what stands inside may rely on it. */
+static int ask_guards(struct render *r, const struct plan *object, bool *wanted)
+{
+        int rc = 0;
+
+        *wanted = true;
+        if (!object)
+                return 0;
+        rc = ask_guards(r, object->around, wanted);
+        if (rc || !*wanted || !object->when || object->looks_inside)
+                return rc;
+        return ask_when(r, object, wanted);
+}
+
+/* A field that is rendered before the objects around it is there only if they will be. */
+int op_guarded(struct render *r, const struct op *op)
+{
+        const struct plan *p = op->plan;
+        bool wanted;
+        int rc = ask_guards(r, p->around, &wanted);
+
+        if (rc)
+                return rc < 0 ? no_memory(r) : rc;
+        if (wanted)
+                return op_tracked(r, op);
+        r->slots[p->slot] = (struct slot){NULL, 0, 0};
         return 0;
 }

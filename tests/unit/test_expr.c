@@ -319,6 +319,26 @@ static void when_leaves_fields_out(void **state)
                 {"v: {each: lines, fields: {a: sku}, when: \"#row.lines > 1\"}", "", "sku=x", ""},
                 {"v: {each: lines, fields: {a: {from: sku, when: \"row.qty > 1\"}}}", "",
                         "sku=x|qty=1\nsku=y|qty=2", "\"v\":[{},{\"a\":\"y\"}]"},
+                /* members that stand behind what reads them are left out with their object */
+                {"t: {template: \"<${v.a}>\"}\nv: {object: {a: code}, when: \"row.active\"}\n"
+                 "u: {expr: \"doc.v.a\"}",
+                        "code=x|active=f", "", ""},
+                {"t: {template: \"<${v.a}>\"}\nv: {object: {a: code}, when: \"row.active\"}\n"
+                 "u: {expr: \"doc.v.a\"}",
+                        "code=x|active=t", "", "\"t\":\"<x>\",\"v\":{\"a\":\"x\"},\"u\":\"x\""},
+                {"t: {expr: \"doc.v.o.a\"}\nv: {object: {o: {object: {a: {expr: "
+                 "\"error('never')\"}}, "
+                 "when: \"error('nor this')\"}}, when: \"doc.w\"}\nw: active",
+                        "active=f", "", "\"w\":false"},
+                {"t: {expr: \"doc.v.a\"}\nv: {object: {a: code}, when: \"doc.v.a ~= 'x'\"}\n"
+                 "u: {expr: \"doc.v.a\"}",
+                        "code=x", "", "\"t\":\"x\""},
+                {"t: {expr: \"doc.v.a\"}\nv: {object: {a: code}, when: \"doc.t\"}", "", "",
+                        "m.yaml:...field 'v.a': it needs its own value, ...`when` around it..."},
+                {"v: {each: lines, fields: {t: {template: \"<${o.a}>\"}, o: {object: {a: sku}, "
+                 "when: \"row.qty > 1\"}}}",
+                        "", "sku=x|qty=1\nsku=y|qty=2",
+                        "\"v\":[{},{\"t\":\"<y>\",\"o\":{\"a\":\"y\"}}]"},
                 {"v: {value: 1, when: \"row.x.y\"}", "", "",
                         "m.yaml:...'when': line 1: there is no column 'x'"},
                 {"v: {value: 1, when: \"row.data.y.z\"}", "", "",
