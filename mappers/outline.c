@@ -216,11 +216,20 @@ static void add_constant(
                 .column = node ? node->column : 0};
 }
 
+/* Whether anything changes a `value` before `map` and `type`. */
+static bool has_value_steps(const struct field_spec *f)
+{
+        return f->trim || f->upper || f->lower || f->replace.count || f->null_if.count ||
+               f->split.by.ptr || f->split.pattern.ptr;
+}
+
 /* `value` and the values of `map` go through `type`: only without one are they what stands there.
  */
 static void take_constants(struct walk *w, const struct field_spec *f, struct outline_value *v)
 {
-        bool plain = f->type == FIELD_TYPE_NONE || f->type == FIELD_TYPE_JSON;
+        bool plain = (f->type == FIELD_TYPE_NONE || f->type == FIELD_TYPE_JSON) &&
+                     !f->numbers_as_strings;
+        bool as_it_is = f->origin == FIELD_VALUE && plain && !f->has_map && !has_value_steps(f);
         struct outline_constant *list = arena_array(w->arena, f->map_count + 2, sizeof(*list));
 
         if (!list) {
@@ -228,13 +237,13 @@ static void take_constants(struct walk *w, const struct field_spec *f, struct ou
                 return;
         }
         v->constants = list;
-        if (f->origin == FIELD_VALUE && plain && !f->has_map)
+        if (as_it_is)
                 add_constant(v, f->value_json, "value", key_of(f, "value"));
         for (size_t i = 0; plain && i < f->map_count; i++)
                 add_constant(v, f->map[i].json, "map", f->map[i].to);
         if (f->has_default)
                 add_constant(v, f->default_json, "default", key_of(f, "default"));
-        v->only_constants = plain && (f->has_map || (f->origin == FIELD_VALUE)) && !v->not_analysed;
+        v->only_constants = ((plain && f->has_map) || as_it_is) && !v->not_analysed;
 }
 
 /* ---- values ---- */

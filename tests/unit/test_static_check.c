@@ -170,6 +170,11 @@ static const struct {
                 NULL},
         {"a: {from: code, map: {d: 1}, type: string}",
                 "{\"properties\":{\"a\":{\"type\":\"string\"}}}", "", NULL},
+        {"a: {value: x, upper: true}\nb: {value: \"x,y\", split: \",\"}\n"
+         "c: {value: \" x\", trim: true}\nd: {value: 1.5, numbers: string}",
+                "{\"properties\":{\"a\":{\"const\":\"X\"},\"b\":{\"items\":{\"maxLength\":1}},"
+                "\"c\":{\"const\":\"x\"},\"d\":{\"const\":\"1.5\"}}}",
+                "", NULL},
         {"a: {value: x}",
                 "{\"properties\":{\"a\":{\"anyOf\":[{\"const\":\"y\"},"
                 "{\"type\":\"null\"}]}}}",
