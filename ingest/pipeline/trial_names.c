@@ -226,20 +226,30 @@ static int add_template(
         return rc;
 }
 
+/* What has the column @name, if anything has it: the rows of @table, or else the record. */
+static struct trial_table *table_of(struct trial *t, struct trial_table *table, struct str name)
+{
+        char text[NAME_MAX + 1];
+
+        if (!table->child || name.len > NAME_MAX)
+                return table;
+        memcpy(text, name.ptr, name.len);
+        text[name.len] = '\0';
+        if (trial_column_find(table, name) || is_given(t, table, text) ||
+                is_in_query(t, table, name))
+                return table;
+        return &t->record;
+}
+
 /* In an element `row` falls back to the record. */
 static int add_row_name(
         struct trial *t, const struct scope *s, bool record, struct str name, struct err *e)
 {
-        char text[NAME_MAX + 1];
         struct trial_table *table = record || !s->table ? &t->record : s->table;
 
         if (name.len == 0 || name.len > NAME_MAX)
                 return 0;
-        memcpy(text, name.ptr, name.len);
-        text[name.len] = '\0';
-        if (table->child && !trial_column_find(table, name) && !is_given(t, table, text) &&
-                !is_in_query(t, table, name))
-                table = &t->record;
+        table = table_of(t, table, name);
         if (table == &t->record && trial_child_find(t, name))
                 return 0;
         return add(t, table, name, 0, e);
@@ -317,13 +327,19 @@ static int add_lua(struct trial *t, const struct scope *s, const struct field_sp
         return rc;
 }
 
+/* Without `from`, a key that the element lacks is the record's. */
 static int add_lookup(
         struct trial *t, const struct scope *s, const struct field_spec *f, struct err *e)
 {
         int rc = 0;
 
-        for (size_t i = 0; i < f->looked_up_count && s->table && !rc; i++)
-                rc = add_path(t, s->table, &f->looked_up[i], 0, e);
+        for (size_t i = 0; i < f->looked_up_count && s->table && !rc; i++) {
+                const struct field_path *path = &f->looked_up[i];
+                struct trial_table *table = s->table;
+                if (t->mapper->spec->lookups[f->lookup]->key_is_column)
+                        table = table_of(t, table, path->steps[0].name);
+                rc = add_path(t, table, path, 0, e);
+        }
         return rc;
 }
 

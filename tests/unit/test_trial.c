@@ -389,6 +389,12 @@ static void tables_are_given(void **state)
                         "given: {lines: [{x: 1}]}, lookups: {a.t: {1: low}},"
                         " expect: {a: [{t: low}]}",
                         "ok"},
+                /* the element has no such column: the record's, for expressions, too */
+                {"a: {each: lines, fields: {t: {lookup: {query: q, key: land}}, "
+                 "u: {expr: row.land}, x: x}}",
+                        "given: {land: IE, lines: [{x: 1}]}, lookups: {a.t: {IE: low}},"
+                        " expect: {a: [{t: low, u: IE, x: 1}]}",
+                        "ok"},
                 {"a: {lookup: {from: u, file: none.csv, key: k}}", "given: {u: 1}, expect: {}",
                         "error: m.yaml:12:31: lookup: cannot read none.csv: No such file or"
                         " directory"},
