@@ -51,7 +51,8 @@
  *  - row.NAME is a column: integers (beyond 64 bits a decimal), numeric and money as exact
  *    decimals, floats, booleans, JSON and arrays as tables (a null in them is `null`, their
  *    numbers that are no integers are decimals, and numbers again in the document as long as
- *    nothing was computed from them), all other kinds the text that `from` would give; NULL is nil.
+ *    nothing was computed from them), all other kinds the text that `from` would give; NULL is nil,
+ *    and so is a JSON column that is null.
  *    row.CHILD are the rows of a child: #row.lines, row.lines[1].sku, ipairs(row.lines).
  *  - Inside `each`, row is the element and falls back to the record; record is always the record.
  *    doc.NAME is a field of the element, else of the document, also of one that comes later, but

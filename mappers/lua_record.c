@@ -77,6 +77,16 @@ static void push_converted(lua_State *L, struct lua_record *rec, const struct co
         lua_pushlstring(L, r->lua_value.data + 1, r->lua_value.len - 2);
 }
 
+/* A whole value that is a JSON null is a NULL to fields, and nil here; `null` stands inside. */
+static void push_json(lua_State *L, struct str text)
+{
+        lua_json_push(L, text);
+        if (lua_type(L, -1) == LUA_TLIGHTUSERDATA) {
+                lua_pop(L, 1);
+                lua_pushnil(L);
+        }
+}
+
 static void push_array(lua_State *L, struct lua_record *rec, const struct column *c,
         struct str text, int dimensions);
 
@@ -149,6 +159,8 @@ static int push_column(
 {
         if (!v->ptr)
                 lua_pushnil(L);
+        else if (c->kind == COL_JSON)
+                push_json(L, (struct str){v->ptr, v->len});
         else
                 push_kind(L, rec, c, c->kind, (struct str){v->ptr, v->len});
         return 1;
@@ -231,11 +243,7 @@ static bool push_member(lua_State *L, struct lua_record *rec)
                 sandbox_error(L, "%s", buf_cstr(&r->reject_reason));
         if (!d.text.ptr)
                 return false;
-        lua_json_push(L, d.text);
-        if (lua_type(L, -1) == LUA_TLIGHTUSERDATA) {
-                lua_pop(L, 1);
-                lua_pushnil(L); /* as a column's NULL */
-        }
+        push_json(L, d.text);
         return true;
 }
 
@@ -342,11 +350,7 @@ static void push_field(lua_State *L, const struct lua_record *rec, const struct 
         if (json.len > 2 && *json.ptr == '"' && is_decimal(p) &&
                 big_push_text(L, (struct str){json.ptr + 1, json.len - 2}))
                 return;
-        lua_json_push(L, json);
-        if (lua_type(L, -1) == LUA_TLIGHTUSERDATA) {
-                lua_pop(L, 1);
-                lua_pushnil(L);
-        }
+        push_json(L, json);
 }
 
 /* `doc` itself has no user value: its names are those of the expression that runs. */

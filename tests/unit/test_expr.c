@@ -173,6 +173,8 @@ static void json_keeps_its_structure(void **state)
                 {"row.data.x == null", "data={\"x\": null}", "true"},
                 {"row.data.y == nil", "data={\"x\": null}", "true"},
                 {"row.data", "data=null", "-"},
+                {"row.data == nil and record.data == nil", "data=null", "true"},
+                {"(row.data or {}).x == nil", "data=null", "true"},
                 {"row.data", "data={\"a\": 1, \"a\": 2}", "!v: ...holds the key \"a\" twice"},
                 {"row.data", "data={\"a\": \"\\ud800\"}", "!v: ...surrogate"},
                 {"row.data", "data={\"a\": 1e999}", "!v: ...what is no number"},
