@@ -157,7 +157,7 @@ struct plan {
         size_t order; /* place in the document */
         enum plan_state state;
         bool looks_inside; /* `when` reads members of this very object */
-        size_t child; /* EACH over a child: index; SIZE_MAX otherwise */
+        size_t child;      /* EACH over a child: index; SIZE_MAX otherwise */
 };
 
 struct op {

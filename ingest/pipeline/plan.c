@@ -90,6 +90,13 @@ static int orphans_wait(struct run *r, bool *wait, struct err *e)
 /* Why everything is read whatever the position says; "" where that need not be. */
 static int reason_for_all(struct run *r, bool same, char *why, size_t size, struct err *e)
 {
+        static const char *const changed[2][2] = {
+                {"the mapper or its columns changed since the last full read",
+                        "the mapper, its columns or its schema changed since the last full read"},
+                {"the mapper, its columns or its look-ups changed since the last full read",
+                        "the mapper, its columns, look-ups or schema changed since the last full "
+                        "read"},
+        };
         bool due = false, orphans = false;
         int rc = full_is_due(r, &due, e);
 
@@ -103,13 +110,11 @@ static int reason_for_all(struct run *r, bool same, char *why, size_t size, stru
                 : r->rebuilt                ? "the state was rebuilt"
                 : r->control_lost           ? "the control database and its rejects were lost"
                 : r->incomplete             ? "no full read of it is complete"
-                : !same && r->lookups
-                        ? "the mapper, its columns or its look-ups changed since the last full read"
-                : !same       ? "the mapper or its columns changed since the last full read"
-                : due         ? "its schedule `full` is due"
-                : r->overflow ? "others changed very many documents"
-                : orphans     ? "documents that no record claims are to be deleted"
-                              : "");
+                : !same                     ? changed[r->lookups != NULL][r->mapper->schema != NULL]
+                : due                       ? "its schedule `full` is due"
+                : r->overflow               ? "others changed very many documents"
+                : orphans                   ? "documents that no record claims are to be deleted"
+                                            : "");
         return 0;
 }
 

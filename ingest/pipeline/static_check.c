@@ -76,18 +76,36 @@ void static_say(struct static_context *c, enum finding_level level, const struct
                 add(c, level, file, line, column, text);
 }
 
+/* Whether @text begins with "FILE:LINE". */
+static bool is_place(const char *text, const char *file)
+{
+        size_t n = strlen(file);
+
+        return strncmp(text, file, n) == 0 && text[n] == ':' && isdigit((unsigned char)text[n + 1]);
+}
+
+/* The mapper's file, or the one that it includes, that @text is about; NULL: none. */
+static const char *file_of(const struct mapper_spec *m, const char *text)
+{
+        if (is_place(text, m->path))
+                return m->path;
+        for (size_t i = 0; i < m->include_count; i++)
+                if (is_place(text, m->includes[i]->name))
+                        return m->includes[i]->name;
+        return NULL;
+}
+
 /* "FILE:LINE:COLUMN: text" */
 void static_say_err(struct static_context *c, const struct err *e)
 {
-        const char *file = c->mapper->spec->path, *p = e->text;
-        size_t n = strlen(file);
+        const char *file = file_of(c->mapper->spec, e->text);
         char *end;
 
-        if (strncmp(p, file, n) != 0 || p[n] != ':' || !isdigit((unsigned char)p[n + 1])) {
-                add(c, FINDING_ERROR, file, 1, 1, p);
+        if (!file) {
+                add(c, FINDING_ERROR, c->mapper->spec->path, 1, 1, e->text);
                 return;
         }
-        long line = strtol(p + n + 1, &end, 10);
+        long line = strtol(e->text + strlen(file) + 1, &end, 10);
         long column = *end == ':' ? strtol(end + 1, &end, 10) : 1;
         while (*end == ':' || *end == ' ')
                 end++;

@@ -155,6 +155,11 @@ def test_what_is_found_in_an_included_file_has_its_place(make_project):
     project.table_mapper(columns=["price"], target="schema: item", fields="include: ../more.yaml")
     project.erp2couch("check").expect(Exit.CONFIG).says(
         r"level=error msg=.\S*/more.yaml:2:17: field 'kind': value gives .{1,2}other.{1,2}: must")
+    mapper = project.folder / "mappers/item.yaml"
+    mapper.write_text(mapper.read_text().replace("table: item", "query: SELECT id, price FROM i"))
+    (project.folder / "more.yaml").write_text("fields:\n  kind: {from: prise}\n")
+    project.erp2couch("check").expect(Exit.CONFIG).says(
+        r"level=error msg=.\S*/more.yaml:2:9: field 'kind': there is no column 'prise'")
 
 
 NULLS = {  # what is read, whether its code may be NULL
