@@ -36,7 +36,8 @@
  *    from, the column named like key is looked up, of the record where the element has none; where
  *    then no column of the query or file is named key, its first one holds the keys. A list of
  *    keys is looked up by a list of froms. A key that is NULL, or that the table does not have,
- *    gives null; an array is looked up element by element, to an array with such nulls. One
+ *    gives null; an array is looked up element by element, to an array with such nulls. Numbers
+ *    are sought without zeros at their end, and else as the record writes them. One
  *    value keeps its kind (numeric stays exact), and goes through the field's steps; `value:
  *    [a, b]` gives an object without what is NULL. Files: in CSV an empty field is null, "" an
  *    empty text; JSON and YAML are a list of objects, or one object by key.

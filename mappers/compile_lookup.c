@@ -32,6 +32,18 @@ static int compile_part(struct compiler *c, struct scope *scope, struct plan *p,
                 path->text);
 }
 
+/* Whether what is looked up may be a number that has several spellings. */
+static bool has_numbers(const struct locate *keys, size_t count)
+{
+        for (size_t i = 0; i < count; i++) {
+                enum col_kind kind = keys[i].kind == COL_ARRAY ? keys[i].elem : keys[i].kind;
+                if (kind == COL_NUMERIC || kind == COL_FLOAT4 || kind == COL_FLOAT8 ||
+                        kind == COL_JSON)
+                        return true;
+        }
+        return false;
+}
+
 int compile_lookup(struct compiler *c, struct scope *scope, struct plan *p, struct err *e)
 {
         size_t count = p->spec->looked_up_count;
@@ -49,6 +61,7 @@ int compile_lookup(struct compiler *c, struct scope *scope, struct plan *p, stru
                 .table = lookup_set_table(c->lookups, p->spec->lookup),
                 .keys = keys,
                 .count = count,
+                .numbers = has_numbers(keys, count),
                 .lists = count == 1 && (keys[0].kind == COL_ARRAY || keys[0].kind == COL_JSON),
         };
         const struct column *column = lookup_table_column(lookup->table);

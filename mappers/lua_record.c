@@ -333,8 +333,8 @@ static bool is_decimal(const struct plan *p)
                 return false;
         if (c->type == FIELD_TYPE_DECIMAL)
                 return c->as == AS_STRING;
-        return p->spec->origin == FIELD_FROM && c->type == FIELD_TYPE_NONE &&
-               p->locate.kind == COL_NUMERIC;
+        return (p->spec->origin == FIELD_FROM || p->spec->origin == FIELD_LOOKUP) &&
+               c->type == FIELD_TYPE_NONE && p->locate.kind == COL_NUMERIC;
 }
 
 static void push_field(lua_State *L, const struct lua_record *rec, const struct plan *p)

@@ -96,7 +96,8 @@ struct lookup_plan {
         const struct lookup_table *table;
         const struct locate *keys; /* the parts of its keys */
         size_t count;
-        bool lists; /* what is looked up may be an array */
+        bool lists;   /* what is looked up may be an array */
+        bool numbers; /* ... or a number with a point */
 };
 
 /* An expression, of `expr` or `when`. */

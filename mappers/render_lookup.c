@@ -13,8 +13,23 @@ static int bad_key(struct render *r, struct str text)
         return reject_value(r, text, "is not one value, and no key of a look-up");
 }
 
+/* Numbers are sought as numbers, 1.5 for 1.50, and then as they are written: the keys of files and
+ * maps are texts, "13.50" for one. */
+enum form { FORM_PLAIN, FORM_WRITTEN };
+
+static enum col_kind kind_of_key(enum col_kind kind, struct str *text, enum form form)
+{
+        bool number = kind == COL_NUMERIC || kind == COL_FLOAT4 || kind == COL_FLOAT8;
+
+        if (kind == COL_JSON && text->ptr && form == FORM_WRITTEN) {
+                *text = json_trim(*text);
+                number = text->len > 0 && !strchr("\"{[tfn", *text->ptr);
+        }
+        return number && form == FORM_WRITTEN ? COL_TEXT : kind;
+}
+
 /* Appends the parts of the key to r->text. Return: 0, PUT_NULL, MAPPER_REJECT. */
-static int make_key(struct render *r, const struct lookup_plan *l)
+static int make_key(struct render *r, const struct lookup_plan *l, enum form form)
 {
         render_reuse(&r->text);
         for (size_t i = 0; i < l->count; i++) {
@@ -23,6 +38,7 @@ static int make_key(struct render *r, const struct lookup_plan *l)
 
                 if (rc)
                         return rc;
+                d.kind = kind_of_key(d.kind, &d.text, form);
                 rc = lookup_key_part(&r->text, l->count, d.kind, d.text, &r->number);
                 if (rc == LOOKUP_NULL)
                         return PUT_NULL;
@@ -30,6 +46,20 @@ static int make_key(struct render *r, const struct lookup_plan *l)
                         return bad_key(r, d.text);
         }
         return 0;
+}
+
+/* Whether the table has what the record has; *@rc: PUT_NULL, MAPPER_REJECT. */
+static bool find(struct render *r, const struct lookup_plan *l, struct str *value, int *rc)
+{
+        *rc = make_key(r, l, FORM_PLAIN);
+        if (*rc)
+                return false;
+        if (lookup_table_find(l->table, buf_str(&r->text), value))
+                return true;
+        if (!l->numbers)
+                return false;
+        *rc = make_key(r, l, FORM_WRITTEN);
+        return *rc == 0 && lookup_table_find(l->table, buf_str(&r->text), value);
 }
 
 /* What the record has is in no entry: said of a field that needs a value. */
@@ -57,13 +87,17 @@ static int put_element(struct render *r, const struct plan *p, enum col_kind kin
         struct str value = {NULL, 0};
 
         buf_putc(r->out, ',');
-        render_reuse(&r->text);
-        int rc = lookup_key_part(&r->text, 1, kind, text, &r->number);
-        if (rc == LOOKUP_NO_KEY)
-                return bad_key(r, text);
-        if (rc == 0 && !lookup_table_find(p->lookup->table, buf_str(&r->text), &value))
+        for (enum form form = FORM_PLAIN; form <= FORM_WRITTEN && !value.ptr; form++) {
+                kind = kind_of_key(kind, &text, form);
+                render_reuse(&r->text);
+                int rc = lookup_key_part(&r->text, 1, kind, text, &r->number);
+                if (rc == LOOKUP_NO_KEY)
+                        return bad_key(r, text);
+                if (rc || lookup_table_find(p->lookup->table, buf_str(&r->text), &value))
+                        break;
                 value.ptr = NULL;
-        rc = value.ptr ? chain_put(r, &p->chain, p->locate.kind, value) : PUT_NULL;
+        }
+        int rc = value.ptr ? chain_put(r, &p->chain, p->locate.kind, value) : PUT_NULL;
         if (rc == PUT_NULL)
                 buf_put(r->out, "null", 4);
         return rc == PUT_NULL ? 0 : rc;
@@ -137,15 +171,14 @@ int op_lookup(struct render *r, const struct op *op)
                 if (!rc && is_list(&d))
                         return put_list(r, op, &d);
         }
-        if (!rc)
-                rc = make_key(r, p->lookup);
-        if (rc == PUT_NULL)
-                return render_null(r, op);
         if (rc)
                 return rc;
-        if (!lookup_table_find(p->lookup->table, buf_str(&r->text), &value))
+        bool found = find(r, p->lookup, &value, &rc);
+        if (rc && rc != PUT_NULL)
+                return rc;
+        if (!rc && !found)
                 return not_found(r, op);
-        if (!value.ptr)
+        if (rc || !value.ptr)
                 return render_null(r, op);
         return render_member(r, op, p->locate.kind, value);
 }
