@@ -170,7 +170,6 @@ static int forget_key(struct run *r, struct str key, struct err *e)
         bool seen = rc == 0 && bitmap_unset(&r->seen, entry.ordinal);
         bool parked = state_has_parked(r->state, key), rejected = rejects_forget(r, key);
         r->counts->read -= seen || parked || rejected;
-        /* A dry run does not find its rejects: it may have counted fewer. */
         if (seen && !parked && !rejected && !bitmap_test(&r->written, entry.ordinal))
                 r->counts->unchanged -= r->counts->unchanged > 0;
         return 0;

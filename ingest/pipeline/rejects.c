@@ -215,6 +215,23 @@ static int push_reject(struct run *r, const struct reject_note *note, struct buf
         return pass_push(r, &what, &doc, e);
 }
 
+/* A dry run writes no reject, but knows it like one: what reads rejected records again leaves out
+ * those that this run has read. */
+static int note_reject(
+        struct run *r, const struct state_reject *before, struct str id, struct err *e)
+{
+        struct state_reject reject = *before;
+
+        if (before->run == r->number && before->attempts)
+                return 0;
+        reject.run = r->number;
+        reject.attempts++;
+        int rc = state_batch_reject(r->batch, id, &reject, e);
+        if (rc || state_batch_count(r->batch) < crash_batch(RUN_APPLY_CHANGES))
+                return rc;
+        return state_apply(r->state, r->batch, e);
+}
+
 static void log_reject(const struct run *r, const struct reject_note *note)
 {
         cleanup_buf_ struct buf key = BUF_INIT(4096);
@@ -230,7 +247,7 @@ static void log_reject(const struct run *r, const struct reject_note *note)
 int rejects_add(struct run *r, const struct reject_note *note, struct err *e)
 {
         cleanup_buf_ struct buf id = BUF_INIT(MAPPER_MAX_ID);
-        struct state_reject before;
+        struct state_reject before = {.attempts = 0};
         struct err limit;
 
         put_id(r, note, &id);
@@ -247,7 +264,8 @@ int rejects_add(struct run *r, const struct reject_note *note, struct err *e)
         else if (r->counts->rejected == REJECTS_LOGGED + 1)
                 log_warn(r->log, "more rejects follow; they stand in the control database %s",
                         r->control);
-        rc = r->options.dry_run ? 0 : push_reject(r, note, &id, e);
+        rc = r->options.dry_run ? note_reject(r, &before, buf_str(&id), e)
+                                : push_reject(r, note, &id, e);
         if (rc < 0)
                 return rc;
         int over = check_limit(r, REJECTS_EARLY, &limit);

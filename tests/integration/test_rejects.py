@@ -344,6 +344,17 @@ def test_rejects_that_are_read_again_do_not_stop_an_incremental_run(project, dat
         assert (result.mapper()["created"], result.mapper()["rejected"]) == (1, 1300)
 
 
+def test_a_dry_run_counts_a_reject_once(project, database):
+    """The look-back and the list of rejects both name the records."""
+    database.sql("CREATE TABLE item AS SELECT n AS id, CASE WHEN n > 3 THEN 'v' END AS v,"
+                 " now() AS changed FROM generate_series(1, 20) n")
+    project.table_mapper(fields="v: {from: v, required: true}", extract="cursor: changed")
+    project.run(code=Exit.REJECTS)
+    for options in [], ["--dry-run"], []:
+        result = project.run(*options, code=Exit.REJECTS).counts(unchanged=17, rejected=3)
+        assert result.mapper()["read"] == 20
+
+
 def test_max_rejects_counts_what_is_new(project, database):
     database.sql("CREATE TABLE item AS SELECT n AS id, CASE WHEN n > 3 THEN 'v' END AS v,"
                  " n AS version FROM generate_series(1, 20) n")
