@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "ingest/source/source.h"
+#include "mappers/lookup.h"
 #include "tests/support/mapper_fixture.h"
 
 #define MAX_OUT (64 << 20)
@@ -33,6 +34,7 @@ static void check_document(const struct mapper_spec *spec, const struct mapped *
 
 static void render(const struct mapper_spec *spec)
 {
+        cleanup_(lookup_set_freep) struct lookup_set *tables = NULL; /* empty: nothing is opened */
         cleanup_(mapper_program_freep) struct mapper_program *program = NULL;
         struct value row[FIXTURE_COLUMNS] = {{NULL, 0}};
         const struct value line[] = {
@@ -42,7 +44,9 @@ static void render(const struct mapper_spec *spec)
         struct mapped m;
         struct err e = {0};
 
-        int rc = mapper_compile(spec, &fixture_shape, &program, &e);
+        int rc = lookup_set_new(spec, &tables, &e);
+        if (rc == 0)
+                rc = mapper_compile_with(spec, &fixture_shape, tables, &program, &e);
         if (rc == -ERR_CONFIG && strncmp(e.text, "m.yaml", 6) == 0)
                 return;
         if (rc != 0)

@@ -149,8 +149,10 @@ static enum pattern_verdict search_all(const char *engine, const char *pattern, 
         pattern_begin(room);
         for (size_t at = 0; v == PATTERN_YES && at < n;) {
                 v = pattern_find(p, room, text, at, PATTERN_EMPTY_NOWHERE);
+                if (v != PATTERN_YES)
+                        break; /* there are no parts */
                 struct str found = pattern_part(room, text, 0);
-                at = v == PATTERN_YES ? (size_t)(found.ptr + found.len - bytes) : n;
+                at = (size_t)(found.ptr + found.len - bytes);
         }
         return v;
 }
