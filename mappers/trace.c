@@ -178,6 +178,9 @@ static int op_traced(struct render *r, const struct op *op)
         }
         if (rc || (container && r->out->len > start))
                 return rc;
+        /* The object around it is left out, which is told in its own place. */
+        if (find_op(t, op)->run == op_guarded && !r->slots[p->slot].in)
+                return 0;
         begin_field(t);
         struct str result = {NULL, 0};
         if (r->out->len > value && !r->out->error)

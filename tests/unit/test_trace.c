@@ -102,6 +102,9 @@ static void steps_are_told(void **state)
                 {"f: name", "name", "x", "f: from(name, text)=x -> \"x\"\n"},
                 {"f: active", "active", "t", "f: from(active, boolean)=t written=true -> true\n"},
                 {"f: name", "name", NULL, "f: from(name, text)=null -> -\n"},
+                {"f: {template: \"${o.a}\"}\no: {object: {a: {expr: \"error('no')\"}}, when: "
+                 "row.active}",
+                        "active", "f", "f: ${}(o.a)=null -> -\no: when(row.active)=false -> -\n"},
                 {"f: {from: name, keep_null: true}", "name", NULL,
                         "f: from(name, text)=null -> null\n"},
                 {"f: {from: name, default: 3}", "name", NULL,
