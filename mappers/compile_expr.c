@@ -71,14 +71,6 @@ static int check_zone(struct compiler *c, const struct plan *p, const struct exp
         return expr_error(c, p, x->spec, name, e, text);
 }
 
-static bool is_child(const struct compiler *c, struct str name)
-{
-        for (size_t i = 0; i < c->shape->child_count; i++)
-                if (str_is(name, c->shape->children[i].name))
-                        return true;
-        return false;
-}
-
 static int check_column(struct compiler *c, const struct scope *scope, const struct plan *p,
         const struct expr *x, const struct expr_name *name, struct err *e)
 {
@@ -92,21 +84,12 @@ static int check_column(struct compiler *c, const struct scope *scope, const str
                 return check_zone(c, p, x, name, column, e);
         /* What a JSON element holds is seen when it runs. */
         bool open = name->scope == EXPR_ROW && !scope->columns;
-        if (open || is_child(c, name->steps[0]))
+        if (open || compile_is_child(c, name->steps[0]))
                 return 0;
         return unknown_column(c, scope, p, x->spec, name, e);
 }
 
 /* ---- fields ---- */
-
-static struct plan *find_field(
-        struct plan *plans, const struct field_spec *fields, size_t count, struct str name)
-{
-        for (size_t i = 0; i < count; i++)
-                if (str_eq(fields[i].name, name))
-                        return &plans[i];
-        return NULL;
-}
 
 static int unknown_field(struct compiler *c, const struct plan *p, const struct expr_spec *spec,
         const struct expr_name *name, struct str step, const struct field_spec *fields,
@@ -141,17 +124,19 @@ static int find_named(struct compiler *c, const struct scope *scope, const struc
 {
         const struct scope *root = &c->program->root;
         struct plan *field =
-                find_field(scope->plans, scope->fields, scope->field_count, name->steps[0]);
+                compile_find_plan(scope->plans, scope->fields, scope->field_count, name->steps[0]);
 
         if (!field)
-                field = find_field(root->plans, root->fields, root->field_count, name->steps[0]);
+                field = compile_find_plan(
+                        root->plans, root->fields, root->field_count, name->steps[0]);
         if (!field)
                 return unknown_field(
                         c, p, spec, name, name->steps[0], root->fields, root->field_count, e);
         size_t k = 1;
         for (; k < name->count && field->spec->origin == FIELD_OBJECT; k++) {
                 const struct field_spec *f = field->spec;
-                field = find_field(field->members, f->fields, f->field_count, name->steps[k]);
+                field = compile_find_plan(
+                        field->members, f->fields, f->field_count, name->steps[k]);
                 if (!field)
                         return unknown_field(
                                 c, p, spec, name, name->steps[k], f->fields, f->field_count, e);

@@ -65,6 +65,13 @@ int compile_fallback(struct compiler *c, struct plan *p, struct err *e)
 int compile_unknown(struct compiler *c, const struct scope *scope, const struct plan *p,
         struct str name, bool record, struct err *e);
 
+/** compile_is_child() - whether the source has a child @name */
+bool compile_is_child(const struct compiler *c, struct str name);
+
+/** compile_find_plan() - the plan of the field @name among @plans of @fields; NULL: none */
+struct plan *compile_find_plan(
+        struct plan *plans, const struct field_spec *fields, size_t count, struct str name);
+
 /** compile_text() - the template @t of @p, as seen from @scope */
 int compile_text(struct compiler *c, struct scope *scope, struct plan *p,
         const struct field_template *t, struct text_plan *out, struct err *e)

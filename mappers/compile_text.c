@@ -5,7 +5,7 @@
  */
 #include "mappers/compile_internal.h"
 
-static struct plan *find_plan(
+struct plan *compile_find_plan(
         struct plan *plans, const struct field_spec *fields, size_t count, struct str name)
 {
         for (size_t i = 0; i < count; i++)
@@ -16,7 +16,8 @@ static struct plan *find_plan(
 
 static struct plan *find_field(const struct scope *scope, const struct field_path *path)
 {
-        return find_plan(scope->plans, scope->fields, scope->field_count, path->steps[0].name);
+        return compile_find_plan(
+                scope->plans, scope->fields, scope->field_count, path->steps[0].name);
 }
 
 static int reference_error(const struct compiler *c, const struct plan *p,
@@ -45,7 +46,7 @@ static int follow(const struct compiler *c, const struct plan *p, const struct t
                 if (f->origin != FIELD_OBJECT)
                         return reference_error(c, p, part, e,
                                 "the field has no members; write ${row....} for those of a column");
-                *field = find_plan(
+                *field = compile_find_plan(
                         (*field)->members, f->fields, f->field_count, part->path.steps[i].name);
                 if (!*field)
                         return reference_error(c, p, part, e, "there is no such field");

@@ -32,7 +32,7 @@ static const char **collect_names(
         return names;
 }
 
-static bool is_child(const struct compiler *c, struct str name)
+bool compile_is_child(const struct compiler *c, struct str name)
 {
         for (size_t i = 0; i < c->shape->child_count; i++)
                 if (str_is(name, c->shape->children[i].name))
@@ -62,7 +62,7 @@ int compile_unknown(struct compiler *c, const struct scope *scope, const struct 
                 return compile_nomem(c, e);
         int rc = compile_error(c, p, e, "there is no column '%.*s'%s", STR_ARG(name),
                 scope->outer && !record ? " in these elements" : "");
-        if (!each && is_child(c, name))
+        if (!each && compile_is_child(c, name))
                 return err_hint(
                         e, rc, "it is a child: write {each: %.*s, fields: {...}}", STR_ARG(name));
         if (is_variable(name))
