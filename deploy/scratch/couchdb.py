@@ -40,6 +40,10 @@ bind_address = 127.0.0.1
 port = {port}
 [smoosh]
 state_dir = {folder}/data
+; indexes are built by who asks: building them in the background would take the time of loads
+[ken]
+batch_channels = 0
+incremental_channels = 0
 [log]
 writer = file
 file = {folder}/couch.log

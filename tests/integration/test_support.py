@@ -1,5 +1,7 @@
 """The tests' own tools: a proxy that breaks nothing on cue would prove nothing."""
 
+import uuid
+
 import psycopg2
 import pytest
 import requests
@@ -13,7 +15,8 @@ pytestmark = pytest.mark.once
 
 @pytest.fixture
 def db(couch):
-    made = couch.db("t_support").create()
+    """Of a name of its own: CouchDB refuses one that was deleted within the same second."""
+    made = couch.db("t_support_" + uuid.uuid4().hex[:8]).create()
     yield made
     made.delete()
 
