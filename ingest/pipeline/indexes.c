@@ -1,8 +1,9 @@
 /*
  * What a mapper's schema asks of its databases beyond documents (schemas/annotation.h): indexes.
- * Looked at once in a run and database, before the first write, where building them costs nothing
- * yet. Documents matter more than indexes: where these credentials may not write design documents,
- * that is a warning and the run goes on.
+ * Looked at once in a run and database: before the read, so that a mistake shows at once, but
+ * behind a first load, which CouchDB would index document by document while it writes them.
+ * Documents matter more than indexes: where these credentials may not write design documents, that
+ * is a warning and the run goes on.
  *
  * The revision counts as a write of ours. A run that dies before that is stored leaves it to look
  * like somebody else's: the next one follows the changes, and finds no document of ours among them.
@@ -26,12 +27,10 @@ static struct couch_index *wanted_indexes(struct run *r, struct err *e)
         return wanted;
 }
 
-int indexes_keep(struct run *r, struct target *t, struct err *e)
+static int keep_indexes(struct run *r, struct target *t, struct err *e)
 {
         size_t count = r->mapper->annotation.index_count;
 
-        if (r->options.dry_run || r->options.key_count)
-                return 0;
         if (!r->indexes)
                 r->indexes = wanted_indexes(r, e);
         if (!r->indexes)
@@ -46,14 +45,18 @@ int indexes_keep(struct run *r, struct target *t, struct err *e)
                 log_warn(r->log, "%s", e->text);
                 r->indexes_refused = true;
         }
+        t->indexed = rc >= 0;
         return rc < 0 ? rc : 0;
 }
 
-int indexes_keep_all(struct run *r, struct err *e)
+int indexes_keep(struct run *r, struct err *e)
 {
         int rc = 0;
 
+        if (r->options.dry_run || r->mode == RUN_READS_KEYS)
+                return 0;
         for (size_t i = 0; !rc && !r->indexes_refused && i < r->targets.count; i++)
-                rc = indexes_keep(r, r->targets.items[i], e);
+                if (!r->targets.items[i]->indexed)
+                        rc = keep_indexes(r, r->targets.items[i], e);
         return rc;
 }

@@ -238,6 +238,8 @@ static int finish_run(struct run *r, struct err *e)
                 rc = deletions_sweep(r, e);
         if (!rc)
                 rc = rejects_clear(r, e);
+        if (!rc)
+                rc = indexes_keep(r, e);
         if (!rc && !r->options.dry_run && r->mode != RUN_READS_KEYS)
                 rc = checkpoint_write(r, e);
         return rc;
@@ -266,6 +268,8 @@ static int do_run(struct run *r, struct err *e)
                 rc = start_run(r, e);
         if (!rc)
                 rc = plan_run(r, e);
+        if (!rc && !r->incomplete)
+                rc = indexes_keep(r, e);
         if (!rc && !r->control_absent)
                 rc = rejects_load(r, e);
         if (!rc)

@@ -34,6 +34,7 @@ struct target {
         char **former;                  /* owned: literal prefixes that our ids had (former.c) */
         size_t former_count;
         uint64_t closed; /* number of the run that wrote that `_local`; 0: none */
+        bool indexed;    /* this run has seen to its indexes */
 };
 
 struct target_set {
@@ -195,12 +196,10 @@ int start_target(struct run *r, const char *name, struct err *e)
         __attribute__((warn_unused_result));
 
 /* ---- indexes.c: what the schema asks of the databases ---- */
-/** indexes_keep() - the indexes of @t, which is open, as the schema's annotation has them
+/** indexes_keep() - the indexes of all targets, as the schema's annotation has them; those that this
+ * run has seen to are passed over
  * Not in a dry run, nor for records that were asked for. Return: 0; -class. */
-int indexes_keep(struct run *r, struct target *t, struct err *e)
-        __attribute__((warn_unused_result));
-/** indexes_keep_all() - of all targets */
-int indexes_keep_all(struct run *r, struct err *e) __attribute__((warn_unused_result));
+int indexes_keep(struct run *r, struct err *e) __attribute__((warn_unused_result));
 
 /* ---- drift.c: PROTOCOL.md section 7 ---- */
 /** drift_follow() - notes what others did in @t since @since

@@ -267,8 +267,6 @@ int start_run(struct run *r, struct err *e)
         }
         if (!rc && !r->options.dry_run)
                 rc = checkpoint_list_targets(r, e);
-        if (!rc)
-                rc = indexes_keep_all(r, e);
         r->next_ordinal = rc ? 0 : state_next_ordinal(r->state);
         return rc;
 }
@@ -290,7 +288,5 @@ int start_target(struct run *r, const char *name, struct err *e)
                 rc = target_open(r, t, true, e);
         if (rc == COUCH_ABSENT) /* a dry run makes no databases */
                 return 0;
-        if (!rc && !r->indexes_refused)
-                rc = indexes_keep(r, t, e);
         return rc ? rc : target_adopt(r, t, e);
 }
