@@ -45,7 +45,7 @@ class Quickstart:
         return process
 
     @staticmethod
-    def finish(process, timeout=180):
+    def finish(process, timeout=600):
         out, err = process.communicate(timeout=timeout)
         return Result(process.words, process.returncode, (out or b"").decode(), err.decode(),
                       time.monotonic() - process.began)
