@@ -1,4 +1,7 @@
-/* name ( "." name | "[" digits "]" )*, left to right; a name is anything but . [ ] */
+/*
+ * name ( "." name | "[" digits "]" )*, left to right; a name is anything but . [ ], which stand in
+ * one behind a backslash: replies of REST sources have members such as "@odata.etag".
+ */
 #include "mappers/spec_internal.h"
 
 struct path_parser {
@@ -19,21 +22,41 @@ static int refuse(const struct path_parser *p, const char *why, struct err *e)
                 p->n->expanded ? "the value" : yaml_show(p->text, shown), why);
 }
 
+static bool is_special(char c)
+{
+        return c != '\0' && strchr(".[]\\", c);
+}
+
+/* The bytes of the name at p->at, without backslashes; p->at moves behind it. */
+static struct str unescaped_name(struct path_parser *p, char *room)
+{
+        struct str name = {room, 0};
+
+        for (; p->at < p->text.len && !strchr(".[]", p->text.ptr[p->at]); p->at++) {
+                if (p->text.ptr[p->at] == '\\' && p->at + 1 < p->text.len &&
+                        is_special(p->text.ptr[p->at + 1]))
+                        p->at++;
+                room[name.len++] = p->text.ptr[p->at];
+        }
+        room[name.len] = '\0';
+        return name;
+}
+
 static int take_name(struct path_parser *p, struct err *e)
 {
-        size_t start = p->at;
+        char *room = arena_array(p->cx->arena, p->text.len - p->at + 1, 1);
 
-        while (p->at < p->text.len && !strchr(".[]", p->text.ptr[p->at]))
-                p->at++;
-        struct str name = {p->text.ptr + start, p->at - start};
+        if (!room)
+                return options_nomem(p->cx, e);
+        struct str name = unescaped_name(p, room);
         if (name.len == 0)
                 return refuse(p, "a name is missing", e);
         if (memmem(name.ptr, name.len, "${", 2))
                 return refuse(p, "text with ${...} is a template: {template: ...}", e);
         if (str_trim(name).len != name.len)
                 return refuse(p, "a name begins or ends with a space", e);
-        p->steps[p->count].name = arena_dup(p->cx->arena, name);
-        return p->steps[p->count++].name.ptr ? 0 : options_nomem(p->cx, e);
+        p->steps[p->count++].name = name;
+        return 0;
 }
 
 static int take_index(struct path_parser *p, struct err *e)
