@@ -6,6 +6,8 @@
 
 #include <stdio.h>
 
+#include "ingest/base/text.h"
+
 #define SHOWN_BYTES  64   /* of a value: enough to find it, too little to leak a document */
 #define REASON_BYTES 1024 /* of a text behind the value */
 
@@ -40,10 +42,7 @@ static void put_reason(struct render *r, const char *fmt, va_list ap)
         if (n < 0)
                 return;
         size_t len = (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1;
-        for (size_t i = 0; i < len; i++)
-                if ((unsigned char)text[i] < 0x20)
-                        text[i] = ' ';
-        buf_put(&r->reject_reason, text, len);
+        text_put_line(&r->reject_reason, (struct str){text, len}, REASON_BYTES);
 }
 
 int reject(struct render *r, const char *fmt, ...)

@@ -552,6 +552,8 @@ static void what_is_no_value_is_refused(void **state)
                 {"error('not wanted: ' .. row.id)", "", "!v: 'expr' failed: expr:1: not wanted: 1"},
                 {"error('x', 0)", "", "!v: 'expr' failed: x"},
                 {"assert(nil, 'no price')", "", "!v: 'expr' failed: no price"},
+                {"string.format('%\xCF\x83', 1)", "",
+                        "!v: 'expr' failed: ...conversion '%\xEF\xBF\xBD' to ..."},
                 {"assert(false)", "", "!v: ...assertion failed"},
                 {"select(2, pcall(error, 'caught'))", "", "\"caught\""},
                 {"error('not enough memory')", "", "!v: ...not enough memory"},
