@@ -196,9 +196,9 @@ int start_target(struct run *r, const char *name, struct err *e)
         __attribute__((warn_unused_result));
 
 /* ---- indexes.c: what the schema asks of the databases ---- */
-/** indexes_keep() - the indexes of all targets, as the schema's annotation has them; those that this
- * run has seen to are passed over
- * Not in a dry run, nor for records that were asked for. Return: 0; -class. */
+/** indexes_keep() - the indexes of all targets, as the schema's annotation has them; those that
+ * this run has seen to are passed over Not in a dry run, nor for records that were asked for.
+ * Return: 0; -class. */
 int indexes_keep(struct run *r, struct err *e) __attribute__((warn_unused_result));
 
 /* ---- drift.c: PROTOCOL.md section 7 ---- */
