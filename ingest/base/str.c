@@ -2,9 +2,11 @@
 #include "ingest/base/str.h"
 
 #include <ctype.h>
+#include <endian.h>
 #include <stdlib.h>
 #include <strings.h>
 
+#define HIGH_BITS   UINT64_C(0x8080808080808080)
 #define NEAREST_MAX 64 /* longer words get no suggestion: the matrix stays on the stack */
 
 int str_cmp(struct str a, struct str b)
@@ -45,40 +47,31 @@ char *str_dup(struct str s)
         return z;
 }
 
-/* Bytes of the sequence that begins at @p (at most @left), 0 where it is malformed. */
-static size_t utf8_sequence(const unsigned char *p, size_t left)
+static inline bool is_tail(unsigned char c)
 {
-        static const struct {
-                unsigned char lead_min, lead_max, second_min, second_max, bytes;
-        } forms[] = {
-                {0x00, 0x7F, 0, 0, 1},
-                {0xC2, 0xDF, 0x80, 0xBF, 2},
-                {0xE0, 0xE0, 0xA0, 0xBF, 3},
-                {0xE1, 0xEC, 0x80, 0xBF, 3},
-                {0xED, 0xED, 0x80, 0x9F, 3},
-                {0xEE, 0xEF, 0x80, 0xBF, 3},
-                {0xF0, 0xF0, 0x90, 0xBF, 4},
-                {0xF1, 0xF3, 0x80, 0xBF, 4},
-                {0xF4, 0xF4, 0x80, 0x8F, 4},
-        };
-
-        for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
-                if (p[0] < forms[i].lead_min || p[0] > forms[i].lead_max)
-                        continue;
-                size_t n = forms[i].bytes;
-                if (n > left)
-                        return 0;
-                if (n > 1 && (p[1] < forms[i].second_min || p[1] > forms[i].second_max))
-                        return 0;
-                for (size_t k = 2; k < n; k++)
-                        if ((p[k] & 0xC0) != 0x80)
-                                return 0;
-                return n;
-        }
-        return 0;
+        return (c & 0xC0) == 0x80;
 }
 
-bool str_utf8_valid(struct str s)
+/* Bytes of the character outside ASCII at @p; 0 where it is none. What the second byte may be
+ * depends on the first one: no overlong forms, no surrogates, nothing beyond U+10FFFF. */
+static inline size_t utf8_sequence(const unsigned char *p, size_t left)
+{
+        unsigned char lead = p[0];
+
+        if (lead < 0xE0)
+                return lead >= 0xC2 && left >= 2 && is_tail(p[1]) ? 2 : 0;
+        if (lead < 0xF0) {
+                unsigned char low = lead == 0xE0 ? 0xA0 : 0x80, high = lead == 0xED ? 0x9F : 0xBF;
+                return left >= 3 && p[1] >= low && p[1] <= high && is_tail(p[2]) ? 3 : 0;
+        }
+        unsigned char low = lead == 0xF0 ? 0x90 : 0x80, high = lead == 0xF4 ? 0x8F : 0xBF;
+        return lead <= 0xF4 && left >= 4 && p[1] >= low && p[1] <= high && is_tail(p[2]) &&
+                               is_tail(p[3])
+                       ? 4
+                       : 0;
+}
+
+size_t str_utf8_prefix(struct str s)
 {
         const unsigned char *p = (const unsigned char *)s.ptr;
         size_t i = 0;
@@ -86,20 +79,30 @@ bool str_utf8_valid(struct str s)
         while (i < s.len) {
                 uint64_t word;
 
-                while (i + 8 <= s.len) {
+                if (i + 8 <= s.len) {
                         memcpy(&word, p + i, 8);
-                        if (word & UINT64_C(0x8080808080808080))
-                                break;
-                        i += 8;
+                        word = le64toh(word) & HIGH_BITS; /* the first byte is the lowest */
+                        if (word == 0) {
+                                i += 8;
+                                continue;
+                        }
+                        i += (size_t)__builtin_ctzll(word) >> 3;
                 }
-                if (i >= s.len)
-                        break;
+                if (p[i] < 0x80) {
+                        i++;
+                        continue;
+                }
                 size_t n = utf8_sequence(p + i, s.len - i);
                 if (n == 0)
-                        return false;
+                        break;
                 i += n;
         }
-        return true;
+        return i;
+}
+
+bool str_utf8_valid(struct str s)
+{
+        return str_utf8_prefix(s) == s.len;
 }
 
 static unsigned min3(unsigned a, unsigned b, unsigned c)

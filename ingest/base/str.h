@@ -53,6 +53,9 @@ char *str_dup(struct str s);
 /** str_utf8_valid() - well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms) */
 bool str_utf8_valid(struct str s);
 
+/** str_utf8_prefix() - how many bytes of @s are, before the first that is not */
+size_t str_utf8_prefix(struct str s);
+
 /** str_nearest() - the candidate that @word was most likely meant to be
  * @candidates: @count NUL-terminated names
  * Damerau-Levenshtein distance, at most a third of the word's length (at least 1); one that

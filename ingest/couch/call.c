@@ -3,7 +3,6 @@
  * second cancellation leaves before on_done has come.
  */
 #include "ingest/couch/client.h"
-#include "ingest/couch/retry.h"
 
 struct wait {
         bool done;

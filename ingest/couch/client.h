@@ -4,10 +4,15 @@
 #pragma once
 
 #include "ingest/couch/couch.h"
-#include "ingest/couch/retry.h"
 #include "ingest/couch/session.h"
+#include "ingest/loop/retry.h"
 
 #define COUCH_PATH_MAX (64 << 10) /* bytes of a path and query: start keys are document ids */
+
+/* base 100 ms: a CouchDB that restarts is away for a second or more, one that is full for less.
+ * cap 10 s: an outage of minutes is noticed as over within seconds. */
+#define RETRY_BASE_MS 100
+#define RETRY_CAP_MS  10000
 
 struct couch {
         const struct couch_options *options; /* borrowed */

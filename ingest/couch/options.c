@@ -1,12 +1,6 @@
-/*
- * The `couchdb:` block. Curl's own URL parser takes the credentials out of the URL, so that what
- * is requested later and what is shown in messages never holds them.
- */
-#include <stdio.h>
-
-#include <curl/curl.h>
-
+/* The `couchdb:` block: a table, and what several keys say together. */
 #include "ingest/couch/couch.h"
+#include "ingest/loop/http_options.h"
 
 struct couch_auth_draft {
         const char *user, *password, *jwt_file, *bearer;
@@ -17,6 +11,7 @@ struct couch_auth_draft {
 struct couch_draft {
         struct couch_options options;
         struct couch_auth_draft auth;
+        struct http_tls tls;
         bool has_auth, has_tls;
 };
 
@@ -69,25 +64,6 @@ static const struct option auth_options[] = {
                 .help = "Token sent as Authorization: Bearer."},
 };
 static OPTION_TABLE(auth_table, "auth", auth_options);
-
-static const struct option tls_options[] = {
-        {.name = "ca_file",
-                .type = OPTION_STRING,
-                .offset = AT(ca_file),
-                .min = 1,
-                .help = "Certificates of the authorities to trust (PEM)."},
-        {.name = "cert_file",
-                .type = OPTION_STRING,
-                .offset = AT(cert_file),
-                .min = 1,
-                .help = "Our certificate (PEM)."},
-        {.name = "key_file",
-                .type = OPTION_STRING,
-                .offset = AT(key_file),
-                .min = 1,
-                .help = "Key of our certificate (PEM)."},
-};
-static OPTION_TABLE(tls_table, "tls", tls_options);
 
 #define DEFAULT_Q 2 /* shards; CouchDB's own default, written out so that it is one everywhere */
 
@@ -157,9 +133,9 @@ static const struct option couch_option_list[] = {
                 .help = "How to log in: user and password, session, jwt_file, or bearer."},
         {.name = "tls",
                 .type = OPTION_MAP,
-                .offset = 0,
+                .offset = offsetof(struct couch_draft, tls),
                 .present_offset = offsetof(struct couch_draft, has_tls),
-                .table = &tls_table,
+                .table = &http_tls_table,
                 .help = "Certificates for https."},
         {.name = "control_database",
                 .type = OPTION_HANDLER,
@@ -206,117 +182,27 @@ OPTION_TABLE(couch_option_table, "couchdb", couch_option_list);
 
 /* ---- url ---- */
 
-static int bad_url(
-        const struct option_context *cx, const struct ynode *n, struct err *e, const char *why)
-{
-        return ynode_error(cx->doc, n, e, "'url' of couchdb: %s", why);
-}
-
-static int url_part(const struct option_context *cx, CURLU *url, CURLUPart part, unsigned flags,
-        const char **out, struct err *e)
-{
-        char *text = NULL;
-
-        if (curl_url_get(url, part, &text, flags) != CURLUE_OK) {
-                *out = NULL;
-                return 0;
-        }
-        *out = arena_strdup(cx->arena, str_of(text));
-        curl_free(text);
-        return *out ? 0 : options_nomem(cx, e);
-}
-
-/* Credentials of @url into @o; they are then gone from @url. */
-static int take_credentials(const struct option_context *cx, const struct ynode *n, CURLU *url,
-        struct couch_draft *d, struct err *e)
-{
-        const char *user, *password, *raw_user, *raw_password;
-
-        int rc = url_part(cx, url, CURLUPART_USER, 0, &raw_user, e);
-        if (rc == 0)
-                rc = url_part(cx, url, CURLUPART_PASSWORD, 0, &raw_password, e);
-        if (rc == 0)
-                rc = url_part(cx, url, CURLUPART_USER, CURLU_URLDECODE, &user, e);
-        if (rc == 0)
-                rc = url_part(cx, url, CURLUPART_PASSWORD, CURLU_URLDECODE, &password, e);
-        if (rc || (!raw_user && !raw_password))
-                return rc;
-        if (!user || !*user || (raw_password && !password))
-                return bad_url(cx, n, e, "its user or password is empty or holds control codes");
-        if (d->has_auth)
-                return bad_url(cx, n, e, "it holds a user, and there is 'auth', too: keep one");
-        d->options.auth = COUCH_AUTH_BASIC;
-        d->options.user = user;
-        d->options.password = password ? password : "";
-        if (curl_url_set(url, CURLUPART_USER, NULL, 0) ||
-                curl_url_set(url, CURLUPART_PASSWORD, NULL, 0))
-                return err_nomem(e, "the URL of CouchDB");
-        return 0;
-}
-
-static int check_url(const struct option_context *cx, const struct ynode *n, CURLU *url,
-        struct couch_draft *d, struct err *e)
-{
-        const char *scheme, *query, *fragment;
-
-        int rc = url_part(cx, url, CURLUPART_SCHEME, 0, &scheme, e);
-        if (rc == 0)
-                rc = url_part(cx, url, CURLUPART_QUERY, 0, &query, e);
-        if (rc == 0)
-                rc = url_part(cx, url, CURLUPART_FRAGMENT, 0, &fragment, e);
-        if (rc)
-                return rc;
-        bool https = scheme && strcmp(scheme, "https") == 0;
-        if (!https && (!scheme || strcmp(scheme, "http") != 0))
-                return bad_url(cx, n, e, "it must begin with http:// or https://");
-        if (query || fragment)
-                return bad_url(cx, n, e,
-                        "it must end before ? and #, such as "
-                        "http://127.0.0.1:5984; in a password they are %3F and %23");
-        if (d->has_tls && !https)
-                return bad_url(cx, n, e, "'tls' needs https://");
-        return 0;
-}
-
-static int split_url(const struct option_context *cx, const struct ynode *n, CURLU *url,
-        struct couch_draft *d, struct err *e)
-{
-        const char *clean;
-
-        if (!strstr(d->options.url, "://"))
-                return bad_url(cx, n, e,
-                        "it must begin with http:// or https://, such as http://127.0.0.1:5984");
-        if (curl_url_set(url, CURLUPART_URL, d->options.url, 0) != CURLUE_OK)
-                return bad_url(cx, n, e,
-                        "it is not a URL such as http://127.0.0.1:5984; the characters @ : / ? # % "
-                        "of a user or password are percent-encoded (@ is %40), or stand in "
-                        "couchdb.auth as they are");
-        int rc = check_url(cx, n, url, d, e);
-        if (rc == 0)
-                rc = take_credentials(cx, n, url, d, e);
-        if (rc == 0)
-                rc = url_part(cx, url, CURLUPART_URL, 0, &clean, e);
-        if (rc)
-                return rc;
-        if (!clean)
-                return bad_url(cx, n, e, "it is not a URL such as http://127.0.0.1:5984");
-        struct str s = str_of(clean);
-        while (s.len > 0 && s.ptr[s.len - 1] == '/')
-                s.len--;
-        d->options.url = arena_strdup(cx->arena, s);
-        return d->options.url ? 0 : options_nomem(cx, e);
-}
-
 static int decode_url(const struct option_context *cx, const struct ynode *n, struct couch_draft *d,
         struct err *e)
 {
-        CURLU *url = curl_url();
+        static const struct http_address_words words = {
+                "couchdb", "http://127.0.0.1:5984", "couchdb.auth", NULL};
+        struct http_address address;
 
-        if (!url)
-                return err_nomem(e, "the URL of CouchDB");
-        int rc = split_url(cx, n, url, d, e);
-        curl_url_cleanup(url);
-        return rc;
+        int rc = http_address_decode(cx, n, d->options.url, &words, &address, e);
+        if (rc)
+                return rc;
+        if (d->has_tls && !address.https)
+                return ynode_error(cx->doc, n, e, "'url' of couchdb: 'tls' needs https://");
+        if (address.user && d->has_auth)
+                return ynode_error(cx->doc, n, e,
+                        "'url' of couchdb: it holds a user, and there is 'auth', too: keep one");
+        if (address.user)
+                d->options.auth = COUCH_AUTH_BASIC;
+        d->options.user = address.user;
+        d->options.password = address.password;
+        d->options.url = address.url;
+        return 0;
 }
 
 /* ---- auth and tls ---- */
@@ -346,12 +232,9 @@ static int decode_auth(const struct option_context *cx, const struct ynode *n,
                 return ynode_error(cx->doc, n, e,
                         "'auth' has exactly one form: {user, password}, {session: {user, "
                         "password}}, {jwt_file} or {bearer}");
-        if (basic && (!a->user || !a->password))
-                return ynode_error(cx->doc, n, e, "key '%s' is missing in auth",
-                        a->user ? "password" : "user");
-        if (basic && strchr(a->user, ':'))
-                return ynode_error(cx->doc, ynode_get(n, "user"), e,
-                        "basic authentication takes no ':' in 'user'; use session");
+        int rc = basic ? http_basic_check(cx, n, a->user, a->password, "session", e) : 0;
+        if (rc)
+                return rc;
         if (basic)
                 use_basic(o, a);
         if (a->has_session)
@@ -366,18 +249,20 @@ static int decode_auth(const struct option_context *cx, const struct ynode *n,
 }
 
 /* File names are relative to the configuration's folder. */
-static int resolve_files(const struct option_context *cx, struct couch_options *o, struct err *e)
+static int decode_files(const struct option_context *cx, const struct ynode *tls,
+        struct couch_draft *d, struct err *e)
 {
-        const char **files[] = {&o->ca_file, &o->cert_file, &o->key_file, &o->jwt_file};
+        struct couch_options *o = &d->options;
+        int rc = http_tls_check(cx, tls, &d->tls, e);
 
-        for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-                if (!*files[i])
-                        continue;
-                *files[i] = ydoc_path(cx->doc, cx->arena, *files[i]);
-                if (!*files[i])
-                        return options_nomem(cx, e);
-        }
-        return 0;
+        if (rc)
+                return rc;
+        o->ca_file = d->tls.ca_file;
+        o->cert_file = d->tls.cert_file;
+        o->key_file = d->tls.key_file;
+        if (o->jwt_file)
+                o->jwt_file = ydoc_path(cx->doc, cx->arena, o->jwt_file);
+        return o->jwt_file || !d->auth.jwt_file ? 0 : options_nomem(cx, e);
 }
 
 int couch_options_decode(const struct ydoc *doc, const struct ynode *node, struct arena *arena,
@@ -391,11 +276,8 @@ int couch_options_decode(const struct ydoc *doc, const struct ynode *node, struc
                 rc = decode_url(&cx, ynode_get(node, "url"), &d, e);
         if (rc == 0 && d.has_auth)
                 rc = decode_auth(&cx, ynode_get(node, "auth"), &d, e);
-        if (rc == 0 && !d.options.cert_file != !d.options.key_file)
-                rc = ynode_error(doc, ynode_get(node, "tls"), e,
-                        "'cert_file' and 'key_file' stand together");
         if (rc == 0)
-                rc = resolve_files(&cx, &d.options, e);
+                rc = decode_files(&cx, ynode_get(node, "tls"), &d, e);
         if (rc == 0)
                 *out = d.options;
         return rc;

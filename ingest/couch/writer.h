@@ -5,7 +5,7 @@
  *   dispatch.c  which batch may send when: slots, pauses, log-ins, failure
  *   batch.c     what one batch does next      pack.c    its documents as bytes
  *   answer.c    replies of _bulk_docs         doubt.c   _revs_diff and comparing
- *   adapt.c, claims.c, retry.c                pure logic
+ *   adapt.c, claims.c                         pure logic
  */
 #pragma once
 
@@ -13,7 +13,6 @@
 #include "ingest/couch/batch.h"
 #include "ingest/couch/claims.h"
 #include "ingest/couch/client.h"
-#include "ingest/couch/retry.h"
 
 #define DATABASE_BUCKETS 256
 

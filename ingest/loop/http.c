@@ -22,6 +22,7 @@
 #define TIMEOUT_MS         300000
 #define IDLE_TIMEOUT_MS    90000 /* CouchDB itself gives up on a silent shard after 60 s */
 #define MAX_CONNECTIONS    16
+#define SPARE_HANDLES      16 /* each a few KiB */
 
 struct watch {
         struct http *http;
@@ -37,12 +38,13 @@ struct call_list {
 struct http {
         struct loop *loop; /* borrowed */
         CURLM *multi;
-        CURLSH *share; /* TLS sessions, and cookies where asked for */
+        struct http_shared shared;
         struct loop_timer *curl_timer, *step;
-        struct http_options options; /* defaults filled in; its texts are owned */
         struct call_list waiting, running;
         long running_count;
-        size_t cancelled_count;
+        size_t cancelled_count, resume_count;
+        CURL *spare[SPARE_HANDLES]; /* owned; of calls that are over */
+        size_t spare_count;
         struct watch *watches;
         bool closing;
         int broken; /* 0 or the rc of broken_err */
@@ -92,7 +94,12 @@ static void call_end(struct http_call *c, CURLcode code, int rc, const struct er
         }
         list_remove(c);
         h->cancelled_count -= c->cancelled;
-        http_call_finish(c, code, rc, e);
+        h->resume_count -= c->paused && c->resume;
+        CURL *easy = http_call_finish(c, code, rc, e);
+        if (h->spare_count < SPARE_HANDLES)
+                h->spare[h->spare_count++] = easy;
+        else
+                curl_easy_cleanup(easy);
 }
 
 static void call_end_cancelled(struct http_call *c)
@@ -225,6 +232,28 @@ static void end_cancelled(struct http *h)
                 loop_timer_soon(h->step);
 }
 
+static struct http_call *first_resumed(const struct http *h)
+{
+        struct http_call *c = h->running.first;
+
+        while (!c->paused || !c->resume)
+                c = c->next;
+        return c;
+}
+
+/* Here, because curl gives what it kept from inside curl_easy_pause(). */
+static void resume_calls(struct http *h)
+{
+        for (size_t n = h->resume_count; n > 0; n--) {
+                struct http_call *c = first_resumed(h);
+                h->resume_count--;
+                c->resume = false;
+                CURLcode code = http_call_resume(c);
+                if (code != CURLE_OK && !c->cancelled)
+                        call_end(c, code, 0, NULL);
+        }
+}
+
 static void end_finished(struct http *h)
 {
         CURLMsg *m;
@@ -255,7 +284,8 @@ static void start_waiting(struct http *h)
 {
         bool started = false;
 
-        while (h->waiting.first && h->running_count < h->options.max_connections && !h->broken) {
+        while (h->waiting.first && h->running_count < h->shared.options.max_connections &&
+                !h->broken) {
                 struct http_call *c = h->waiting.first;
                 c->started_us = clock_monotonic_us();
                 if (curl_multi_add_handle(h->multi, c->easy) != CURLM_OK) {
@@ -281,6 +311,7 @@ static void http_step(void *ctx)
         }
         end_cancelled(h);
         end_finished(h);
+        resume_calls(h);
         start_waiting(h);
 }
 
@@ -296,7 +327,8 @@ int http_start(
                         *e = h->broken_err;
                 return h->broken;
         }
-        int rc = http_call_new(&h->options, h->share, request, &c, e);
+        CURL *spare = h->spare_count > 0 ? h->spare[--h->spare_count] : NULL;
+        int rc = http_call_new(&h->shared, spare, request, &c, e);
         if (rc < 0)
                 return rc;
         c->http = h;
@@ -317,6 +349,17 @@ void http_cancel(struct http_call *c)
         loop_timer_soon(c->http->step);
 }
 
+void http_resume(struct http_call *c)
+{
+        if (c->resume || (!c->paused && !c->taking))
+                return;
+        c->resume = true;
+        if (c->taking)
+                return;
+        c->http->resume_count++;
+        loop_timer_soon(c->http->step);
+}
+
 static const char *const version_agent = "erp2couch/" ERP2COUCH_VERSION;
 
 static bool copy_text(const char **to, const char *from)
@@ -327,30 +370,33 @@ static bool copy_text(const char **to, const char *from)
 
 static int copy_options(struct http *h, const struct http_options *o, struct err *e)
 {
-        h->options = (struct http_options){
+        h->shared.options = (struct http_options){
                 .connect_timeout_ms =
                         o->connect_timeout_ms > 0 ? o->connect_timeout_ms : CONNECT_TIMEOUT_MS,
                 .timeout_ms = o->timeout_ms > 0 ? o->timeout_ms : TIMEOUT_MS,
                 .idle_timeout_ms = o->idle_timeout_ms > 0 ? o->idle_timeout_ms : IDLE_TIMEOUT_MS,
                 .max_connections = o->max_connections > 0 ? o->max_connections : MAX_CONNECTIONS,
                 .cookies = o->cookies,
+                .compressed = o->compressed,
         };
-        bool ok = copy_text(&h->options.ca_file, o->ca_file) &&
-                  copy_text(&h->options.cert_file, o->cert_file) &&
-                  copy_text(&h->options.key_file, o->key_file) &&
-                  copy_text(&h->options.proxy, o->proxy) &&
-                  copy_text(&h->options.user_agent, o->user_agent ? o->user_agent : version_agent);
+        bool ok = copy_text(&h->shared.options.ca_file, o->ca_file) &&
+                  copy_text(&h->shared.options.cert_file, o->cert_file) &&
+                  copy_text(&h->shared.options.key_file, o->key_file) &&
+                  copy_text(&h->shared.options.proxy, o->proxy) &&
+                  copy_text(&h->shared.options.user_agent,
+                          o->user_agent ? o->user_agent : version_agent);
         return ok ? 0 : err_nomem(e, "the HTTP client");
 }
 
 static bool set_up_share(struct http *h)
 {
-        h->share = curl_share_init();
-        if (!h->share)
+        h->shared.share = curl_share_init();
+        if (!h->shared.share)
                 return false;
-        CURLSHcode code = curl_share_setopt(h->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
-        if (code == CURLSHE_OK && h->options.cookies)
-                code = curl_share_setopt(h->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_COOKIE);
+        CURLSHcode code =
+                curl_share_setopt(h->shared.share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
+        if (code == CURLSHE_OK && h->shared.options.cookies)
+                code = curl_share_setopt(h->shared.share, CURLSHOPT_SHARE, CURL_LOCK_DATA_COOKIE);
         return code == CURLSHE_OK;
 }
 
@@ -362,8 +408,8 @@ static bool set_up_multi(struct http *h)
                curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h) == CURLM_OK &&
                curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, on_curl_timeout) == CURLM_OK &&
                curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h) == CURLM_OK &&
-               curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, h->options.max_connections) ==
-                       CURLM_OK;
+               curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS,
+                       h->shared.options.max_connections) == CURLM_OK;
 }
 
 int http_new(struct loop *l, const struct http_options *options, struct http **out, struct err *e)
@@ -394,17 +440,19 @@ struct http *http_free(struct http *h)
                 return NULL;
         h->closing = true;
         end_all(h, err_set(&e, ERR_CANCEL, "cancelled"), &e);
+        while (h->spare_count > 0)
+                curl_easy_cleanup(h->spare[--h->spare_count]);
         curl_multi_cleanup(h->multi);
-        curl_share_cleanup(h->share);
+        curl_share_cleanup(h->shared.share);
         while (h->watches)
                 watch_free(h->watches);
         loop_timer_free(h->curl_timer);
         loop_timer_free(h->step);
-        free((void *)h->options.ca_file);
-        free((void *)h->options.cert_file);
-        free((void *)h->options.key_file);
-        free((void *)h->options.proxy);
-        free((void *)h->options.user_agent);
+        free((void *)h->shared.options.ca_file);
+        free((void *)h->shared.options.cert_file);
+        free((void *)h->shared.options.key_file);
+        free((void *)h->shared.options.proxy);
+        free((void *)h->shared.options.user_agent);
         free(h);
         return NULL;
 }

@@ -12,6 +12,11 @@
  *
  * Calls beyond max_connections wait in order; their time-outs begin when they are sent.
  * Redirects are not followed: a 3xx is a reply like any other.
+ *
+ * on_body may answer HTTP_PAUSE: what it was given is taken, and neither more of the body nor
+ * on_done comes until http_resume() or http_cancel(). Meanwhile nothing is read from the socket;
+ * what libcurl had read already (32 or 64 KiB, then decompressed: as a rule some 100 KiB, 64 MiB at
+ * the very most) is kept. A paused call does not time out.
  */
 #pragma once
 
@@ -36,8 +41,14 @@ struct http_options {
         int64_t idle_timeout_ms;          /* no byte either way for so long; 0: 90 s */
         long max_connections;             /* 0: 16 */
         const char *user_agent;           /* NULL: erp2couch/VERSION */
-        bool cookies; /* keep and send cookies (CouchDB sessions renew theirs) */
+        bool cookies;    /* keep and send cookies (CouchDB sessions renew theirs) */
+        bool compressed; /* ask for gzip and deflate; bodies are given decompressed. One that grows
+                          * HTTP_MAX_INFLATION-fold beyond 64 MiB ends with -ERR_REJECT: a bomb */
 };
+
+/* deflate reaches 1032, of zeros; records that differ in a number alone reach about 100. */
+#define HTTP_MAX_INFLATION 250
+#define HTTP_PAUSE         1
 
 #define HTTP_MAX_HEADERS 32
 
@@ -50,8 +61,11 @@ struct http_request {
         size_t max_reply; /* bytes of a buffered reply; 0: 16 MiB. A 2xx that is larger ends with
                            * -ERR_REJECT, any other status is kept with what fits of its body */
 
+        /* Optional: each header of the final reply, before its body. No trailers. */
+        void (*on_header)(void *ctx, struct str name, struct str value);
+
         /* Optional: takes the reply's bytes as they come (status 2xx only; others are buffered).
-         * Return 0, or -class with *e filled: the call then ends with that error. */
+         * Return 0, HTTP_PAUSE, or -class with *e filled: the call then ends with that error. */
         int (*on_body)(void *ctx, struct str bytes, struct err *e);
 
         void (*on_done)(void *ctx, const struct http_reply *reply);
@@ -84,6 +98,10 @@ int http_start(struct http *h, const struct http_request *request, struct http_c
 
 /** http_cancel() - ends a call; on_done comes with -ERR_CANCEL in a later turn */
 void http_cancel(struct http_call *c);
+
+/** http_resume() - more of the body after HTTP_PAUSE; on_body never from inside
+ * From inside on_body it undoes the HTTP_PAUSE that this call of it returns. */
+void http_resume(struct http_call *c);
 
 /** http_global_init() - once per process, before any thread starts */
 int http_global_init(struct err *e) __attribute__((warn_unused_result));

@@ -6,15 +6,17 @@
 #include "ingest/loop/http_call.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "ingest/base/clock.h"
-#include "ingest/loop/http_url.h"
 
 #define LABEL_MAX       600         /* bytes of a label: leaves room for the cause in an error */
 #define HEADERS_MAX     (256 << 10) /* bytes of all headers of a reply: no honest one has more */
 #define MAX_REPLY       (16 << 20)  /* bytes of a buffered reply unless the request says other */
 #define READ_SIZE       (64 << 10)  /* bytes of curl's read buffer; default 16 KiB */
+#define COMPRESSED_SIZE (32 << 10)  /* the same; its content is held decompressed by a pause */
+#define INFLATED_MIN    (64 << 20)  /* bytes of a body that is no bomb, whatever it came from */
 #define RETRY_AFTER_MAX (7 * 86400) /* s; a server that asks for more is not believed */
 #define IDLE_BYTES_S    1           /* slower than this for idle_timeout_ms counts as idle */
 
@@ -35,6 +37,31 @@ static bool is_header(const char *line, const char *name)
         return strncasecmp(line, name, n) == 0 && line[n] == ':';
 }
 
+static int copy_request(struct http_call *c, const struct http_request *r, struct err *e)
+{
+        size_t method = strlen(r->method), url = strlen(r->url);
+
+        c->request = malloc(method + url + 2);
+        if (!c->request)
+                return err_nomem(e, "a request");
+        memcpy(c->request, r->method, method);
+        c->request[method] = ' ';
+        memcpy(c->request + method + 1, r->url, url + 1);
+        return 0;
+}
+
+/* "METHOD URL: ", without secrets, before @e. Few calls need it. */
+static int wrap(const struct http_call *c, int rc, struct err *e)
+{
+        size_t method = strcspn(c->request, " ");
+        const char *url = c->request + method + 1;
+        cleanup_buf_ struct buf shown = BUF_INIT(strlen(url) + 1);
+
+        http_url_public(&shown, url);
+        return err_wrap(e, rc, "%.*s %.*s", (int)method, c->request,
+                shown.len < LABEL_MAX ? (int)shown.len : LABEL_MAX, buf_str(&shown).ptr);
+}
+
 static int copy_headers(struct http_call *c, const struct http_request *r, struct err *e)
 {
         bool typed = false;
@@ -43,29 +70,17 @@ static int copy_headers(struct http_call *c, const struct http_request *r, struc
         for (size_t i = 0; i < HTTP_MAX_HEADERS && r->headers[i]; i++) {
                 const char *line = r->headers[i];
                 if (line[strcspn(line, "\r\n")] != '\0') /* the value may be a secret */
-                        return err_set(e, ERR_CONFIG,
-                                "%s: the value of header %.*s holds a line break; remove it",
-                                c->label, (int)strcspn(line, ":\r\n"), line);
+                        return wrap(c,
+                                err_set(e, ERR_CONFIG,
+                                        "the value of header %.*s holds a line break; remove it",
+                                        (int)strcspn(line, ":\r\n"), line),
+                                e);
                 typed = typed || is_header(line, "Content-Type");
                 ok = ok && list_add(&c->headers, line);
         }
         if (!typed) /* curl would call every body a form */
                 ok = ok && list_add(&c->headers, "Content-Type:");
         return ok ? 0 : err_nomem(e, "request headers");
-}
-
-static int make_label(struct http_call *c, const struct http_request *r, struct err *e)
-{
-        cleanup_buf_ struct buf url = BUF_INIT(strlen(r->url) + 1);
-
-        http_url_public(&url, r->url);
-        const char *shown = buf_cstr(&url);
-        if (!shown)
-                return err_nomem(e, "a request");
-        char label[LABEL_MAX];
-        snprintf(label, sizeof(label), "%s %s", r->method, shown);
-        c->label = strdup(label);
-        return c->label ? 0 : err_nomem(e, "a request");
 }
 
 static bool header_named(const char *line, size_t n, const char *name, struct str *value)
@@ -97,11 +112,50 @@ static int64_t parse_retry_after(struct str value)
         return (seconds < RETRY_AFTER_MAX ? seconds : RETRY_AFTER_MAX) * 1000;
 }
 
+/* "HTTP/1.1 200 OK": whether these are the headers of the reply, or of an interim one. */
+static bool is_final_status(struct str line)
+{
+        const char *space = memchr(line.ptr, ' ', line.len);
+
+        return space && space + 1 < line.ptr + line.len && space[1] != '1';
+}
+
+/* What curl cannot decompress, or we did not ask for, as an error that says so. Stacked encodings
+ * multiply what a few bytes become; no honest server sends them. */
+static int check_encoding(struct http_call *c, struct str value)
+{
+        static const char *const known[] = {"gzip", "x-gzip", "deflate", "identity", "none", ""};
+
+        for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+                if (value.len == strlen(known[i]) &&
+                        strncasecmp(value.ptr, known[i], value.len) == 0)
+                        return 0;
+        return err_set(&c->err, ERR_RETRY,
+                "the reply is encoded as \"%.*s\", though gzip or deflate was asked for; "
+                "`compressed: false` asks for none",
+                value.len < 40 ? (int)value.len : 40, value.ptr);
+}
+
+/* A header line of the reply that is not an interim one's nor a trailer. */
+static void take_header(struct http_call *c, struct str line)
+{
+        const char *colon = memchr(line.ptr, ':', line.len);
+        struct str value;
+
+        if (header_named(line.ptr, line.len, "Retry-After", &value))
+                c->retry_after_ms = parse_retry_after(value);
+        else if (c->compressed && header_named(line.ptr, line.len, "Content-Encoding", &value))
+                c->rc = check_encoding(c, value);
+        if (c->on_header && colon && colon > line.ptr)
+                c->on_header(c->ctx, (struct str){line.ptr, (size_t)(colon - line.ptr)},
+                        str_trim((struct str){
+                                colon + 1, (size_t)(line.ptr + line.len - colon - 1)}));
+}
+
 static size_t on_header(char *line, size_t size, size_t count, void *ctx)
 {
         struct http_call *c = ctx;
         size_t n = size * count;
-        struct str value;
 
         c->header_bytes += n;
         if (c->header_bytes > HEADERS_MAX) {
@@ -110,10 +164,12 @@ static size_t on_header(char *line, size_t size, size_t count, void *ctx)
                 return 0;
         }
         if (n >= 5 && memcmp(line, "HTTP/", 5) == 0)
-                c->retry_after_ms = -1; /* what came before was of an interim reply */
-        else if (header_named(line, n, "Retry-After", &value))
-                c->retry_after_ms = parse_retry_after(value);
-        return n;
+                c->head_final = is_final_status((struct str){line, n});
+        else if (n <= 2)
+                c->head_over = c->head_final;
+        else if (c->head_final && !c->head_over)
+                take_header(c, (struct str){line, n});
+        return c->rc == 0 ? n : 0;
 }
 
 static int status_of(const struct http_call *c)
@@ -135,6 +191,54 @@ static void keep_body(struct http_call *c, struct str bytes, bool success)
         c->rc = buf_check(&c->body, "the reply", &c->err);
 }
 
+/* The few bytes that a bomb is were counted by curl before it gave us what they became; of a
+ * chunked body those of the last read were not. */
+static int check_inflation(struct http_call *c)
+{
+        curl_off_t came = 0;
+
+        if (!c->compressed || c->body_bytes <= INFLATED_MIN)
+                return 0;
+        curl_easy_getinfo(c->easy, CURLINFO_SIZE_DOWNLOAD_T, &came);
+        if (c->body_bytes / HTTP_MAX_INFLATION <= came + COMPRESSED_SIZE)
+                return 0;
+        return err_set(&c->err, ERR_REJECT,
+                "%" PRId64 " bytes became more than %d times as many when they were decompressed; "
+                "`compressed: false` asks for others",
+                (int64_t)came, HTTP_MAX_INFLATION);
+}
+
+/* Both directions: where only one is paused, libcurl 7.88 reads once more (its curl_easy_pause()
+ * pretends that the socket is readable). Its time limit goes on during a pause. */
+static void pause_call(struct http_call *c)
+{
+        c->paused = true;
+        c->paused_at_us = clock_monotonic_us();
+        curl_easy_setopt(c->easy, CURLOPT_TIMEOUT_MS, 0L);
+        curl_easy_pause(c->easy, CURLPAUSE_ALL);
+}
+
+CURLcode http_call_resume(struct http_call *c)
+{
+        c->paused = false;
+        c->paused_us += clock_monotonic_us() - c->paused_at_us;
+        curl_easy_setopt(c->easy, CURLOPT_TIMEOUT_MS, (long)(c->timeout_ms + c->paused_us / 1000));
+        return curl_easy_pause(c->easy, CURLPAUSE_CONT);
+}
+
+static void stream_body(struct http_call *c, struct str bytes)
+{
+        c->resume = false;
+        c->taking = true;
+        int rc = c->on_body(c->ctx, bytes, &c->err);
+        c->taking = false;
+        if (rc < 0)
+                c->rc = rc;
+        else if (rc == HTTP_PAUSE && !c->resume && !c->cancelled)
+                pause_call(c);
+        c->resume = false;
+}
+
 static size_t on_bytes(char *ptr, size_t size, size_t count, void *ctx)
 {
         struct http_call *c = ctx;
@@ -142,8 +246,14 @@ static size_t on_bytes(char *ptr, size_t size, size_t count, void *ctx)
         int status = status_of(c);
         bool success = status >= 200 && status < 300;
 
+        if (c->paused) /* curl keeps what it has read: one buffer, decompressed */
+                return CURL_WRITEFUNC_PAUSE;
+        c->body_bytes += (int64_t)bytes.len;
+        c->rc = check_inflation(c);
+        if (c->rc < 0)
+                return 0;
         if (success && c->on_body)
-                c->rc = c->on_body(c->ctx, bytes, &c->err);
+                stream_body(c, bytes);
         else
                 keep_body(c, bytes, success);
         return c->rc == 0 && !c->cancelled ? bytes.len : 0;
@@ -221,17 +331,20 @@ static CURLcode set_client_options(CURL *easy, const struct http_options *o, int
                 {CURLOPT_FOLLOWLOCATION, 0},
                 {CURLOPT_SUPPRESS_CONNECT_HEADERS, 1},
                 {CURLOPT_TCP_KEEPALIVE, 1},
-                {CURLOPT_BUFFERSIZE, READ_SIZE},
+                {CURLOPT_BUFFERSIZE, o->compressed ? COMPRESSED_SIZE : READ_SIZE},
                 {CURLOPT_CONNECTTIMEOUT_MS, (long)o->connect_timeout_ms},
                 {CURLOPT_TIMEOUT_MS, (long)timeout_ms},
                 {CURLOPT_LOW_SPEED_LIMIT, IDLE_BYTES_S},
                 {CURLOPT_LOW_SPEED_TIME, idle_seconds(o->idle_timeout_ms)},
         };
         const struct text_option texts[] = {
-                {CURLOPT_CAINFO, o->ca_file}, {CURLOPT_SSLCERT, o->cert_file},
-                {CURLOPT_SSLKEY, o->key_file}, {CURLOPT_PROXY, o->proxy},
+                {CURLOPT_CAINFO, o->ca_file},
+                {CURLOPT_SSLCERT, o->cert_file},
+                {CURLOPT_SSLKEY, o->key_file},
+                {CURLOPT_PROXY, o->proxy},
                 {CURLOPT_USERAGENT, o->user_agent},
                 {CURLOPT_COOKIEFILE, o->cookies ? "" : NULL}, /* "" starts the cookie engine */
+                {CURLOPT_ACCEPT_ENCODING, o->compressed ? "gzip, deflate" : NULL},
         };
         CURLcode code = set_numbers(easy, numbers, COUNT(numbers));
 
@@ -289,8 +402,7 @@ static int set_options(struct http_call *c, const struct http_options *o, CURLSH
         CURLcode code = curl_easy_setopt(c->easy, CURLOPT_URL, r->url);
 
         if (code == CURLE_OK)
-                code = set_client_options(
-                        c->easy, o, r->timeout_ms > 0 ? r->timeout_ms : o->timeout_ms);
+                code = set_client_options(c->easy, o, c->timeout_ms);
         if (code == CURLE_OK)
                 code = set_method(c->easy, r);
         if (code == CURLE_OK)
@@ -298,36 +410,45 @@ static int set_options(struct http_call *c, const struct http_options *o, CURLSH
         if (code == CURLE_OUT_OF_MEMORY)
                 return err_nomem(e, "a request");
         if (code != CURLE_OK)
-                return err_set(e, ERR_CONFIG, "%s: libcurl refuses an option: %s", c->label,
-                        curl_easy_strerror(code));
+                return wrap(c,
+                        err_set(e, ERR_CONFIG, "libcurl refuses an option: %s",
+                                curl_easy_strerror(code)),
+                        e);
         return 0;
 }
 
-int http_call_new(const struct http_options *options, CURLSH *share, const struct http_request *r,
+int http_call_new(struct http_shared *shared, CURL *easy, const struct http_request *r,
         struct http_call **out, struct err *e)
 {
         cleanup_(http_call_freep) struct http_call *c = calloc(1, sizeof(*c));
-        if (!c)
+        if (!c) {
+                curl_easy_cleanup(easy);
                 return err_nomem(e, "a request");
+        }
+        c->easy = easy;
         c->retry_after_ms = -1;
+        c->timeout_ms = r->timeout_ms > 0 ? r->timeout_ms : shared->options.timeout_ms;
+        c->compressed = shared->options.compressed;
+        c->on_header = r->on_header;
         c->on_body = r->on_body;
         c->on_done = r->on_done;
         c->ctx = r->ctx;
         c->safe = !r->body.ptr && (strcmp(r->method, "GET") == 0 || strcmp(r->method, "HEAD") == 0);
         buf_init(&c->body, r->max_reply ? r->max_reply : MAX_REPLY);
-        int rc = make_label(c, r, e);
+        int rc = copy_request(c, r, e);
         if (rc < 0)
                 return rc;
-        rc = http_url_check(r->url, e);
+        rc = http_url_check_again(&shared->origin, r->url, e);
         if (rc < 0)
-                return err_wrap(e, rc, "%s", c->label);
+                return wrap(c, rc, e);
         rc = copy_headers(c, r, e);
         if (rc < 0)
                 return rc;
-        c->easy = curl_easy_init();
+        if (!c->easy)
+                c->easy = curl_easy_init();
         if (!c->easy)
                 return err_nomem(e, "a request");
-        rc = set_options(c, options, share, r, e);
+        rc = set_options(c, &shared->options, shared->share, r, e);
         if (rc < 0)
                 return rc;
         *out = TAKE(c);
@@ -341,7 +462,7 @@ struct http_call *http_call_free(struct http_call *c)
         curl_easy_cleanup(c->easy);
         curl_slist_free_all(c->headers);
         buf_deinit(&c->body);
-        free(c->label);
+        free(c->request);
         free(c);
         return NULL;
 }
@@ -393,8 +514,9 @@ static int set_curl_error(const struct http_call *c, CURLcode code, struct err *
 
         curl_easy_getinfo(c->easy, CURLINFO_OS_ERRNO, &errnum);
         int rc = code == CURLE_COULDNT_CONNECT && errnum
-                         ? err_set_errno(e, v->class, (int)errnum, "%s: %s", c->label, words)
-                         : err_set(e, v->class, "%s: %s", c->label, words);
+                         ? err_set_errno(e, v->class, (int)errnum, "%s", words)
+                         : err_set(e, v->class, "%s", words);
+        rc = wrap(c, rc, e);
         return v->hint ? err_hint(e, rc, "%s", v->hint) : rc;
 }
 
@@ -402,11 +524,11 @@ static int verdict(struct http_call *c, CURLcode code, int rc, const struct err 
 {
         if (rc < 0) {
                 *out = *e;
-                return err_wrap(out, rc, "%s", c->label);
+                return wrap(c, rc, out);
         }
         if (c->rc < 0) {
                 *out = c->err;
-                return err_wrap(out, c->rc, "%s", c->label);
+                return wrap(c, c->rc, out);
         }
         if (code != CURLE_OK)
                 return set_curl_error(c, code, out);
@@ -415,7 +537,7 @@ static int verdict(struct http_call *c, CURLcode code, int rc, const struct err 
         return 0;
 }
 
-void http_call_finish(struct http_call *c, CURLcode code, int rc, const struct err *e)
+CURL *http_call_finish(struct http_call *c, CURLcode code, int rc, const struct err *e)
 {
         struct http_reply reply = {
                 .status = status_of(c),
@@ -432,5 +554,9 @@ void http_call_finish(struct http_call *c, CURLcode code, int rc, const struct e
         if (reply.rc == 0)
                 reply.body = buf_str(&c->body);
         c->on_done(c->ctx, &reply);
+        CURL *easy = TAKE(c->easy);
+        curl_easy_setopt(easy, CURLOPT_COOKIEFILE, NULL); /* libcurl 7.88: a reset leaks it */
+        curl_easy_reset(easy);                            /* it points into the call */
         http_call_free(c);
+        return easy;
 }

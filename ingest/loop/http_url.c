@@ -47,6 +47,29 @@ int http_url_check(const char *url, struct err *e)
         return rc;
 }
 
+static bool is_printable(const char *text)
+{
+        while (*text > ' ' && *text <= '~')
+                text++;
+        return *text == '\0';
+}
+
+int http_url_check_again(struct http_url_origin *last, const char *url, struct err *e)
+{
+        if (last->len > 0 && strncmp(url, last->text, last->len) == 0 && url[last->len] == '/' &&
+                is_printable(url + last->len))
+                return 0;
+        int rc = http_url_check(url, e);
+        if (rc < 0)
+                return rc;
+        const char *authority = strstr(url, "://");
+        size_t n = authority ? (size_t)(authority - url) + 3 : 0;
+        n += strcspn(url + n, "/?#");
+        last->len = authority && n < sizeof(last->text) ? n : 0;
+        memcpy(last->text, url, last->len);
+        return 0;
+}
+
 void http_url_public(struct buf *out, const char *url)
 {
         const char *scheme_end = strstr(url, "://");

@@ -1,5 +1,5 @@
 /* Equal jitter: half of the delay is certain, so that a burst of failures cannot spin. */
-#include "ingest/couch/retry.h"
+#include "ingest/loop/retry.h"
 
 #include <stdlib.h>
 

@@ -17,11 +17,6 @@ struct retry_policy {
         int64_t budget_ms; /* without any success: give up */
 };
 
-/* base 100 ms: a CouchDB that restarts is away for a second or more, one that is full for less.
- * cap 10 s: an outage of minutes is noticed as over within seconds. */
-#define RETRY_BASE_MS 100
-#define RETRY_CAP_MS  10000
-
 struct retry {
         struct retry_policy policy;
         uint64_t random;   /* state of the generator */
