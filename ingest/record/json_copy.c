@@ -89,21 +89,45 @@ static const char *copy_unicode(struct copy *c)
         return c->p;
 }
 
+/* What the letter behind a backslash stands for; 0: no such escape, or \u. */
+static char meaning(char letter)
+{
+        switch (letter) {
+        case '"':
+        case '\\':
+        case '/':
+                return letter;
+        case 'b':
+                return '\b';
+        case 'f':
+                return '\f';
+        case 'n':
+                return '\n';
+        case 'r':
+                return '\r';
+        case 't':
+                return '\t';
+        default:
+                return 0;
+        }
+}
+
 /* c->p at a backslash. */
 static const char *copy_escape(struct copy *c)
 {
-        static const char letters[] = "\"\\/bfnrtu";
-        static const char meanings[] = "\"\\/\b\f\n\r\t";
-        const char *letter = NULL;
+        char letter = c->p + 1 < c->end ? c->p[1] : 0;
+        char byte = meaning(letter);
 
-        if (c->p + 1 < c->end)
-                letter = memchr(letters, c->p[1], sizeof(letters) - 1);
-        if (!letter)
+        if (!byte && letter != 'u')
                 return fail(c, "no such escape");
         c->p += 2;
-        if (*letter == 'u')
+        if (!byte)
                 return copy_unicode(c);
-        put_character(c, meanings[letter - letters]);
+        /* As it is written is canonical already. */
+        if (c->form == JSON_STRING_CANONICAL && letter != '/')
+                buf_put(c->out, c->p - 2, 2);
+        else
+                buf_putc(c->out, byte);
         return c->p;
 }
 

@@ -86,6 +86,14 @@ struct str json_trim(struct str s);
 int json_unquote(struct str quoted, struct buf *out, struct err *e)
         __attribute__((warn_unused_result));
 
+/** json_plain_inside() - what stands between the quotes of the JSON string @quoted, where that is
+ * what it stands for: no escapes, and proved. Return: false where it is not, or is no string. */
+bool json_plain_inside(struct str quoted, struct str *inside);
+
+/** json_is_plain() - whether @text is a scalar that is in canonical form as it stands
+ * Quick, for usual values: false tells nothing. `null` is not among them. */
+bool json_is_plain(struct str text);
+
 /** json_copy_value() - appends the value that begins @in in canonical form, as json_canonical()
  * @in: narrowed to what follows the value
  * Return: 0; -ERR_REJECT, -ERR_NOMEM as json_canonical() does. */

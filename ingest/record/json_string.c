@@ -110,17 +110,16 @@ void json_put_escape(struct buf *out, unsigned char c)
 /* The bytes of valid UTF-8, escaped, without quotes. */
 static void put_escaped(struct buf *out, struct str s)
 {
-        size_t start = 0;
+        const char *p = s.ptr, *end = s.ptr + s.len;
+        uint64_t seen = 0;
 
-        for (size_t i = 0; i < s.len; i++) {
-                unsigned char c = (unsigned char)s.ptr[i];
-                if (__builtin_expect(!escape_letter(c), 1))
-                        continue;
-                buf_put(out, s.ptr + start, i - start);
-                json_put_escape(out, c);
-                start = i + 1;
+        while (p < end) {
+                const char *stop = json_run_end(p, end, &seen);
+                buf_put(out, p, (size_t)(stop - p));
+                if (stop < end)
+                        json_put_escape(out, (unsigned char)*stop++);
+                p = stop;
         }
-        buf_put(out, s.ptr + start, s.len - start);
 }
 
 bool json_put_string(struct buf *out, struct str s)
