@@ -275,20 +275,26 @@ static int compile_fields(
 
 /* ---- ops ---- */
 
-/* Whether op_column will do: the text of a column, nothing but converted, never null from it. */
-static bool is_plain_column(const struct plan *p)
+/* The text of a column, nothing but converted, never null from it: op_column. JSON takes its steps
+ * in its conversion. */
+static op_fn choose_from(const struct plan *p)
 {
         enum col_kind kind = p->locate.kind;
 
-        return p->locate.from == LOCATE_ROW && p->locate.step_count == 0 && !p->chain.has_steps &&
-               kind != COL_JSON && kind != COL_CHAR && p->chain.type != FIELD_TYPE_JSON;
+        if (p->locate.from != LOCATE_ROW || p->locate.step_count > 0)
+                return op_field;
+        if (kind == COL_JSON)
+                return op_json;
+        return p->chain.has_steps || kind == COL_CHAR || p->chain.type == FIELD_TYPE_JSON
+                       ? op_field
+                       : op_column;
 }
 
 static op_fn choose_run(const struct plan *p)
 {
         switch (p->spec->origin) {
         case FIELD_FROM:
-                return is_plain_column(p) ? op_column : op_field;
+                return choose_from(p);
         case FIELD_VALUE:
                 return op_literal;
         case FIELD_TEMPLATE:
@@ -312,7 +318,7 @@ static int make_op(struct compiler *c, struct plan *p, struct op *op, struct err
         p->always = choose_run(p);
         p->run = p->when ? op_when : p->always;
         *op = (struct op){.run = p->run, .prefix = p->prefix, .plan = p};
-        if (p->always == op_column) {
+        if (p->always == op_column || p->always == op_json) {
                 op->column = p->locate.column;
                 op->convert = chain_convert(&p->chain, p->locate.kind);
         }

@@ -13,6 +13,10 @@ static int put_canonical(struct render *r, const struct chain *c, struct str tex
         size_t start = r->out->len;
         struct err e;
 
+        if (c->numbers == JSON_NUMBERS_EXACT && json_is_plain(text)) {
+                buf_put_str(r->out, text);
+                return 0;
+        }
         int rc = json_canonical(text, c->numbers, r->out, &e);
         if (rc == -ERR_REJECT && !r->out->error)
                 return reject_value(r, text, "%s", e.text);
@@ -44,10 +48,32 @@ static int put_plain_string(struct render *r, const struct chain *c, struct str 
         return convert_text(r, c, text);
 }
 
+/* Whether a string is put as it is. */
+static bool keeps_text(const struct chain *c)
+{
+        return !c->has_steps && !c->split && !c->format &&
+               (keeps_json(c) || c->type == FIELD_TYPE_STRING);
+}
+
+static int put_string_text(struct render *r, const struct chain *c, struct str text)
+{
+        if (c->type != FIELD_TYPE_JSON)
+                return chain_put(r, c, COL_TEXT, text);
+        return c->split ? text_split_put(r, c, text, put_plain_string)
+                        : put_plain_string(r, c, text);
+}
+
 static int put_json_string(struct render *r, const struct chain *c, struct str text)
 {
+        struct str inside;
         struct err e;
 
+        if (json_plain_inside(text, &inside)) {
+                if (!keeps_text(c))
+                        return put_string_text(r, c, inside);
+                buf_put_str(r->out, text);
+                return 0;
+        }
         render_reuse(&r->string);
         int rc = json_unquote(text, &r->string, &e);
         if (rc == -ERR_REJECT && !r->string.error)
@@ -56,16 +82,13 @@ static int put_json_string(struct render *r, const struct chain *c, struct str t
                 r->out->error = rc; /* the buffer remembers */
                 return 0;
         }
-        if (c->type != FIELD_TYPE_JSON)
-                return chain_put(r, c, COL_TEXT, buf_str(&r->string));
-        return c->split ? text_split_put(r, c, buf_str(&r->string), put_plain_string)
-                        : put_plain_string(r, c, buf_str(&r->string));
+        return put_string_text(r, c, buf_str(&r->string));
 }
 
 static int put_json_number(struct render *r, const struct chain *c, struct str text)
 {
         struct str plain = text;
-        int rc = chain_steps(r, c, COL_NUMERIC, &plain);
+        int rc = c->has_steps ? chain_steps(r, c, COL_NUMERIC, &plain) : 0;
 
         if (rc)
                 return rc == STEPS_DONE ? 0 : rc;
@@ -89,7 +112,7 @@ static int put_json_bool(struct render *r, const struct chain *c, struct str tex
                 return reject_value(
                         r, text, "is a boolean and cannot become a %s", field_type_name(c->type));
         struct str plain = is_true ? STR("t") : STR("f");
-        int rc = chain_steps(r, c, COL_BOOL, &plain);
+        int rc = c->has_steps ? chain_steps(r, c, COL_BOOL, &plain) : 0;
         if (rc)
                 return rc == STEPS_DONE ? 0 : rc;
         return convert_find(COL_BOOL, type)(r, c, plain);
@@ -122,7 +145,8 @@ static int put_json_array(struct render *r, const struct chain *c, struct str te
 
 static int put_json(struct render *r, const struct chain *c, struct str text, int depth)
 {
-        text = json_trim(text);
+        if (text.len && (*text.ptr <= ' ' || text.ptr[text.len - 1] <= ' '))
+                text = json_trim(text);
         if (c->split && text.len && !strchr("\"[n", *text.ptr))
                 return reject_value(r, text, "is not text, which split needs");
         switch (text.len ? *text.ptr : '\0') {

@@ -178,8 +178,12 @@ static int put_integer(
 int convert_to_integer(struct render *r, const struct chain *c, struct str text)
 {
         struct decimal d;
-        int rc = parse(r, text, &d);
 
+        if (is_integer(text) && !has_leading_zero(text) && decimal_is_safe_integer(text)) {
+                buf_put_str(r->out, text);
+                return 0;
+        }
+        int rc = parse(r, text, &d);
         return rc ? rc : put_integer(r, c, text, &d);
 }
 

@@ -166,3 +166,11 @@ struct token lexer_next(struct lexer *x)
         t.text.len = (size_t)(x->p - t.text.ptr);
         return t;
 }
+
+struct str token_plain_string(const struct token *t)
+{
+        bool plain = t->kind == TOKEN_STRING && t->text.len >= 2 && *t->text.ptr != '[' &&
+                     !memchr(t->text.ptr, '\\', t->text.len);
+
+        return plain ? (struct str){t->text.ptr + 1, t->text.len - 2} : (struct str){NULL, 0};
+}

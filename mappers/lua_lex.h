@@ -32,3 +32,7 @@ void lexer_init(struct lexer *x, struct str source);
 
 /** lexer_next() - the next word; borrows from the source */
 struct token lexer_next(struct lexer *x);
+
+/** token_plain_string() - the text between the quotes of a string without escapes; .ptr NULL: @t is
+ * none */
+struct str token_plain_string(const struct token *t);

@@ -164,8 +164,8 @@ struct plan {
 struct op {
         op_fn run;
         struct str prefix;  /* of the member; all of its bytes for a literal */
-        size_t column;      /* op_column */
-        convert_fn convert; /* op_column */
+        size_t column;      /* op_column, op_json */
+        convert_fn convert; /* op_column, op_json */
         const struct plan *plan;
 };
 
@@ -363,6 +363,7 @@ void render_close(struct buf *out, size_t start, char open, char close);
 /* The ops. */
 int op_literal(struct render *r, const struct op *op);
 int op_column(struct render *r, const struct op *op);
+int op_json(struct render *r, const struct op *op);
 int op_field(struct render *r, const struct op *op);
 int op_text(struct render *r, const struct op *op);
 int op_object(struct render *r, const struct op *op);

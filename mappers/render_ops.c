@@ -1,6 +1,7 @@
 /*
- * The ops. op_column is the one that counts: a column whose text only needs converting. All
- * others trade speed for what they can do.
+ * The ops. op_column is the one that counts: a column whose text only needs converting; and
+ * op_json, the same for what may be null inside. All others trade speed for what they
+ * can do.
  */
 #include "mappers/array_text.h"
 #include "mappers/program.h"
@@ -65,6 +66,24 @@ int op_column(struct render *r, const struct op *op)
         r->plan = op->plan;
         render_prefix(r->out, op->prefix);
         return op->convert(r, &op->plan->chain, (struct str){v->ptr, v->len});
+}
+
+int op_json(struct render *r, const struct op *op)
+{
+        const struct value *v = &r->row[op->column];
+        size_t start = r->out->len;
+
+        if (__builtin_expect(r->trace != NULL, 0))
+                return op_field(r, op);
+        if (!v->ptr)
+                return render_null(r, op);
+        r->plan = op->plan;
+        render_prefix(r->out, op->prefix);
+        int rc = op->convert(r, &op->plan->chain, (struct str){v->ptr, v->len});
+        if (__builtin_expect(rc != PUT_NULL, 1))
+                return rc;
+        r->out->len = start;
+        return render_null(r, op);
 }
 
 int render_member(struct render *r, const struct op *op, enum col_kind kind, struct str text)

@@ -148,15 +148,6 @@ static int check_names(const struct expr_parser *x, struct err *e)
 
 /* ---- paths ---- */
 
-/* "name" in quotes without escapes */
-static struct str simple_string(const struct token *t)
-{
-        bool simple = t->kind == TOKEN_STRING && t->text.len >= 2 && *t->text.ptr != '[' &&
-                      !memchr(t->text.ptr, '\\', t->text.len);
-
-        return simple ? (struct str){t->text.ptr + 1, t->text.len - 2} : (struct str){NULL, 0};
-}
-
 /* The member named at @i: .name, or ["name"]. Return: words taken; 0: none. */
 static size_t take_member(const struct expr_parser *x, size_t i, struct str *name)
 {
@@ -164,7 +155,7 @@ static size_t take_member(const struct expr_parser *x, size_t i, struct str *nam
                 *name = x->tokens[i + 1].text;
                 return 2;
         }
-        *name = simple_string(token(x, i + 1));
+        *name = token_plain_string(token(x, i + 1));
         return is(token(x, i), "[") && name->ptr && is(token(x, i + 2), "]") ? 3 : 0;
 }
 
