@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "ingest/base/buf.h"
+#include "ingest/base/text.h"
 
 #define SHOWN_NAMES 12 /* in a message */
 
@@ -17,6 +18,8 @@ const char *catalog_kind_name(enum catalog_kind kind)
                 [CATALOG_MATERIALIZED_VIEW] = "materialized view",
                 [CATALOG_PARTITIONED_TABLE] = "partitioned table",
                 [CATALOG_FOREIGN_TABLE] = "foreign table",
+                [CATALOG_ENTITY_SET] = "entity set",
+                [CATALOG_REPLY] = "reply",
         };
         return names[kind];
 }
@@ -146,6 +149,14 @@ int catalog_no_schema(const struct catalog_query *q, const struct catalog_name *
         return err_set(e, ERR_CONFIG, "there is no schema %s with tables in it; there is: %s%s",
                 q->schema, text && shown ? text : "none at all",
                 shown > SHOWN_NAMES ? ", ..." : "");
+}
+
+bool catalog_is_step(const char *name)
+{
+        struct str s = str_of(name);
+
+        return s.len > 0 && text_is_visible(s) && !strpbrk(name, ".[]{}\\") &&
+               str_trim(s).len == s.len;
 }
 
 /* ---- cursors ---- */

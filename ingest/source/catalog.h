@@ -22,7 +22,9 @@ enum catalog_kind {
         CATALOG_VIEW,
         CATALOG_MATERIALIZED_VIEW,
         CATALOG_PARTITIONED_TABLE,
-        CATALOG_FOREIGN_TABLE
+        CATALOG_FOREIGN_TABLE,
+        CATALOG_ENTITY_SET, /* of an OData service */
+        CATALOG_REPLY       /* the records in the reply to one call */
 };
 
 /* Where a table's key comes from; from CATALOG_KEY_NULLABLE on somebody has to check it. */
@@ -35,18 +37,41 @@ enum catalog_key_from {
         CATALOG_KEY_GUESS     /* a guess from names and types */
 };
 
+/* What a column of a REST source holds beside single values. */
+enum catalog_nest {
+        CATALOG_SINGLE,
+        CATALOG_OBJECT, /* an object of `fields` */
+        CATALOG_OBJECTS /* an array of such objects */
+};
+
+#define CATALOG_NULL_TEXTS 3
+
 struct catalog_column {
         const char *name; /* any bytes */
-        const char *sql;  /* as SQL writes it: visible characters, no "${"; NULL: it cannot */
+        const char *sql;  /* as SQL (a mapper of a REST source) writes it: visible characters, no
+                           * "${"; NULL: it cannot */
         const char *type; /* as the source shows it: "numeric(12,2)" */
         enum col_kind kind, elem;
         bool nullable;
         bool readable;
         bool indexed;        /* it is the first column of an index */
         const char *comment; /* NULL: none */
+
+        /* Of REST sources only. `kind` is what the value means, not how it is written. */
+        enum catalog_nest nest;
+        const struct catalog_column *fields; /* none: not known, or too deep to be shown */
+        size_t field_count;
+        const char *
+                array; /* of CATALOG_OBJECTS: where the array stands in the value; NULL: it is it */
+        const char *format;                         /* how dates are written: "odata"; NULL */
+        const char *null_texts[CATALOG_NULL_TEXTS]; /* texts that mean null; NULL: no more */
+        const char *doubt;                          /* what somebody has to check; NULL */
+        bool relation; /* in a reply only where $expand names it: objects of another set */
+        bool composes; /* these objects cannot be without the record */
 };
 
 struct catalog_table;
+struct catalog_rest; /* rest_catalog.h */
 
 /* A foreign key of another table (or of the table itself) to this one. */
 struct catalog_child {
@@ -58,7 +83,7 @@ struct catalog_child {
 };
 
 struct catalog_table {
-        const char *schema, *name; /* any bytes */
+        const char *schema, *name; /* any bytes; of a REST source schema is "" */
         const char *sql;           /* as SQL writes it here, with its schema where that is needed */
         bool schema_needed;
         enum catalog_kind kind;
@@ -77,6 +102,7 @@ struct catalog_table {
         size_t cursor_count;
         const struct catalog_child *children;
         size_t child_count;
+        const struct catalog_rest *rest; /* how it is called; NULL: it is read by SQL */
 };
 
 struct catalog {
@@ -86,10 +112,11 @@ struct catalog {
 
 /* Which tables; NULL: all. */
 struct catalog_query {
-        const char *schema; /* exactly this one */
+        const char *schema; /* exactly this one; a REST source has none */
         const char *like;   /* a glob over names, case ignored */
-        const char *table;  /* one: NAME or SCHEMA.NAME, maybe quoted as in SQL; its key is looked
-                             * for in its rows where none is declared */
+        const char *table;  /* one; of a REST source an entity set, or the path of a call; else NAME
+                             * or SCHEMA.NAME, maybe quoted as in SQL; its key is looked  for in its
+                             * rows where none is declared */
 };
 
 /* A table's name in all its spellings. */
@@ -116,6 +143,10 @@ int catalog_choose(const struct catalog_query *q, const struct catalog_name *nam
 /** catalog_no_schema() - the error of a schema that holds no table; names those that do */
 int catalog_no_schema(const struct catalog_query *q, const struct catalog_name *names, size_t count,
         struct err *e);
+
+/** catalog_is_step() - whether @name, of a member of a JSON object, can stand in a path of a mapper
+ * as it is */
+bool catalog_is_step(const char *name);
 
 /** catalog_rank_cursors() - fills @t->cursors from the names, types and indexes of its columns
  * Return: 0; -ERR_NOMEM. */

@@ -1,24 +1,25 @@
 /*
- * Tables for the block, its children and its deletions; then the rules that need two keys at
- * once. Every connector of this version reads SQL, so "one of query and table" is a rule here.
+ * What every connector's block has, and the way from the source of a mapper to the kind of block
+ * that it reads. A key of the other kind is told as such: whoever moves a mapper from a database to
+ * an API, or copies a piece of another mapper, learns which of the two this source is.
  */
-#include "ingest/source/extract.h"
+#include "ingest/source/extract_internal.h"
 
 #include <stdio.h>
 
 #include "ingest/source/source.h"
 
-struct extract_draft {
-        struct extract x;
-        const struct ynode *children;
-};
+static const struct extract_kind *const kinds[] = {&extract_sql, &extract_rest};
 
-#define AT(member)         offsetof(struct extract, member)
-#define CHILD_AT(member)   offsetof(struct extract_child, member)
-#define DELETES_AT(member) offsetof(struct extract_deletes, member)
+#define KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+static const struct extract_kind *kind_of(const struct option_context *cx)
+{
+        return ((const struct source_config *)cx->user)->ops->extract;
+}
 
 /* "10%", "0.5%" */
-static int decode_percent(
+int extract_decode_percent(
         const struct option_context *cx, const struct ynode *n, void *field, struct err *e)
 {
         size_t digits = strspn(n->text.ptr ? n->text.ptr : "", "0123456789.");
@@ -36,143 +37,45 @@ static int decode_percent(
         return 0;
 }
 
-static const struct option deletes_options[] = {
-        {.name = "sweep",
-                .type = OPTION_BOOL,
-                .offset = DELETES_AT(sweep),
-                .default_text = "true",
-                .help = "Documents whose record a full read did not find are deleted."},
-        {.name = "max",
-                .type = OPTION_HANDLER,
-                .offset = DELETES_AT(max_percent),
-                .handler = decode_percent,
-                .default_text = "10%",
-                .help = "The brake: more deletions in one run are withheld (exit code 77)."},
-        {.name = "keep",
-                .type = OPTION_STRINGS,
-                .offset = DELETES_AT(keep),
-                .help = "Fields that stay in the tombstone; absent: those that the schema names."},
-        {.name = "every",
-                .type = OPTION_DURATION,
-                .offset = DELETES_AT(every_ms),
-                .min = 1000,
-                .max = INT64_C(366) * 86400000,
-                .help = "Sweeps keys between full reads, too."},
-        {.name = "column",
-                .type = OPTION_STRING,
-                .offset = DELETES_AT(column),
-                .min = 1,
-                .help = "A column that marks deleted records."},
-        {.name = "when",
-                .type = OPTION_STRING,
-                .offset = DELETES_AT(when),
-                .help = "The value of column that means deleted."},
-        {.name = "query",
-                .type = OPTION_STRING,
-                .offset = DELETES_AT(query),
-                .min = 1,
-                .help = "SQL that gives the keys of deleted records."},
-        {.name = "key",
-                .type = OPTION_STRINGS,
-                .offset = DELETES_AT(key),
-                .min = 1,
-                .help = "Columns of query that hold the source key."},
-        {.name = "path", .type = OPTION_LATER},
-        {.name = "records", .type = OPTION_LATER},
-};
-OPTION_TABLE(extract_deletes_table, "deletes", deletes_options);
+/* ---- keys of the other kind ---- */
 
-static const struct option child_options[] = {
-        {.name = "query",
-                .type = OPTION_STRING,
-                .offset = CHILD_AT(query),
-                .min = 1,
-                .help = "SQL of all child rows, of all parents."},
-        {.name = "table",
-                .type = OPTION_STRING,
-                .offset = CHILD_AT(table),
-                .min = 1,
-                .help = "Table of the child rows, in place of query."},
-        {.name = "key",
-                .type = OPTION_STRINGS,
-                .offset = CHILD_AT(key),
-                .help = "Columns that order the rows of one parent."},
-        {.name = "parent",
-                .type = OPTION_STRINGS,
-                .offset = CHILD_AT(parent),
-                .required = true,
-                .min = 1,
-                .help = "Columns that hold the parent's key, in its order."},
-        {.name = "cursor",
-                .type = OPTION_STRING,
-                .offset = CHILD_AT(cursor),
-                .min = 1,
-                .help = "Column or SQL expression that grows when a row changes."},
-        {.name = "path", .type = OPTION_LATER},
-        {.name = "records", .type = OPTION_LATER},
-        {.name = "concurrency", .type = OPTION_LATER},
-};
-OPTION_TABLE(extract_child_table, "a child", child_options);
+static bool has_key(const struct option_table *t, struct str key)
+{
+        for (size_t i = 0; i < t->count; i++)
+                if (str_is(key, t->options[i].name))
+                        return true;
+        return false;
+}
 
-static const struct option extract_options[] = {
-        {.name = "query",
-                .type = OPTION_STRING,
-                .offset = AT(query),
-                .min = 1,
-                .help = "SQL that gives the records."},
-        {.name = "table",
-                .type = OPTION_STRING,
-                .offset = AT(table),
-                .min = 1,
-                .help = "Table of the records, in place of query."},
-        {.name = "key",
-                .type = OPTION_STRINGS,
-                .offset = AT(key),
-                .min = 1,
-                .help = "Columns of the source key: unique and not NULL."},
-        {.name = "group",
-                .type = OPTION_STRINGS,
-                .offset = AT(group),
-                .min = 1,
-                .help = "In place of key: rows with equal values here are one record."},
-        {.name = "cursor",
-                .type = OPTION_STRING,
-                .offset = AT(cursor),
-                .min = 1,
-                .help = "Column or SQL expression that grows when a record changes."},
-        {.name = "lookback",
-                .type = OPTION_DURATION,
-                .offset = AT(lookback_ms),
-                .default_text = "5m",
-                .min = 0,
-                .max = INT64_C(366) * 86400000,
-                .help = "Read this much before the cursor again."},
-        {.name = "children",
-                .type = OPTION_NODE,
-                .offset = offsetof(struct extract_draft, children),
-                .help = "Arrays nested in the record, by name."},
-        {.name = "deletes",
-                .type = OPTION_MAP,
-                .offset = AT(deletes),
-                .table = &extract_deletes_table,
-                .help = "How deletions are found."},
-        {.name = "path", .type = OPTION_LATER},
-        {.name = "method", .type = OPTION_LATER},
-        {.name = "body", .type = OPTION_LATER},
-        {.name = "headers", .type = OPTION_LATER},
-        {.name = "params", .type = OPTION_LATER},
-        {.name = "records", .type = OPTION_LATER},
-        {.name = "paging", .type = OPTION_LATER},
-        {.name = "odata", .type = OPTION_LATER},
-        {.name = "empty_on", .type = OPTION_LATER},
-        {.name = "error_when", .type = OPTION_LATER},
-};
-OPTION_TABLE(extract_table, "extract", extract_options);
+static int foreign(const struct option_context *cx, const struct ynode_pair *p,
+        const struct extract_kind *kind, struct err *e)
+{
+        const struct source_config *source = cx->user;
+
+        return ydoc_error_at(cx->doc, p->line, p->column, e, "'%s' is for %s sources; %s is %s",
+                p->key.ptr, kind->name, source->name, source->ops->type);
+}
+
+/* @n: may be no map; that is for the decoder to say. */
+static int check_foreign(const struct option_context *cx, enum extract_table table,
+        const struct ynode *n, struct err *e)
+{
+        const struct option_table *own = kind_of(cx)->tables[table];
+        size_t count = n && n->kind == YNODE_MAP ? n->count : 0;
+
+        for (size_t i = 0; i < count; i++) {
+                const struct ynode_pair *p = &n->pairs[i];
+                for (size_t k = 0; k < KINDS && !has_key(own, p->key); k++)
+                        if (has_key(kinds[k]->tables[table], p->key))
+                                return foreign(cx, p, kinds[k], e);
+        }
+        return 0;
+}
 
 /* ---- rules ---- */
 
 /* The error at key @key of @n, or at @n where it has none. */
-static int error_at_key(const struct option_context *cx, const struct ynode *n, const char *key,
+int extract_error_at_key(const struct option_context *cx, const struct ynode *n, const char *key,
         struct err *e, const char *text)
 {
         const struct ynode_pair *p = ynode_key(n, key);
@@ -199,7 +102,7 @@ static int needs_one_of(const struct option_context *cx, const struct ynode *n, 
                                       : "SQL, or the name of a table");
 }
 
-static int check_one_of(const struct option_context *cx, const struct ynode *n, const char *what,
+int extract_check_one_of(const struct option_context *cx, const struct ynode *n, const char *what,
         const char *a, const char *b, struct err *e)
 {
         const struct ynode_pair *first = ynode_key(n, a), *second = ynode_key(n, b);
@@ -213,34 +116,18 @@ static int check_one_of(const struct option_context *cx, const struct ynode *n, 
                 "%s has one of '%s' and '%s', not both", what, a, b);
 }
 
-static int check_columns(const struct option_context *cx, const struct ynode *n, const char *key,
+int extract_check_columns(const struct option_context *cx, const struct ynode *n, const char *key,
         const struct string_list *names, struct err *e)
 {
         for (size_t i = 0; i < names->count; i++) {
                 if (!names->items[i][0])
-                        return error_at_key(cx, n, key, e, "a column's name is empty");
+                        return extract_error_at_key(cx, n, key, e, "a column's name is empty");
                 for (size_t k = 0; k < i; k++)
                         if (strcmp(names->items[i], names->items[k]) == 0)
                                 return ynode_error(cx->doc, ynode_get(n, key), e,
                                         "'%s' names column '%s' twice", key, names->items[i]);
         }
         return 0;
-}
-
-static int check_child(const struct option_context *cx, const struct extract *x,
-        const struct extract_child *c, struct err *e)
-{
-        int rc = check_one_of(cx, c->node, "a child", "query", "table", e);
-
-        if (rc == 0)
-                rc = check_columns(cx, c->node, "key", &c->key, e);
-        if (rc == 0)
-                rc = check_columns(cx, c->node, "parent", &c->parent, e);
-        if (rc == 0 && c->parent.count != x->key.count)
-                return ynode_error(cx->doc, ynode_get(c->node, "parent"), e,
-                        "'parent' names %zu columns, but the key of the record has %zu",
-                        c->parent.count, x->key.count);
-        return rc;
 }
 
 static int decode_child(const struct option_context *cx, const struct extract *x,
@@ -250,8 +137,9 @@ static int decode_child(const struct option_context *cx, const struct extract *x
         out->node = pair->value;
         if (pair->key.len == 0)
                 return ydoc_error_at(cx->doc, pair->line, pair->column, e, "a child needs a name");
-        int rc = options_decode(cx, &extract_child_table, pair->value, out, e);
-        return rc ? rc : check_child(cx, x, out, e);
+        const struct extract_kind *kind = kind_of(cx);
+        int rc = check_foreign(cx, EXTRACT_CHILD, pair->value, e);
+        return rc || !kind->decode_child ? rc : kind->decode_child(cx, x, out, e);
 }
 
 static int decode_children(
@@ -259,10 +147,10 @@ static int decode_children(
 {
         if (n->kind != YNODE_MAP)
                 return ynode_error(cx->doc, n, e,
-                        "'children' must be a map, not %s; write NAME: {query: ..., parent: ...}",
-                        ynode_kind_name(n->kind));
+                        "'children' must be a map, not %s; write NAME: %s",
+                        ynode_kind_name(n->kind), kind_of(cx)->child_form);
         if (x->group.count)
-                return error_at_key(
+                return extract_error_at_key(
                         cx, x->node, "children", e, "'children' and 'group' cannot stand together");
         if (n->count > RECORD_MAX_CHILDREN)
                 return ynode_error(cx->doc, n, e, "more than %d children", RECORD_MAX_CHILDREN);
@@ -284,33 +172,35 @@ static int check_deletes(const struct option_context *cx, const struct extract *
         const struct ynode *n = ynode_get(x->node, "deletes");
 
         if (d->every_ms && !d->sweep)
-                return error_at_key(cx, n, "every", e, "'every' needs 'sweep: true'");
+                return extract_error_at_key(cx, n, "every", e, "'every' needs 'sweep: true'");
         if (!d->column != !d->when)
                 return ynode_error(cx->doc, n, e,
                         "'column' and 'when' stand together: the flag and its value");
-        if (!d->query != !d->key.count)
+        const char *feed = kind_of(cx)->feed;
+        if (!ynode_key(n, feed) != !d->key.count)
                 return ynode_error(cx->doc, n, e,
-                        "'query' and 'key' stand together: deleted records and their key");
+                        "'%s' and 'key' stand together: deleted records and their key", feed);
         size_t key_count = x->group.count ? x->group.count : x->key.count;
-        if (d->query && d->key.count != key_count)
+        if (d->key.count && d->key.count != key_count)
                 return ynode_error(cx->doc, ynode_get(n, "key"), e,
                         "'key' names %zu columns, but the key of the record has %zu", d->key.count,
                         key_count);
-        return check_columns(cx, n, "key", &d->key, e);
+        return extract_check_columns(cx, n, "key", &d->key, e);
 }
 
 static int check_block(const struct option_context *cx, const struct extract *x, struct err *e)
 {
-        int rc = check_one_of(cx, x->node, "extract", "query", "table", e);
+        int rc = kind_of(cx)->check ? kind_of(cx)->check(cx, x, e) : 0;
 
         if (rc == 0)
-                rc = check_one_of(cx, x->node, "extract", "key", "group", e);
+                rc = extract_check_one_of(cx, x->node, "extract", "key", "group", e);
         if (rc == 0)
-                rc = check_columns(cx, x->node, "key", &x->key, e);
+                rc = extract_check_columns(cx, x->node, "key", &x->key, e);
         if (rc == 0)
-                rc = check_columns(cx, x->node, "group", &x->group, e);
-        if (rc == 0 && ynode_key(x->node, "lookback") && !x->cursor)
-                return error_at_key(cx, x->node, "lookback", e, "'lookback' needs 'cursor'");
+                rc = extract_check_columns(cx, x->node, "group", &x->group, e);
+        if (rc == 0 && ynode_key(x->node, "lookback") && !ynode_key(x->node, "cursor"))
+                return extract_error_at_key(
+                        cx, x->node, "lookback", e, "'lookback' needs 'cursor'");
         return rc;
 }
 
@@ -318,13 +208,18 @@ int extract_decode(const struct source_config *source, const struct ydoc *doc,
         const struct ynode *node, struct arena *arena, struct extract **out, struct err *e)
 {
         struct option_context cx = {doc, arena, (void *)source};
-        struct extract_draft *d = arena_alloc(arena, sizeof(*d));
+        const struct extract_kind *kind = source->ops->extract;
+        struct extract_draft *d = arena_alloc(arena, kind->draft_size);
 
         if (!d)
                 return options_nomem(&cx, e);
         d->x.doc = doc;
         d->x.node = node;
-        int rc = options_decode(&cx, &extract_table, node, d, e);
+        int rc = check_foreign(&cx, EXTRACT_BLOCK, node, e);
+        if (rc == 0)
+                rc = check_foreign(&cx, EXTRACT_DELETES, ynode_get(node, "deletes"), e);
+        if (rc == 0)
+                rc = options_decode(&cx, kind->tables[EXTRACT_BLOCK], node, d, e);
         if (rc == 0)
                 rc = check_block(&cx, &d->x, e);
         if (rc == 0 && d->children)
@@ -347,6 +242,8 @@ int extract_of_query(const struct source_config *source, const struct ydoc *doc,
 
         if (!x)
                 return options_nomem(&cx, e);
+        if (source->ops->extract != &extract_sql)
+                return foreign(&cx, ynode_key(node, "query"), &extract_sql, e);
         x->doc = doc;
         x->node = node;
         x->query = query;
@@ -365,5 +262,5 @@ int extract_error(const struct extract *x, const char *key, struct err *e, const
         va_start(ap, fmt);
         vsnprintf(text, sizeof(text), fmt, ap);
         va_end(ap);
-        return error_at_key(&cx, x->node, key, e, text);
+        return extract_error_at_key(&cx, x->node, key, e, text);
 }

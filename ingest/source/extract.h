@@ -12,10 +12,13 @@
 #include "ingest/base/options.h"
 
 struct source_config;
+struct extract_kind; /* keys and rules of a family of connectors */
+
+extern const struct extract_kind extract_sql, extract_rest;
 
 struct extract_child {
         const char *name;
-        const char *query; /* exactly one of query and table */
+        const char *query; /* SQL: exactly one of query and table; all below is NULL in REST */
         const char *table;
         struct string_list key;    /* orders the rows of one parent; may be empty: source's order */
         struct string_list parent; /* columns that hold the parent's key, in its order */
@@ -30,8 +33,8 @@ struct extract_deletes {
         int64_t every_ms;        /* 0: on full reads only */
         const char *column;      /* a flag ... */
         const char *when;        /* ... and its value */
-        const char *query;       /* a table or feed of deletions ... */
-        struct string_list key;  /* ... and its key columns */
+        const char *query;       /* a table of deletions (SQL) ... */
+        struct string_list key;  /* ... or a feed of them (REST): the key's columns or paths */
 };
 
 struct extract {
@@ -41,12 +44,15 @@ struct extract {
         const char *table;
         struct string_list key; /* exactly one of key and group */
         struct string_list group;
-        const char *cursor;  /* NULL: every run reads all */
+        const char *cursor;  /* NULL: every run reads all; of REST: as people call it, the field or
+                              * header */
         int64_t lookback_ms; /* default 5 minutes */
         struct extract_child *children;
         size_t child_count;
         struct extract_deletes deletes;
-        void *own; /* of the connector */
+        struct string_list names; /* columns that the mapper names, for sources that describe none
+                                   * (source_ops.open_shape); filled when the mapper is loaded */
+        void *own;                /* of the connector */
 };
 
 /** extract_decode() - @node, the mapper's `extract:`, as the connector of @source understands it
@@ -68,5 +74,5 @@ int extract_of_query(const struct source_config *source, const struct ydoc *doc,
 int extract_error(const struct extract *x, const char *key, struct err *e, const char *fmt, ...)
         __attribute__((format(printf, 4, 5)));
 
-/* The option tables, for the test that keeps the editor schema in step. */
-extern const struct option_table extract_table, extract_child_table, extract_deletes_table;
+/* The option tables, for the test that keeps the editor schema in step; REST's: rest_extract.h. */
+extern const struct option_table extract_sql_table, extract_sql_child_table;

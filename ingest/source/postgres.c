@@ -488,6 +488,7 @@ const struct source_ops source_postgres = {
         .options = &pg_option_table,
         .options_size = sizeof(struct pg_options),
         .check = pg_check,
+        .extract = &extract_sql,
         .decode_extract = pg_decode_extract,
         .open = pg_open,
         .close = pg_close,

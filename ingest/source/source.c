@@ -5,7 +5,7 @@
 
 #define LISTED_MAX 200 /* bytes of the connectors' names in a message */
 
-static const struct source_ops *const types[] = {&source_postgres, NULL};
+static const struct source_ops *const types[] = {&source_postgres, &source_rest, NULL};
 
 #define TYPES (sizeof(types) / sizeof(types[0]))
 
@@ -103,6 +103,16 @@ static const struct source_ops *ops_of(const void *embeds_base)
         return ((const struct source_base *)embeds_base)->ops;
 }
 
+bool source_has_snapshot(const struct source_config *config)
+{
+        return !config->ops->no_snapshot;
+}
+
+bool source_describes_columns(const struct source_config *config)
+{
+        return !config->ops->open_shape;
+}
+
 bool source_outputs(const struct source_config *config, const char *query, struct arena *arena,
         struct string_list *out)
 {
@@ -126,6 +136,12 @@ int source_describe(struct source *s, const struct extract *x, struct arena *are
         struct shape *out, struct err *e)
 {
         return ops_of(s)->describe(s, x, arena, out, e);
+}
+
+int source_probe(
+        struct source *s, const struct extract *x, const struct shape *shape, struct err *e)
+{
+        return ops_of(s)->probe ? ops_of(s)->probe(s, x, shape, e) : 0;
 }
 
 int source_discover(struct source *s, const struct catalog_query *q, struct arena *arena,

@@ -28,7 +28,9 @@ struct source_ops;
 struct source_config {
         const char *name;
         const struct source_ops *ops;
-        void *own; /* the connector's options, in the configuration's arena */
+        void *own;          /* the connector's options, in the configuration's arena */
+        const char *folder; /* where it may keep what must outlive a run (tokens, what is left of a
+                             * budget): STATE_DIR/.sources/NAME, made when needed; NULL: nowhere */
         const struct ydoc *doc;
         const struct ynode *node;
 };
@@ -44,6 +46,14 @@ int source_config_decode(const struct ydoc *doc, const char *name, const struct 
 bool source_outputs(const struct source_config *config, const char *query, struct arena *arena,
         struct string_list *out);
 
+/** source_has_snapshot() - whether one read shows one moment: each record once, none left out
+ * Without it, what a read did not deliver is gone only if a read by key does not find it either. */
+bool source_has_snapshot(const struct source_config *config);
+
+/** source_describes_columns() - whether the source knows its columns; else they are those that the
+ * mapper names (extract.names), all of JSON, and may be missing in any record */
+bool source_describes_columns(const struct source_config *config);
+
 /** source_open() - connects and proves the credentials; runs the loop
  * @log, @loop, @config: outlive the source
  * Return: 0; -ERR_RETRY unreachable; -ERR_CONFIG refused (password, database, TLS). */
@@ -58,6 +68,11 @@ DEFINE_CLEANUP(struct source *, source_close);
  * place in the mapper and the server's words); -ERR_RETRY. */
 int source_describe(struct source *s, const struct extract *x, struct arena *arena,
         struct shape *out, struct err *e) __attribute__((warn_unused_result));
+
+/** source_probe() - asks for a first record, where opening and describing ask for none; runs the
+ * loop. Return: 0; -ERR_CONFIG credentials, address, paths; -ERR_RETRY. */
+int source_probe(struct source *s, const struct extract *x, const struct shape *shape,
+        struct err *e) __attribute__((warn_unused_result));
 
 /** source_discover() - the tables that @q asks for, with all that is known of them; runs the loop
  * @arena: where the catalog lives
@@ -79,9 +94,14 @@ struct source_sink {
          * @key: as key_encode() has it; len 0: unknown. Return: as on_record, without HOLD. */
         int (*on_reject)(void *ctx, struct str key, const char *reason, struct err *e);
 
+        /* Optional. All records before it were handed over; with @mark a later run goes on here,
+         * once they are safe. Return: 0, SOURCE_PAUSE (until source_resume()), -class. */
+        int (*on_mark)(void *ctx, struct str mark, struct err *e);
+
         /* Exactly once, from the loop: rc 0 when all was read, else -class. */
         void (*on_end)(void *ctx, int rc, const struct err *e);
         void *ctx;
+        uint64_t limit; /* about so many records are wanted: pages need not be larger; 0: all */
 };
 
 struct source_read; /* one read that is under way; owned by the source, gone after on_end */
@@ -99,12 +119,15 @@ int source_read_all(struct source *s, const struct extract *x, const struct shap
 struct source_watch {
         struct str position;   /* as source_position() gave it after the last finished read */
         const struct tz *zone; /* of zoneless times; NULL: none; outlives the reads */
+        struct str mark;       /* of a read of the same kind that was cut short: go on there */
+        bool mark_full;        /* it was a read of everything */
 };
 
 struct source_observation {
         bool usable;       /* source_read_since() may be called */
         bool behind;       /* a standby that has not got what the last read saw: neither sweep, nor
                               store another position */
+        bool resumes;      /* the next read begins at watch.mark: it does not deliver everything */
         char why[160];     /* not usable: for the log */
         char held[160];    /* what keeps the cursor from following the clock; "" for nothing */
         char cursor[1024]; /* where the read begins, without the lookback of times: for people */
@@ -187,10 +210,15 @@ int source_lock_check(struct source *s, struct err *e) __attribute__((warn_unuse
 /* What a connector implements; NULL where it cannot. Same contracts as above. */
 struct source_ops {
         const char *type; /* in `type:` */
+        bool no_snapshot; /* pages shift while they are read: a record may come twice in one read,
+                           * or not at all; what did not come is gone only if a read by key does not
+                           * find it either (PROTOCOL.md section 6) */
+        bool open_shape;  /* columns are those that the mapper names (extract.names), all of JSON */
         const char *help;
         const struct option_table *options; /* of the entry in `sources:`, without `type` */
         size_t options_size;                /* of the struct they decode into */
         int (*check)(const struct source_config *config, struct err *e);
+        const struct extract_kind *extract; /* the keys of its `extract:` */
         int (*decode_extract)(const struct option_context *cx, const struct ynode *node,
                 struct extract *x, struct err *e);
         int (*open)(const struct source_config *config, struct loop *loop, const struct log *log,
@@ -198,6 +226,8 @@ struct source_ops {
         struct source *(*close)(struct source *s);
         int (*describe)(struct source *s, const struct extract *x, struct arena *arena,
                 struct shape *out, struct err *e);
+        int (*probe)(struct source *s, const struct extract *x, const struct shape *shape,
+                struct err *e);
         int (*discover)(struct source *s, const struct catalog_query *q, struct arena *arena,
                 struct catalog *out, struct err *e);
         int (*read_all)(struct source *s, const struct extract *x, const struct shape *shape,
@@ -229,7 +259,7 @@ struct source_base {
         const struct source_ops *ops;
 };
 
-extern const struct source_ops source_postgres;
+extern const struct source_ops source_postgres, source_rest;
 
 /** source_types() - the connectors of this build, NULL-terminated */
 const struct source_ops *const *source_types(void);
