@@ -87,7 +87,13 @@ static void log_summary(const struct discover *d)
         const char *like = d->query.like, *name = d->source->name;
         size_t count = d->catalog.count;
 
-        if (count == 0 && like)
+        if (d->source->ops->open_shape)
+                log_info(d->cli->log,
+                        "source %s: %zu entity set%s%s%s; a first mapper of one: erp2couch "
+                        "discover %s NAME > mappers/NAME.yaml",
+                        name, count, count == 1 ? "" : "s", like ? " with names like " : "",
+                        like ? like : "", name);
+        else if (count == 0 && like)
                 log_info(d->cli->log,
                         "source %s: no table's name matches %s; without --like, discover lists "
                         "them all",
@@ -196,6 +202,12 @@ const struct cli_command command_discover = {
                 "    erp2couch discover erp sale_order > mappers/sale_order.yaml\n"
                 "    erp2couch check --connect\n"
                 "    erp2couch preview sale_order --limit 3\n\n"
+                "Of a REST source that is OData ($metadata under its url), TABLE is an entity "
+                "set:\n"
+                "keys, types, nested arrays and the cursor are told by the metadata. Of any other\n"
+                "REST source TABLE is the path of one page of records, which is fetched; paging,\n"
+                "key and types are guessed from it, and what to look at says CHECK THIS:\n\n"
+                "    erp2couch discover shop '/products?limit=50' > mappers/products.yaml\n\n"
                 "Where no key is declared, as in views, the first 10,000 rows are looked at for\n"
                 "one, for at most 5 seconds. Columns that look like secrets, and binary ones, "
                 "stand\n"

@@ -24,23 +24,53 @@ static cJSON *names(const struct catalog_table *t, const size_t *columns, size_t
         return list;
 }
 
-static cJSON *columns_json(const struct catalog_table *t)
+static cJSON *columns_json(const struct catalog_column *columns, size_t count);
+
+static cJSON *column_json(const struct catalog_column *c)
+{
+        cJSON *json = cJSON_CreateObject();
+
+        cJSON_AddItemToObject(json, "name", text(c->name));
+        cJSON_AddItemToObject(json, "type", text(c->type));
+        cJSON_AddBoolToObject(json, "nullable", c->nullable);
+        cJSON_AddBoolToObject(json, "indexed", c->indexed);
+        cJSON_AddBoolToObject(json, "readable", c->readable);
+        if (c->comment)
+                cJSON_AddItemToObject(json, "comment", text(c->comment));
+        if (c->doubt)
+                cJSON_AddItemToObject(json, "check", text(c->doubt));
+        if (c->field_count)
+                cJSON_AddItemToObject(json, "columns", columns_json(c->fields, c->field_count));
+        return json;
+}
+
+/* Relations are children, not columns. */
+static cJSON *columns_json(const struct catalog_column *columns, size_t count)
 {
         cJSON *list = cJSON_CreateArray();
 
+        for (size_t i = 0; i < count; i++)
+                if (!columns[i].relation)
+                        cJSON_AddItemToArray(list, column_json(&columns[i]));
+        return list;
+}
+
+static void add_relations(const struct catalog_table *t, cJSON *list)
+{
         for (size_t i = 0; i < t->column_count; i++) {
                 const struct catalog_column *c = &t->columns[i];
+                if (!c->relation)
+                        continue;
                 cJSON *json = cJSON_CreateObject();
                 cJSON_AddItemToObject(json, "name", text(c->name));
                 cJSON_AddItemToObject(json, "type", text(c->type));
-                cJSON_AddBoolToObject(json, "nullable", c->nullable);
-                cJSON_AddBoolToObject(json, "indexed", c->indexed);
-                cJSON_AddBoolToObject(json, "readable", c->readable);
-                if (c->comment)
-                        cJSON_AddItemToObject(json, "comment", text(c->comment));
+                cJSON_AddBoolToObject(json, "many", c->nest == CATALOG_OBJECTS);
+                cJSON_AddBoolToObject(json, "composition", c->composes);
+                if (c->field_count)
+                        cJSON_AddItemToObject(
+                                json, "columns", columns_json(c->fields, c->field_count));
                 cJSON_AddItemToArray(list, json);
         }
-        return list;
 }
 
 static cJSON *children_json(const struct catalog_table *t)
@@ -57,6 +87,7 @@ static cJSON *children_json(const struct catalog_table *t)
                 cJSON_AddBoolToObject(json, "composition", c->composition);
                 cJSON_AddItemToArray(list, json);
         }
+        add_relations(t, list);
         return list;
 }
 
@@ -64,7 +95,7 @@ cJSON *discover_json(const struct catalog_table *t)
 {
         cJSON *json = cJSON_CreateObject();
 
-        cJSON_AddItemToObject(json, "schema", text(t->schema));
+        cJSON_AddItemToObject(json, "schema", text(t->rest ? NULL : t->schema));
         cJSON_AddItemToObject(json, "table", text(t->name));
         cJSON_AddStringToObject(json, "kind", catalog_kind_name(t->kind));
         if (t->rows >= 0)
@@ -77,7 +108,7 @@ cJSON *discover_json(const struct catalog_table *t)
                 cJSON_AddNumberToObject(json,
                         t->kind == CATALOG_PARTITIONED_TABLE ? "partitions" : "inheriting",
                         (double)t->parts);
-        cJSON_AddItemToObject(json, "columns", columns_json(t));
+        cJSON_AddItemToObject(json, "columns", columns_json(t->columns, t->column_count));
         cJSON_AddItemToObject(json, "key", names(t, t->key, t->key_count));
         cJSON_AddStringToObject(json, "key_from", catalog_key_from_name(t->key_from));
         cJSON_AddItemToObject(json, "cursors", names(t, t->cursors, t->cursor_count));

@@ -25,13 +25,15 @@ static void put_names(struct buf *out, const struct catalog_table *t, const size
 
 static void put_title(const struct catalog_table *t, struct buf *out)
 {
-        put_name(out, t->schema);
-        buf_putc(out, '.');
+        if (!t->rest) {
+                put_name(out, t->schema);
+                buf_putc(out, '.');
+        }
         put_name(out, t->name);
         buf_printf(out, "  (%s", catalog_kind_name(t->kind));
         if (t->rows >= 0)
                 buf_printf(out, ", about %" PRId64 " row%s", t->rows, t->rows == 1 ? "" : "s");
-        else if (t->kind != CATALOG_VIEW && t->kind != CATALOG_FOREIGN_TABLE)
+        else if (!t->rest && t->kind != CATALOG_VIEW && t->kind != CATALOG_FOREIGN_TABLE)
                 buf_puts(out, ", never analyzed");
         if (t->parts)
                 buf_printf(out, ", %" PRId64 " %s%s", t->parts,
@@ -67,6 +69,8 @@ static void put_cursors(const struct catalog_table *t, struct buf *out)
                 const struct catalog_column *c = &t->columns[t->cursors[i]];
                 buf_puts(out, i ? ", " : "");
                 put_name(out, c->name);
+                if (t->rest)
+                        continue; /* nothing is said of indexes */
                 buf_printf(out, " (%s%s)", c->indexed ? "indexed" : "no index",
                         c->nullable ? ", may be NULL" : "");
         }
@@ -87,13 +91,38 @@ static void put_children(const struct catalog_table *t, struct buf *out)
                 buf_printf(out, "            and %zu more\n", t->child_count - SHOWN_CHILDREN);
 }
 
+/* Objects of other sets that a reply may bring along. */
+static void put_relations(const struct catalog_table *t, struct buf *out)
+{
+        size_t shown = 0;
+
+        for (size_t i = 0; i < t->column_count; i++) {
+                const struct catalog_column *c = &t->columns[i];
+                if (!c->relation)
+                        continue;
+                if (shown++ < SHOWN_CHILDREN) {
+                        buf_puts(out, shown > 1 ? "            " : "  children  ");
+                        put_name(out, c->name);
+                        buf_puts(out, " (");
+                        put_name(out, c->type);
+                        buf_printf(out, ")%s\n", c->composes ? ", part of it" : "");
+                }
+        }
+        if (shown > SHOWN_CHILDREN)
+                buf_printf(out, "            and %zu more\n", shown - SHOWN_CHILDREN);
+}
+
 static void put_columns(const struct catalog_table *t, struct buf *out)
 {
+        size_t shown = 0;
+
         for (size_t i = 0; i < t->column_count; i++) {
                 const struct catalog_column *c = &t->columns[i];
                 size_t line = out->len, width;
 
-                buf_puts(out, i ? "            " : "  columns   ");
+                if (c->relation)
+                        continue;
+                buf_puts(out, shown++ ? "            " : "  columns   ");
                 put_name(out, c->name);
                 if (out->error)
                         return;
@@ -112,6 +141,7 @@ void discover_text(const struct catalog_table *t, struct buf *out)
         put_key(t, out);
         put_cursors(t, out);
         put_children(t, out);
+        put_relations(t, out);
         put_columns(t, out);
         buf_putc(out, '\n');
 }

@@ -226,17 +226,38 @@ static int verify_target(struct run *r, struct target *t, struct err *e)
         return rc;
 }
 
-static cJSON *target_facts(const struct run *r, const struct target *t)
+/* @own_writes, @run: the last run's, so that the state may be compared with its documents */
+static cJSON *facts_of(const struct target *t, uint64_t own_writes, uint64_t run)
 {
         cJSON *facts = cJSON_CreateObject();
 
         cJSON_AddStringToObject(facts, "instance_start_time", t->at_start.instance_start_time);
         cJSON *seq = cJSON_AddStringToObject(facts, "update_seq", t->at_start.update_seq.ptr);
         (void)seq;
-        cJSON_AddNumberToObject(facts, "own_writes", (double)t->own_writes);
-        cJSON_AddNumberToObject(facts, "run", (double)r->number);
+        cJSON_AddNumberToObject(facts, "own_writes", (double)own_writes);
+        cJSON_AddNumberToObject(facts, "run", (double)run);
         cJSON_AddNumberToObject(facts, "purge_number", (double)t->at_start.purge_number);
         return facts;
+}
+
+static cJSON *target_facts(const struct run *r, const struct target *t)
+{
+        return facts_of(t, t->own_writes, r->number);
+}
+
+/* Into the state. Takes @facts. */
+static int put_facts(struct run *r, const struct target *t, cJSON *facts, struct err *e)
+{
+        char name[300];
+        char *text = facts ? cJSON_PrintUnformatted(facts) : NULL;
+
+        cJSON_Delete(facts);
+        if (!text)
+                return err_nomem(e, "checkpoint");
+        meta_name(t->name, name, sizeof(name));
+        int rc = state_batch_meta(r->batch, name, str_of(text), e);
+        cJSON_free(text);
+        return rc;
 }
 
 /* One transaction: `closing`, and the facts from which the next run follows each target. */
@@ -251,14 +272,8 @@ static int store_closing(struct run *r, const char *session, struct buf *positio
         if (!rc)
                 rc = state_batch_meta(r->batch, "closed", str_of(number), e);
         for (size_t i = 0; !rc && i < r->targets.count; i++) {
-                cJSON *facts = target_facts(r, r->targets.items[i]);
-                char *text = facts ? cJSON_PrintUnformatted(facts) : NULL;
-                cJSON_Delete(facts);
-                if (!text)
-                        return err_nomem(e, "checkpoint");
-                meta_name(r->targets.items[i]->name, name, sizeof(name));
-                rc = state_batch_meta(r->batch, name, str_of(text), e);
-                cJSON_free(text);
+                const struct target *t = r->targets.items[i];
+                rc = put_facts(r, t, target_facts(r, t), e);
                 writes_name(r->targets.items[i]->name, name, sizeof(name));
                 if (!rc)
                         rc = state_batch_meta(r->batch, name, (struct str){0}, e);
@@ -290,6 +305,17 @@ static int put_local(
         return couch_local_put(r->couch, database, checkpoint_name(r, name), doc, e);
 }
 
+static int put_control_local(struct run *r, struct closing *c, struct err *e)
+{
+        cJSON *doc = cJSON_CreateObject();
+
+        add_targets(r, doc);
+        int rc = put_local(r, r->control, doc, c, e);
+        cJSON_Delete(doc);
+        crash_point(CRASH_CONTROL_CLOSED);
+        return rc;
+}
+
 static int put_locals(struct run *r, struct closing *c, struct err *e)
 {
         int rc = 0;
@@ -302,14 +328,7 @@ static int put_locals(struct run *r, struct closing *c, struct err *e)
         }
         if (!rc)
                 rc = former_forget(r, e);
-        if (!rc) {
-                cJSON *doc = cJSON_CreateObject();
-                add_targets(r, doc);
-                rc = put_local(r, r->control, doc, c, e);
-                cJSON_Delete(doc);
-                crash_point(CRASH_CONTROL_CLOSED);
-        }
-        return rc;
+        return rc ? rc : put_control_local(r, c, e);
 }
 
 /* A target was replaced under the run: the next run must not trust the state. Return: @rc. */
@@ -324,6 +343,15 @@ static int forget_session(struct run *r, int rc)
         return rc;
 }
 
+static int store_session(struct run *r, const struct closing *c, struct err *e)
+{
+        int rc = state_batch_meta(r->batch, "session", str_of(c->session), e);
+
+        if (!rc)
+                rc = state_batch_meta(r->batch, "closing", (struct str){0}, e);
+        return rc ? rc : state_apply(r->state, r->batch, e);
+}
+
 static int close_session(struct run *r, struct closing *c, struct err *e)
 {
         int rc = store_closing(r, c->session, &c->position, e);
@@ -331,12 +359,125 @@ static int close_session(struct run *r, struct closing *c, struct err *e)
         if (!rc)
                 rc = put_locals(r, c, e);
         if (!rc)
-                rc = state_batch_meta(r->batch, "session", str_of(c->session), e);
-        if (!rc)
-                rc = state_batch_meta(r->batch, "closing", (struct str){0}, e);
-        if (!rc)
-                rc = state_apply(r->state, r->batch, e);
+                rc = store_session(r, c, e);
         crash_point(CRASH_SESSION_STORED);
+        return rc;
+}
+
+/* The lock is ours, and every target is the one that the run began with. */
+static int verify_targets(struct run *r, struct err *e)
+{
+        int rc = source_lock_check(r->source, e);
+
+        for (size_t i = 0; !rc && i < r->targets.count; i++)
+                rc = verify_target(r, r->targets.items[i], e);
+        return r->replaced ? forget_session(r, rc) : rc;
+}
+
+/* ---- before the first checkpoint ---- */
+
+static bool holds_session(const struct target *t, const char *session)
+{
+        return session[0] && strcmp(t->session, session) == 0;
+}
+
+static int stored_session(struct run *r, char out[2 * SESSION_BYTES + 1], struct err *e)
+{
+        struct str text;
+        int rc = state_meta_get(r->state, "session", &text, e);
+
+        out[0] = '\0';
+        if (rc == 0)
+                snprintf(out, 2 * SESSION_BYTES + 1, "%.*s", STR_ARG(text));
+        return rc < 0 ? rc : 0;
+}
+
+bool checkpoint_is_open(struct run *r)
+{
+        char session[2 * SESSION_BYTES + 1];
+        struct err e;
+
+        if (stored_session(r, session, &e) != 0 || !session[0])
+                return false;
+        for (size_t i = 0; i < r->targets.count; i++)
+                if (!holds_session(r->targets.items[i], session))
+                        return false;
+        return true;
+}
+
+/* As if the run before this one had closed it with what it holds, and written nothing since. */
+static cJSON *opening_facts(const struct run *r, const struct target *t)
+{
+        return facts_of(t, 0, r->number - 1);
+}
+
+static int store_opening(struct run *r, struct closing *c, bool first, struct err *e)
+{
+        char number[24];
+        int rc = 0;
+
+        snprintf(number, sizeof(number), "%llu", (unsigned long long)r->number - 1);
+        if (first)
+                rc = state_batch_meta(r->batch, "closing", str_of(c->session), e);
+        if (!rc && first)
+                rc = state_batch_meta(r->batch, "closed", str_of(number), e);
+        for (size_t i = 0; !rc && i < r->targets.count; i++) {
+                const struct target *t = r->targets.items[i];
+                if (!holds_session(t, c->session))
+                        rc = put_facts(r, t, opening_facts(r, t), e);
+        }
+        return rc ? rc : state_apply(r->state, r->batch, e);
+}
+
+static int open_targets(struct run *r, struct closing *c, struct err *e)
+{
+        int rc = 0;
+
+        for (size_t i = 0; !rc && i < r->targets.count; i++) {
+                struct target *t = r->targets.items[i];
+                if (holds_session(t, c->session))
+                        continue;
+                cJSON *doc = opening_facts(r, t);
+                rc = put_local(r, t->name, doc, c, e);
+                cJSON_Delete(doc);
+                crash_point(CRASH_TARGET_CLOSED);
+                if (!rc)
+                        snprintf(t->session, sizeof(t->session), "%s", c->session);
+        }
+        return rc;
+}
+
+/* The session of all: as at a checkpoint, which it is but for cursor and fingerprint. */
+static int open_session(struct run *r, struct closing *c, struct err *e)
+{
+        int rc = put_control_local(r, c, e);
+
+        if (!rc)
+                rc = store_session(r, c, e);
+        if (!rc)
+                snprintf(r->control_session, sizeof(r->control_session), "%s", c->session);
+        return rc;
+}
+
+int checkpoint_open(struct run *r, struct err *e)
+{
+        struct closing c = {.position = BUF_INIT(1)};
+
+        if (checkpoint_is_open(r))
+                return 0;
+        int rc = stored_session(r, c.session, e);
+        bool first = !c.session[0];
+        if (!rc && first)
+                rc = new_session(c.session, e);
+        if (!rc)
+                rc = verify_targets(r, e);
+        if (!rc)
+                rc = store_opening(r, &c, first, e);
+        if (!rc)
+                rc = open_targets(r, &c, e);
+        if (!rc && first)
+                rc = open_session(r, &c, e);
+        crash_point(CRASH_MARK_OPENED);
         return rc;
 }
 
@@ -346,11 +487,9 @@ int checkpoint_write(struct run *r, struct err *e)
         int rc = new_session(c.session, e);
 
         if (!rc)
-                rc = source_lock_check(r->source, e);
-        for (size_t i = 0; !rc && i < r->targets.count; i++)
-                rc = verify_target(r, r->targets.items[i], e);
+                rc = verify_targets(r, e);
         if (rc)
-                return r->replaced ? forget_session(r, rc) : rc;
+                return rc;
         crash_point(CRASH_TARGETS_VERIFIED);
         rc = close_session(r, &c, e);
         buf_deinit(&c.position);

@@ -230,12 +230,13 @@ static int want_holder(void *ctx, const struct state_parked *p, struct err *e)
         return keyed_want(r, holder.key, e);
 }
 
-/* A run that did not read everything asks the holders, whose own claims may have holders. */
+/* A run that did not read everything, or may have missed some, asks the holders, whose own claims
+ * may have holders. */
 static int read_holders(struct run *r, struct err *e)
 {
         int rc = 0;
 
-        while (!rc && r->mode != RUN_READS_ALL) {
+        while (!rc && (r->mode != RUN_READS_ALL || r->shifts)) {
                 rc = state_each_parked(r->state, want_holder, r, e);
                 if (rc || r->wanted.count == 0)
                         break;
@@ -249,8 +250,10 @@ static int read_holders(struct run *r, struct err *e)
 
 int claims_resolve(struct run *r, struct err *e)
 {
-        int rc = read_holders(r, e);
+        int rc = settle_all(r, false, e); /* claims that came last stand in the state, too */
 
+        if (!rc)
+                rc = read_holders(r, e);
         if (!rc)
                 rc = state_each_parked(r->state, settle_claim, r, e);
         if (!rc)

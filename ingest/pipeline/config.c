@@ -196,6 +196,44 @@ static int resolve_folders(const struct option_context *cx, struct config *c, st
         return c->state_dir ? check_state_dir(cx, c->state_dir, e) : options_nomem(cx, e);
 }
 
+/* A name is any text, and must not lead out of the folder: what is neither letter, digit, _ nor -
+ * is written as %2F. */
+static void put_folder_name(struct buf *out, const char *name)
+{
+        for (const unsigned char *p = (const unsigned char *)name; *p; p++) {
+                bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
+                             (*p >= '0' && *p <= '9') || *p == '_' || *p == '-';
+                if (plain)
+                        buf_putc(out, (char)*p);
+                else
+                        buf_printf(out, "%%%02X", *p);
+        }
+}
+
+static int name_source_folders(const struct option_context *cx, struct config *c, struct err *e)
+{
+        for (size_t i = 0; i < c->source_count; i++) {
+                struct source_config *source = &c->sources[i];
+                cleanup_buf_ struct buf name = BUF_INIT(SOURCE_FOLDER_MAX);
+                cleanup_buf_ struct buf path = BUF_INIT(1 << 16);
+
+                put_folder_name(&name, source->name);
+                if (name.error == -ERR_REJECT)
+                        return ynode_error(cx->doc, source->node, e,
+                                "the name of a source is too long for a folder: %d bytes at most",
+                                SOURCE_FOLDER_MAX);
+                buf_printf(&path, "%s/" SOURCES_FOLDER "/", c->state_dir);
+                buf_put_str(&path, buf_str(&name));
+                int rc = buf_check(&path, "the folder of a source", e);
+                if (rc)
+                        return rc;
+                source->folder = arena_strdup(cx->arena, buf_str(&path));
+                if (!source->folder)
+                        return options_nomem(cx, e);
+        }
+        return 0;
+}
+
 /* @c->doc and @c->arena are there; the rest comes. */
 static int decode(struct config *c, struct err *e)
 {
@@ -212,7 +250,9 @@ static int decode(struct config *c, struct err *e)
         rc = couch_options_decode(c->doc, d.couchdb, c->arena, &c->couch, e);
         if (rc == 0)
                 rc = decode_sources(&cx, d.sources, c, e);
-        return rc ? rc : resolve_folders(&cx, c, e);
+        if (rc == 0)
+                rc = resolve_folders(&cx, c, e);
+        return rc ? rc : name_source_folders(&cx, c, e);
 }
 
 static int load_mappers(struct config *c, struct config_problems *problems, struct err *e)

@@ -9,6 +9,9 @@
 
 #include "ingest/pipeline/config.h"
 
+#define SOURCES_FOLDER    ".sources" /* in state_dir; no mapper's name begins with a point */
+#define SOURCE_FOLDER_MAX 255        /* bytes of a file name on Linux */
+
 /* Where mistakes in mapper files go while the others are looked at. */
 struct config_problems {
         config_problem_fn fn;
@@ -26,6 +29,10 @@ int config_problem(struct config_problems *p, const char *file, int rc, const st
  * Fills @c->mappers; sources are decoded before. */
 int config_mappers_load(struct config *c, const struct ynode *globs,
         struct config_problems *problems, struct err *e) __attribute__((warn_unused_result));
+
+/** config_name_columns() - x->names: the columns that a source which describes none is asked for */
+int config_name_columns(const struct mapper_spec *spec, struct extract *x, struct err *e)
+        __attribute__((warn_unused_result));
 
 /** config_schema() - the schema that the mapper @m names into m->schema
  * Return: 0; -ERR_CONFIG with the place in the mapper and in the schema; -ERR_NOMEM. */

@@ -4,6 +4,7 @@
  */
 #include "ingest/pipeline/config_internal.h"
 #include "mappers/lookup.h"
+#include "mappers/names.h"
 
 #include <errno.h>
 #include <glob.h>
@@ -140,6 +141,34 @@ static int unknown_source(const struct config *c, const struct mapper_spec *m, s
         return err_hint(e, rc, "there is %s%s", names[0], c->source_count > 1 ? " ..." : "");
 }
 
+/* A dotted path is no column: the source finds what it needs of it by itself. */
+static size_t put_plain(const char *name, const char **out)
+{
+        *out = name;
+        return name && *name && !name[strcspn(name, ".[\\")];
+}
+
+int config_name_columns(const struct mapper_spec *spec, struct extract *x, struct err *e)
+{
+        size_t room = x->key.count + x->group.count + 1;
+        const char **plain = arena_array(spec->arena, room, sizeof(*plain));
+        struct string_list first = {plain, 0};
+
+        if (!plain)
+                return arena_failed(spec->arena, spec->path, e);
+        for (size_t i = 0; i < x->key.count; i++)
+                first.count += put_plain(x->key.items[i], &plain[first.count]);
+        for (size_t i = 0; i < x->group.count; i++)
+                first.count += put_plain(x->group.items[i], &plain[first.count]);
+        if (x->deletes.column) {
+                struct str flag = {x->deletes.column, strcspn(x->deletes.column, ".")};
+                plain[first.count] = arena_strdup(spec->arena, flag);
+                if (!plain[first.count++])
+                        return arena_failed(spec->arena, spec->path, e);
+        }
+        return mapper_names_list(spec, x->group.count > 0, &first, spec->arena, &x->names, e);
+}
+
 static int decode_lookups(struct config_mapper *m, const struct mapper_spec *spec, struct err *e)
 {
         int rc = 0;
@@ -178,6 +207,8 @@ static int load_mapper(struct config *c, const char *path, bool thorough, struct
         if (!m->source)
                 return unknown_source(c, spec, e);
         rc = extract_decode(m->source, spec->doc, spec->extract, spec->arena, &m->extract, e);
+        if (rc == 0 && !source_describes_columns(m->source))
+                rc = config_name_columns(spec, m->extract, e);
         if (rc == 0)
                 rc = decode_lookups(m, spec, e);
         if (rc == 0 && thorough)

@@ -29,6 +29,9 @@ static int check_mapper(struct source *source, const struct config_mapper *m, st
         int rc = source_describe(source, m->extract, arena, &shape, e);
         if (rc)
                 return rc;
+        rc = source_probe(source, m->extract, &shape, e);
+        if (rc)
+                return rc;
         report->columns = shape.columns.count;
         rc = lookups_read(source, m, LOOKUPS_COLUMNS, loop, log, &lookups, e);
         if (!rc)

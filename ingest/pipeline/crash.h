@@ -30,12 +30,16 @@
         X(DRIFT_NOTED, "voided digests of foreign edits", "their records read again")              \
         X(TARGETS_LISTED, "all known targets in the control database", "anything in new ones")     \
         X(FINGERPRINT_VOID, "no fingerprint: the mapper is another", "its first document")         \
+        X(MARK_FORGOTTEN, "no mark: this run reads from the beginning", "its first document")      \
         X(BRANCH_ACKED, "a losing leaf of a document is deleted", "the others")                    \
         X(REJECTS_LOADED, "the rejects that earlier runs left", "this run's")                      \
         /* writing (sections 3, 4 and 8) */                                                        \
         X(RECORD_ACKED, "one more document in CouchDB", "its entry in the state")                  \
         X(REJECT_ACKED, "one more reject in the control database", "its entry in the state")       \
         X(APPLIED, "the entries of what was acknowledged", "the documents after them")             \
+        X(CLAIMS_OWED, "the records that wait for an id are owed a read by key", "the mark")       \
+        X(MARK_OPENED, "a session before the first checkpoint", "the mark")                        \
+        X(MARK_STORED, "where the next run goes on, and all before it", "the documents after it")  \
         X(READ_FORGOTTEN, "what a broken read made us write", "the read that begins again")        \
         X(CLAIMS_GRANTED, "documents under ids that others held", "the claims' end, former ids")   \
         X(CLAIMS_SETTLED, "no parked claims", "deletions of former ids")                           \

@@ -189,6 +189,14 @@ static int owe_deletion(struct run *r, struct str key, struct err *e)
         return rc;
 }
 
+/* What was not looked at, because the brake holds it back, counts as gone until then. */
+static bool is_doomed(const struct run *r, uint32_t ordinal)
+{
+        bool doubted = bitmap_test(&r->doubted, ordinal) && !bitmap_test(&r->seen, ordinal);
+
+        return gone_deletes(r, ordinal) || (r->unproven && doubted);
+}
+
 static int sweep_record(void *ctx, struct str key, const struct state_entry *entry, struct err *e)
 {
         struct sweep *s = ctx;
@@ -197,7 +205,7 @@ static int sweep_record(void *ctx, struct str key, const struct state_entry *ent
         if (entry->doc_count == 0 || entry->docs[0].deleted)
                 return 0;
         s->live += s->step == SWEEP_COUNT;
-        if (!gone_deletes(s->r, entry->ordinal))
+        if (!is_doomed(s->r, entry->ordinal))
                 return 0;
         s->gone += s->step == SWEEP_COUNT;
         if (s->step == SWEEP_COUNT)
@@ -245,6 +253,21 @@ static int count_unclaimed(
         return 0;
 }
 
+/* Without a snapshot one read may have missed the record that would claim it, and there is no key
+ * to ask for. A second full read that finds none either settles it. */
+static int note_unclaimed(
+        void *ctx, uint16_t database, struct str id, const struct state_holder *doc, struct err *e)
+{
+        struct run *r = ctx;
+
+        (void)database;
+        (void)id;
+        (void)e;
+        if (!doc->deleted)
+                r->unclaimed = UNCLAIMED_ONCE;
+        return 0;
+}
+
 /* A rejected record is attached to no document, so that one without a record may be its own: then
  * such documents stay until a full read without rejects. Who believes nothing (verify) is told of
  * all of them, also where a run would leave them. */
@@ -254,12 +277,15 @@ static int walk_orphans(struct sweep *s, struct err *e)
 
         if (r->mode != RUN_READS_ALL || !(gone_sweeps_all(r) || r->options.rebuild))
                 return 0;
+        bool missed = r->shifts && !r->unclaimed_before && !r->options.rebuild;
         if (s->step == SWEEP_COUNT)
-                s->looks = r->counts->rejected == 0;
+                s->looks = r->counts->rejected == 0 && !missed;
         if (s->looks)
                 return state_each_unattached(r->state, sweep_orphan, s, e);
         if (s->step != SWEEP_COUNT)
                 return 0;
+        if (missed && r->counts->rejected == 0)
+                return state_each_unattached(r->state, note_unclaimed, r, e);
         int rc = state_each_unattached(r->state, count_unclaimed, s, e);
         if (!rc && r->report->unclaimed)
                 r->unclaimed = UNCLAIMED_REJECTS;
@@ -270,7 +296,7 @@ static int walk_orphans(struct sweep *s, struct err *e)
  * new have an ordinal, too, so that the numbers then say nothing. */
 static bool may_be_gone(const struct run *r, uint64_t known)
 {
-        if (bitmap_count(&r->gone) > 0 || r->swept_keys)
+        if (bitmap_count(&r->gone) > 0 || r->swept_keys || r->unproven)
                 return true;
         return gone_sweeps_all(r) &&
                (bitmap_count(&r->seen) < known || r->counts->read == 0 || r->counts->rejected > 0);
@@ -292,20 +318,18 @@ static int walk(struct sweep *s, struct err *e)
 /* A source that returned nothing has more likely lost its rows than sold its stock. */
 static bool found_nothing(const struct run *r)
 {
-        if (r->mode == RUN_READS_ALL)
+        if (r->mode == RUN_READS_ALL && !r->resumed)
                 return r->counts->read == 0;
         return r->swept_keys && bitmap_count(&r->present) == 0;
 }
 
-static bool is_too_much(const struct sweep *s)
+bool deletions_exceed(const struct run *r, uint64_t gone, uint64_t live)
 {
-        const struct extract_deletes *d = &s->r->mapper->extract->deletes;
+        double max = r->mapper->extract->deletes.max_percent / 100.0;
 
-        if (s->gone == 0)
+        if (gone == 0)
                 return false;
-        if (found_nothing(s->r))
-                return true;
-        return s->gone > BRAKE_FREE && (double)s->gone > d->max_percent / 100.0 * (double)s->live;
+        return found_nothing(r) || (gone > BRAKE_FREE && (double)gone > max * (double)live);
 }
 
 static int withhold(struct sweep *s, struct err *e)
@@ -379,7 +403,7 @@ int deletions_sweep(struct run *r, struct err *e)
         int rc = sweep_new(r, &s, e);
         if (!rc)
                 rc = walk(s, e);
-        r->report->beyond_brake = !rc && is_too_much(s);
+        r->report->beyond_brake = !rc && (r->unproven || deletions_exceed(r, s->gone, s->live));
         if (!rc && r->report->beyond_brake && !r->options.allow_deletes)
                 rc = withhold(s, e);
         else if (!rc && s->gone > 0)

@@ -18,10 +18,22 @@ bool gone_by_absence(const struct run *r)
         return !r->blind && !r->held_position;
 }
 
+/* Whether this run's own reads deliver whatever is there. */
+static bool reads_show_all(const struct run *r)
+{
+        return gone_by_absence(r) && ((r->mode == RUN_READS_ALL && !r->resumed) || r->swept_keys);
+}
+
 bool gone_sweeps_all(const struct run *r)
 {
-        return sweep_is_wanted(r) && gone_by_absence(r) &&
-               (r->mode == RUN_READS_ALL || r->swept_keys);
+        return sweep_is_wanted(r) && reads_show_all(r);
+}
+
+bool gone_missing(const struct run *r, uint32_t ordinal)
+{
+        if (bitmap_test(&r->seen, ordinal) || !reads_show_all(r))
+                return false;
+        return !r->swept_keys || !bitmap_test(&r->present, ordinal);
 }
 
 bool gone_is(const struct run *r, uint32_t ordinal)
@@ -30,9 +42,7 @@ bool gone_is(const struct run *r, uint32_t ordinal)
                 return false; /* nor is a flag on a row that may be an old one */
         if (bitmap_test(&r->gone, ordinal))
                 return true;
-        if (bitmap_test(&r->seen, ordinal) || !gone_by_absence(r))
-                return false;
-        return r->swept_keys ? !bitmap_test(&r->present, ordinal) : r->mode == RUN_READS_ALL;
+        return !r->shifts && gone_missing(r, ordinal);
 }
 
 bool gone_deletes(const struct run *r, uint32_t ordinal)
@@ -63,14 +73,16 @@ static int take_deleted(struct run *r, struct str key, struct err *e)
         if (entry.doc_count == 0 || entry.docs[0].deleted || bitmap_test(&r->seen, entry.ordinal))
                 return 0;
         rc = bitmap_set(&r->told, entry.ordinal, e);
-        return rc < 0 ? rc : keyed_want(r, key, e);
+        if (rc >= 0 && r->shifts)
+                rc = bitmap_set(&r->doubted, entry.ordinal, e);
+        return rc < 0 || r->shifts ? (rc < 0 ? rc : 0) : keyed_want(r, key, e);
 }
 
-static int read_deletions(struct run *r, struct err *e)
+int gone_read_deletions(struct run *r, struct err *e)
 {
         int rc = pass_walk(r, source_read_deleted, take_deleted, e);
 
-        return rc ? err_wrap(e, rc, "reading the table of deletions") : keyed_read(r, e);
+        return rc ? err_wrap(e, rc, "reading the table of deletions") : 0;
 }
 
 /* ---- a sweep of keys ---- */
@@ -86,7 +98,7 @@ static int take_present(struct run *r, struct str key, struct err *e)
         return rc < 0 ? rc : 0;
 }
 
-static bool sweep_is_due(struct run *r)
+bool gone_sweep_is_due(struct run *r)
 {
         const struct extract_deletes *d = &r->mapper->extract->deletes;
         struct str text;
@@ -100,7 +112,7 @@ static bool sweep_is_due(struct run *r)
         return at > r->now_us || r->now_us - at >= d->every_ms * 1000;
 }
 
-static int sweep_keys(struct run *r, struct err *e)
+int gone_sweep_keys(struct run *r, struct err *e)
 {
         int rc = settle_all(r, false, e); /* what was read by key just now has its entry */
 
@@ -128,16 +140,23 @@ static int read_owed(struct run *r, struct err *e)
 
 int gone_find(struct run *r, struct err *e)
 {
-        const struct extract_deletes *d = &r->mapper->extract->deletes;
-        int rc = settle_all(r, false, e); /* so that the state knows what was read */
+        const struct extract_deletes *d =
+                &r->mapper->extract->deletes; /* key: of a table of them */
+        int rc = settle_all(r, false, e);     /* so that the state knows what was read */
 
-        if (rc || r->mode == RUN_READS_KEYS || gone_sweeps_all(r))
+        if (rc || r->mode == RUN_READS_KEYS)
                 return rc;
+        if (r->shifts)
+                return absence_find(r, e);
+        if (gone_sweeps_all(r))
+                return 0;
         if (r->mode == RUN_READS_SINCE)
                 rc = read_owed(r, e);
-        if (!rc && d->query)
-                rc = read_deletions(r, e);
-        if (!rc && r->mode == RUN_READS_SINCE && !r->held_position && sweep_is_due(r))
-                rc = sweep_keys(r, e);
+        if (!rc && d->key.count)
+                rc = gone_read_deletions(r, e);
+        if (!rc && d->key.count)
+                rc = keyed_read(r, e);
+        if (!rc && r->mode == RUN_READS_SINCE && !r->held_position && gone_sweep_is_due(r))
+                rc = gone_sweep_keys(r, e);
         return rc;
 }

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "ingest/record/json_scan.h"
+
 int pass_push(struct run *r, const struct pending *what, const struct bulk_doc *doc, struct err *e)
 {
         struct bulk_doc copy = *doc;
@@ -33,6 +35,17 @@ int pass_push_wait(
         return rc == BULK_FULL ? run_wait_room(r, e) : rc;
 }
 
+/* One that was rejected before in this run is not counted again. */
+static int add_reject(struct run *r, const struct reject_note *note, struct err *e)
+{
+        uint64_t before = r->counts->rejected;
+        int rc = rejects_add(r, note, e);
+
+        if (r->counts->rejected == before && rc >= 0)
+                r->counts->read--;
+        return rc;
+}
+
 static int reject_record(struct run *r, const struct record *record, const char *stage,
         const char *field, const char *reason, struct err *e)
 {
@@ -41,7 +54,7 @@ static int reject_record(struct run *r, const struct record *record, const char 
                 .reason = reason,
                 .key = buf_str(&r->key),
                 .record = record};
-        int rc = rejects_add(r, &note, e);
+        int rc = add_reject(r, &note, e);
 
         if (rc == -ERR_GUARD)
                 run_fail(r, rc, e); /* as it is, without what the source puts before it */
@@ -90,6 +103,9 @@ static int park(struct run *r, const struct target *t, const struct mapped *m, u
                 .body = m->body};
 
         int rc = state_batch_park(r->batch, &parked, e);
+        r->parked = true;
+        if (!rc)
+                rc = again_parked(r, &parked, e);
         if (!rc && state_batch_bytes(r->batch) >= RUN_APPLY_BYTES)
                 rc = settle_apply(r, e);
         return rc;
@@ -168,6 +184,13 @@ static int write_record(struct run *r, const struct record *record, const struct
         return claim_id(r, record, t, m, &what, e);
 }
 
+/* A flag that an earlier coming of the record had, and this one has not. */
+static void unflag(struct run *r, uint32_t ordinal)
+{
+        (void)bitmap_unset(&r->gone, ordinal);
+        (void)bitmap_unset(&r->told, ordinal);
+}
+
 static int compare_record(struct run *r, const struct record *record, const struct target *t,
         const struct mapped *m, struct err *e)
 {
@@ -191,14 +214,19 @@ static int compare_record(struct run *r, const struct record *record, const stru
         rc = bitmap_set(&r->seen, entry.ordinal, e);
         if (rc < 0)
                 return rc;
-        if (rc == BITMAP_ALREADY)
+        bool again = rc == BITMAP_ALREADY;
+        if (again && !r->shifts)
                 return reject_record(r, record, "read", "",
                         "another row has the same source key; extract.key must be unique: name "
                         "more columns",
                         e);
+        if (again || r->shifts)
+                unflag(r, entry.ordinal);
         if (now && now->database == t->number && !now->deleted &&
                 digest_eq(&now->digest, &m->digest) && str_eq(now->id, m->id)) {
-                if (r->restarts == 0 || !bitmap_test(&r->written, entry.ordinal))
+                if (again)
+                        r->counts->read--; /* it was counted when it came first */
+                else if (r->restarts == 0 || !bitmap_test(&r->written, entry.ordinal))
                         r->counts->unchanged++; /* else this very run has written it */
                 return 0;
         }
@@ -224,8 +252,37 @@ static int reject_unmapped(struct run *r, const struct record *record, const cha
         return rc ? rc : reject_record(r, record, stage, why->field, why->reason, e);
 }
 
+/* What stands at @path, names with points between them, in the JSON @text; "" for nothing. */
+static struct str json_at(struct str text, const char *path)
+{
+        struct json_walk w;
+        struct str name, value;
+
+        while (path && *path) {
+                size_t len = strcspn(path, ".");
+                bool found = false;
+                if (!json_walk_open(&w, text, '{'))
+                        return STR("");
+                while (!found && json_walk_next(&w, &name, &value))
+                        found = name.len == len + 2 && memcmp(name.ptr + 1, path, len) == 0;
+                if (!found)
+                        return STR("");
+                text = value;
+                path += len + (path[len] == '.');
+        }
+        return text;
+}
+
+static bool is_flag_value(struct run *r, struct str text, const char *when)
+{
+        buf_clear(&r->text);
+        if (text.len == 0 || *text.ptr != '"')
+                return str_is(text, when);
+        return json_unquote(text, &r->text, NULL) == 0 && str_is(buf_str(&r->text), when);
+}
+
 /* The row says of itself that it is deleted: if it has a document, that goes. */
-static bool is_flagged(const struct run *r, const struct record *record)
+static bool is_flagged(struct run *r, const struct record *record)
 {
         const struct extract_deletes *d = &r->mapper->extract->deletes;
         const struct value *v;
@@ -236,6 +293,8 @@ static bool is_flagged(const struct run *r, const struct record *record)
         if (!v->ptr)
                 return false;
         struct str text = {v->ptr, v->len};
+        if (r->shape.columns.items[r->flag].kind == COL_JSON)
+                return is_flag_value(r, json_at(text, r->flag_path), d->when);
         if (r->shape.columns.items[r->flag].kind == COL_BOOL)
                 text = v->ptr[0] == 't' ? STR("true") : STR("false");
         return str_is(text, d->when);
@@ -297,16 +356,26 @@ static int want_target(struct run *r, struct str database, struct err *e)
         return SOURCE_HOLD;
 }
 
-/* A flagged row without a key names no document: nothing is lost by passing over it. */
-static int take_flagged(struct run *r, const struct record *record, struct err *e)
+static void count_read(struct run *r)
 {
         r->counts->read++;
         atomic_store_explicit(&r->progress->read, r->counts->read, memory_order_relaxed);
+}
+
+/* A record that validate_record() has looked at, with its key in r->key. */
+static int take_mapped(struct run *r, const struct record *record, const struct target *t,
+        int mapped, const struct mapped *m, const struct mapper_reject *why, struct err *e)
+{
+        if (!mapped)
+                return compare_record(r, record, t, m, e);
+        return reject_unmapped(r, record, mapped == MAPPER_REJECT ? "map" : "validate", why, e);
+}
+
+static int take_keyless(
+        struct run *r, const struct record *record, const struct err *why, struct err *e)
+{
         buf_clear(&r->key);
-        int rc = key_encode(&r->shape, record->row, &r->key, e);
-        if (rc)
-                return rc == -ERR_REJECT ? 0 : rc;
-        return note_flagged(r, record, e);
+        return reject_record(r, record, "read", "", why->text, e);
 }
 
 int pass_record(void *ctx, const struct record *record, struct err *e)
@@ -315,31 +384,34 @@ int pass_record(void *ctx, const struct record *record, struct err *e)
         struct mapper_reject why;
         struct mapped m;
         const struct target *t = NULL;
+        struct err no_key;
 
         if (r->failed) {
                 *e = r->why;
                 return r->failed;
         }
-        if (is_flagged(r, record))
-                return take_flagged(r, record, e);
-        int mapped = validate_record(r->validator, record, &m, &why, e);
+        bool flagged = is_flagged(r, record);
+        int mapped = flagged ? 0 : validate_record(r->validator, record, &m, &why, e);
         if (mapped < 0)
                 return mapped;
-        if (mapped == 0 && !(t = target_find(&r->targets, m.database)))
+        if (!flagged && mapped == 0 && !(t = target_find(&r->targets, m.database)))
                 return want_target(r, m.database, e);
-        r->counts->read++;
-        atomic_store_explicit(&r->progress->read, r->counts->read, memory_order_relaxed);
         buf_clear(&r->key);
-        int rc = key_encode(&r->shape, record->row, &r->key, e);
-        if (rc == -ERR_REJECT) {
-                buf_clear(&r->key);
-                rc = reject_record(r, record, "read", "", e->text, e);
-        } else if (!rc && mapped) {
-                rc = reject_unmapped(
-                        r, record, mapped == MAPPER_REJECT ? "map" : "validate", &why, e);
-        } else if (!rc) {
-                rc = compare_record(r, record, t, &m, e);
+        int keyless = key_encode(&r->shape, record->row, &r->key, &no_key);
+        int rc = 0;
+        if (r->shifts && !keyless)
+                rc = again_meet(r, buf_str(&r->key), t, flagged || mapped ? NULL : &m, e);
+        if (rc)
+                return rc == AGAIN_WAIT ? SOURCE_HOLD : rc == AGAIN_SAME ? 0 : rc;
+        count_read(r);
+        if (keyless && keyless != -ERR_REJECT) {
+                *e = no_key;
+                return keyless;
         }
+        if (flagged) /* without a key it names no document: nothing is lost by passing over it */
+                return keyless ? 0 : note_flagged(r, record, e);
+        rc = keyless ? take_keyless(r, record, &no_key, e)
+                     : take_mapped(r, record, t, mapped, &m, &why, e);
         r->read_paused = rc == SOURCE_PAUSE;
         return rc;
 }
@@ -364,7 +436,7 @@ int pass_reject(void *ctx, struct str key, const char *reason, struct err *e)
                 note_keyless(r);
         int rc = key.len ? note_seen(r, key, e) : 0;
         if (!rc)
-                rc = rejects_add(r, &note, e);
+                rc = add_reject(r, &note, e);
         r->read_paused = rc == BULK_FULL;
         return r->read_paused ? SOURCE_PAUSE : rc;
 }

@@ -103,12 +103,26 @@ void pending_remove(struct pending_set *s, struct pending *p)
         free(p);
 }
 
-struct pending *pending_by_key(const struct pending_set *s, struct str key)
+struct pending *pending_of_kind(const struct pending_set *s, enum pending_kind kind, struct str key)
 {
         struct pending *p = s->count ? *key_bucket(s, key) : NULL;
 
-        while (p && (p->kind != PENDING_RECORD || !str_eq(p->key, key)))
+        while (p && (p->kind != kind || !str_eq(p->key, key)))
                 p = p->next_key;
+        return p;
+}
+
+struct pending *pending_by_key(const struct pending_set *s, struct str key)
+{
+        return pending_of_kind(s, PENDING_RECORD, key);
+}
+
+struct pending *pending_reject(const struct pending_set *s, struct str id)
+{
+        struct pending *p = s->count ? *id_bucket(s, UINT16_MAX, id) : NULL;
+
+        while (p && (p->kind != PENDING_REJECT || !str_eq(p->id, id)))
+                p = p->next_id;
         return p;
 }
 

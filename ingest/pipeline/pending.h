@@ -15,13 +15,14 @@
 #include "ingest/record/digest.h"
 
 enum pending_kind {
-        PENDING_RECORD,  /* a record's document */
-        PENDING_DELETE,  /* a record is gone from the source: its document is deleted */
-        PENDING_OLD_ID,  /* the document under a record's former id is deleted */
-        PENDING_ORPHAN,  /* a document that no record claims is deleted */
-        PENDING_BRANCH,  /* a losing leaf of a document is deleted */
-        PENDING_REJECT,  /* a document of the control database */
-        PENDING_UNREJECT /* its deletion */
+        PENDING_RECORD,   /* a record's document */
+        PENDING_DELETE,   /* a record is gone from the source: its document is deleted */
+        PENDING_OLD_ID,   /* the document under a record's former id is deleted */
+        PENDING_ORPHAN,   /* a document that no record claims is deleted */
+        PENDING_BRANCH,   /* a losing leaf of a document is deleted */
+        PENDING_REJECT,   /* a document of the control database */
+        PENDING_UNREJECT, /* its deletion */
+        PENDING_PARKED    /* no write: a claim that the state does not show yet (again.c) */
 };
 
 struct pending {
@@ -54,4 +55,10 @@ void pending_remove(struct pending_set *s, struct pending *p); /* and frees it *
 /* Only records are found (PENDING_RECORD). NULL: none. */
 struct pending *pending_by_key(const struct pending_set *s, struct str key);
 struct pending *pending_by_id(const struct pending_set *s, uint16_t database, struct str id);
+/** pending_of_kind() - what is pending of @kind for the source key @key; NULL: nothing */
+struct pending *pending_of_kind(
+        const struct pending_set *s, enum pending_kind kind, struct str key);
+/** pending_reject() - the reject @id, a document of the control database; NULL: none is on its way
+ */
+struct pending *pending_reject(const struct pending_set *s, struct str id);
 size_t pending_count(const struct pending_set *s);

@@ -42,6 +42,8 @@ static int void_fingerprint(struct run *r, struct err *e)
                 return 0;
         int rc = state_batch_meta(r->batch, "fingerprint", (struct str){0}, e);
         if (!rc)
+                rc = mark_erase(r, e);
+        if (!rc)
                 rc = state_apply(r->state, r->batch, e);
         crash_point(CRASH_FINGERPRINT_VOID);
         return rc;
@@ -58,7 +60,9 @@ static int check_fingerprint(struct run *r, bool *same, struct err *e)
                 return rc;
         r->incomplete = rc == STATE_ABSENT;
         *same = rc == 0 && str_is(stored, r->fingerprint);
-        return *same || r->incomplete ? 0 : void_fingerprint(r, e);
+        if (!*same && !r->incomplete)
+                return void_fingerprint(r, e);
+        return r->options.dry_run ? 0 : mark_check_fingerprint(r, e);
 }
 
 int plan_read_older(struct run *r, struct err *e)
@@ -82,7 +86,8 @@ static int orphans_wait(struct run *r, bool *wait, struct err *e)
         int64_t why;
         int rc = meta_number(r, "unclaimed", &why, e);
 
-        *wait = why == UNCLAIMED_WITHHELD ||
+        r->unclaimed_before = why != UNCLAIMED_NONE;
+        *wait = (why == UNCLAIMED_WITHHELD && (!r->shifts || r->options.allow_deletes)) ||
                 (why == UNCLAIMED_REJECTS && state_reject_count(r->state) == 0);
         return rc;
 }
@@ -104,6 +109,7 @@ static int reason_for_all(struct run *r, bool same, char *why, size_t size, stru
                 rc = orphans_wait(r, &orphans, e);
         if (rc)
                 return rc;
+        r->begins_anew = r->rebuilt || r->control_lost || r->overflow || orphans;
         snprintf(why, size, "%s",
                 !r->mapper->extract->cursor ? "the mapper has no cursor"
                 : r->options.full           ? "--full"
@@ -118,17 +124,58 @@ static int reason_for_all(struct run *r, bool same, char *why, size_t size, stru
         return 0;
 }
 
-int plan_observe(struct run *r, struct err *e)
+/* Where the read may go on: at the newest mark of this run, else at the one that was kept. */
+static int offer_mark(struct run *r, struct source_watch *watch, uint64_t *behind, struct err *e)
 {
-        struct source_observation seen;
-        struct source_watch watch = {.zone = r->zone};
-        int rc = state_meta_get(r->state, "position", &watch.position, e);
+        int rc = 0;
 
+        if (r->mark.len)
+                watch->mark = buf_str(&r->mark);
+        else if (r->mode != RUN_READS_KEYS)
+                rc = mark_find(r, &watch->mark, behind, e);
+        watch->mark_full = r->mode == RUN_READS_ALL;
+        return rc;
+}
+
+/* A mark that is not gone on from is void: what this run writes may be behind it. */
+static int take_up(
+        struct run *r, const struct source_observation *seen, uint64_t behind, struct err *e)
+{
+        if (r->mark.len || r->mode == RUN_READS_KEYS)
+                return 0; /* the same run goes on */
+        r->resumed = seen->resumes;
+        if (!r->resumed)
+                return mark_forget(r, e);
+        r->resumed_behind = behind;
+        log_info(r->log, "going on behind %llu records that an earlier run has read",
+                (unsigned long long)behind);
+        return 0;
+}
+
+static int look(struct run *r, struct source_observation *seen, struct err *e)
+{
+        struct source_watch watch = {.zone = r->zone};
+        uint64_t behind = 0;
+        int rc = offer_mark(r, &watch, &behind, e);
+
+        if (!rc)
+                rc = state_meta_get(r->state, "position", &watch.position, e);
         if (rc < 0)
                 return rc;
         if (rc == STATE_ABSENT || r->rebuilt)
                 watch.position = (struct str){0};
-        rc = source_observe(r->source, r->mapper->extract, &watch, &seen, e);
+        *seen = (struct source_observation){.usable = false};
+        rc = source_observe(r->source, r->mapper->extract, &watch, seen, e);
+        if (rc || (!seen->usable && r->mode == RUN_READS_SINCE))
+                return rc;
+        return take_up(r, seen, behind, e);
+}
+
+int plan_observe(struct run *r, struct err *e)
+{
+        struct source_observation seen;
+        int rc = look(r, &seen, e);
+
         if (rc)
                 return rc;
         r->observed = true;
@@ -140,7 +187,13 @@ int plan_observe(struct run *r, struct err *e)
                                  "and the cursor stays; rejects stay, too");
         if (!seen.usable && r->mode == RUN_READS_SINCE) {
                 r->mode = RUN_READS_ALL;
+                buf_clear(&r->mark); /* of another kind of read */
                 log_info(r->log, "reading everything: %s", seen.why);
+                if (r->shifts) {
+                        rc = look(r, &seen, e);
+                        if (rc)
+                                return rc;
+                }
         } else if (r->mode == RUN_READS_SINCE) {
                 log_info(r->log, "reading what changed since %s", seen.cursor);
         }
@@ -175,7 +228,7 @@ int plan_run(struct run *r, struct err *e)
         if (r->mapper->extract->cursor && why[0])
                 log_info(r->log, "reading everything: %s", why);
         rc = plan_observe(r, e);
-        if (rc || r->mode != RUN_READS_ALL)
+        if (rc || r->mode != RUN_READS_ALL || r->resumed)
                 return rc;
         drop_wanted(r); /* it all comes anyway */
         return 0;
@@ -194,10 +247,10 @@ static int keep_position(struct run *r, struct buf *position, struct err *e)
 
 int plan_store(struct run *r, struct buf *position, struct err *e)
 {
-        int rc = 0;
+        int rc = mark_erase(r, e);
 
         buf_clear(position);
-        if (r->observed && !r->held_position) {
+        if (!rc && r->observed && !r->held_position) {
                 rc = source_position(r->source, position, e);
                 const char *ahead = source_ahead(r->source);
                 if (!rc && ahead[0])
@@ -207,12 +260,12 @@ int plan_store(struct run *r, struct buf *position, struct err *e)
         }
         if (r->held_position)
                 return keep_position(r, position, e);
-        if (!rc && (r->mode == RUN_READS_ALL || r->swept_keys))
+        if (!rc && ((r->mode == RUN_READS_ALL && !r->resumed) || r->swept_keys))
                 rc = put_number(r, "swept", r->now_us, e);
         if (rc || r->mode != RUN_READS_ALL)
                 return rc;
         rc = state_batch_meta(r->batch, "fingerprint", str_of(r->fingerprint), e);
-        if (!rc)
+        if (!rc && !r->resumed)
                 rc = put_number(r, "unclaimed", r->unclaimed, e);
         return rc ? rc : put_number(r, "full", r->now_us, e);
 }

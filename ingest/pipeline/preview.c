@@ -206,6 +206,9 @@ static int start_read(struct preview *p, struct source *s, const struct extract 
 {
         struct source_sink sink = {
                 .on_record = on_record, .on_reject = on_reject, .on_end = on_end, .ctx = p};
+
+        if (p->options->limit > 0)
+                sink.limit = (uint64_t)p->options->limit;
         struct value parts[MAX_KEY_PARTS];
 
         if (!p->options->key)

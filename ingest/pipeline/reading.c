@@ -33,6 +33,24 @@ static void stop_read(struct run *r)
                 log_debug(r->log, "the read was left behind: %s", ignored.text);
 }
 
+/* What the read waits for: a database, or the end of its own earlier write, for a record that was
+ * not taken; a mark that is to be kept. The read may end meanwhile. */
+static int make_way(struct run *r, struct err *e)
+{
+        cleanup_(freep) char *name = TAKE(r->wanted_target);
+        bool settle = r->settle_wanted, mark = r->mark_wanted;
+        int rc = name ? start_target(r, name, e) : 0;
+
+        r->settle_wanted = false;
+        if (!rc && settle)
+                rc = settle_all(r, false, e);
+        if (!rc && mark)
+                rc = mark_store(r, e);
+        if (!rc && (name || settle || mark) && r->read)
+                source_resume(r->read);
+        return rc;
+}
+
 static int read_until_end(struct run *r, struct err *e)
 {
         while (!r->read_ended) {
@@ -44,13 +62,9 @@ static int read_until_end(struct run *r, struct err *e)
                         *e = r->why;
                         return r->failed;
                 }
-                if (r->wanted_target) {
-                        cleanup_(freep) char *name = TAKE(r->wanted_target);
-                        rc = start_target(r, name, e);
-                        if (rc)
-                                return rc;
-                        source_resume(r->read);
-                }
+                rc = make_way(r, e);
+                if (rc)
+                        return rc;
         }
         if (r->read_rc)
                 *e = r->failed ? r->why : r->read_err;
@@ -104,8 +118,13 @@ static int start(struct reading *p, struct err *e)
 {
         struct run *r = p->run;
         const struct extract *x = r->mapper->extract;
-        struct source_sink records = {pass_record, pass_reject, on_end, r};
-        struct source_sink keys = {on_key, on_key_reject, on_keys_end, p};
+        struct source_sink records = {.on_record = pass_record,
+                .on_reject = pass_reject,
+                .on_mark = r->shifts && p->what == READ_RECORDS ? mark_take : NULL,
+                .on_end = on_end,
+                .ctx = r};
+        struct source_sink keys = {
+                .on_record = on_key, .on_reject = on_key_reject, .on_end = on_keys_end, .ctx = p};
 
         switch (p->what) {
         case READ_RECORDS:
@@ -187,15 +206,21 @@ static int forget_keys(struct reading *p, struct err *e)
 static int begin_again(struct reading *p, const struct err *why, struct err *e)
 {
         struct run *r = p->run;
-        int64_t delay = (int64_t)RESTART_MS << r->restarts;
 
+        /* Records that come again are not counted again: more of them is progress. */
+        if (r->shifts && r->counts->read > r->read_at_restart)
+                r->restarts = 0;
+        r->read_at_restart = r->counts->read;
+        int64_t delay = (int64_t)RESTART_MS << r->restarts;
         r->restarts++;
         r->source_failed = false;
         log_warn(r->log, "%s: reading again in %lld s", why->text, (long long)delay / 1000);
         int rc = loop_sleep(r->loop, delay, e);
-        if (!rc && p->what == READ_RECORDS)
+        if (!rc && r->shifts)
+                rc = settle_all(r, false, e); /* what comes again is known to have come */
+        else if (!rc && p->what == READ_RECORDS)
                 rc = forget_read(r, e);
-        if (!rc && p->what == READ_RECORDS_BY_KEY)
+        else if (!rc && p->what == READ_RECORDS_BY_KEY)
                 rc = forget_keys(p, e);
         if (rc || p->what != READ_RECORDS)
                 return rc;
@@ -225,7 +250,10 @@ int pass_read(struct run *r, struct err *e)
 
         atomic_store(&r->progress->expected, r->mode == RUN_READS_ALL ? state_count(r->state) : 0);
         atomic_store(&r->progress->phase, RUN_READING);
+        r->mark_ms = clock_monotonic_ms();
         int rc = read_through(&p, e);
+        if (!rc)
+                buf_clear(&r->mark); /* the read is at its end: the checkpoint says the rest */
         return rc ? rc : rejects_judge(r, e);
 }
 

@@ -155,7 +155,8 @@ static bool find_reject(struct run *r, struct str key, struct state_reject *out)
 /* Whether an earlier run rejected it, and this one only reads it again. */
 static bool is_old(const struct run *r, const struct state_reject *reject)
 {
-        return r->mode == RUN_READS_SINCE && (reject->run != r->number || reject->attempts > 1);
+        return (r->mode == RUN_READS_SINCE || r->resumed) &&
+               (reject->run != r->number || reject->attempts > 1);
 }
 
 bool rejects_held(struct run *r, struct str key)
@@ -170,6 +171,31 @@ bool rejects_came_again(struct run *r, struct str key)
         struct state_reject reject;
 
         return find_reject(r, key, &reject) && reject.run == r->number;
+}
+
+bool rejects_is_pending(struct run *r, struct str key)
+{
+        struct reject_note note = {.key = key, .reason = ""};
+        cleanup_buf_ struct buf id = BUF_INIT(MAPPER_MAX_ID);
+
+        if (r->counts->rejected == 0)
+                return false;
+        put_id(r, &note, &id);
+        return !id.error && pending_reject(r->pending, buf_str(&id));
+}
+
+int rejects_take_back(struct run *r, struct str key, struct err *e)
+{
+        struct reject_note note = {.key = key, .reason = ""};
+        cleanup_buf_ struct buf id = BUF_INIT(MAPPER_MAX_ID);
+        struct state_reject reject;
+
+        if (r->counts->rejected == 0 || !rejects_forget(r, key))
+                return REJECTS_NONE;
+        put_id(r, &note, &id);
+        int rc = state_reject_get(r->state, buf_str(&id), &reject, e);
+        reject.run = 0; /* no run's: it goes at the end, as others that did not come again */
+        return rc ? rc : state_batch_reject(r->batch, buf_str(&id), &reject, e);
 }
 
 bool rejects_forget(struct run *r, struct str key)
@@ -226,10 +252,16 @@ static int note_reject(
                 return 0;
         reject.run = r->number;
         reject.attempts++;
-        int rc = state_batch_reject(r->batch, id, &reject, e);
+        struct pending what = {.kind = PENDING_REJECT, .database = UINT16_MAX, .id = id};
+        struct pending *p = r->shifts ? pending_add(r->pending, &what) : NULL;
+        if (r->shifts && !p)
+                return err_nomem(e, "reject");
+        int rc = p ? settle_keep(r, p, e) : 0;
+        if (!rc)
+                rc = state_batch_reject(r->batch, id, &reject, e);
         if (rc || state_batch_count(r->batch) < crash_batch(RUN_APPLY_CHANGES))
                 return rc;
-        return state_apply(r->state, r->batch, e);
+        return settle_apply(r, e);
 }
 
 static void log_reject(const struct run *r, const struct reject_note *note)
@@ -244,6 +276,14 @@ static void log_reject(const struct run *r, const struct reject_note *note)
                 note->field, note->field[0] ? ": " : "", note->reason);
 }
 
+/* Without a snapshot a record may come twice. @found: whether @before is what the state knows. */
+static bool came_before(
+        const struct run *r, int found, const struct state_reject *before, struct str id)
+{
+        return (found == 0 && before->run == r->number && before->attempts) ||
+               pending_reject(r->pending, id);
+}
+
 int rejects_add(struct run *r, const struct reject_note *note, struct err *e)
 {
         cleanup_buf_ struct buf id = BUF_INIT(MAPPER_MAX_ID);
@@ -256,6 +296,8 @@ int rejects_add(struct run *r, const struct reject_note *note, struct err *e)
                 rc = state_reject_get(r->state, buf_str(&id), &before, e);
         if (rc < 0)
                 return rc;
+        if (r->shifts && came_before(r, rc, &before, buf_str(&id)))
+                return 0;
         r->counts->rejected++;
         r->rejected_before += rc == 0 && is_old(r, &before);
         atomic_store_explicit(&r->progress->rejected, r->counts->rejected, memory_order_relaxed);
@@ -284,20 +326,22 @@ static bool is_given(const struct run *r, struct str key)
         return bsearch(&key, r->options.keys, r->options.key_count, sizeof(key), compare_keys);
 }
 
-/* Whether this run reads the record of the reject: then it is settled, or comes again. */
+/* Whether this run reads the record of the reject: then it is settled, or comes again. What a
+ * source without a snapshot does not deliver is read by key. */
 static int take_up(struct run *r, const struct reject_view *reject, bool *read, struct err *e)
 {
         cleanup_buf_ struct buf key = BUF_INIT(1 << 20), exact = BUF_INIT(1 << 20);
+        bool sure = r->mode == RUN_READS_ALL && !r->shifts;
 
-        *read = r->mode == RUN_READS_ALL;
-        if (*read || !reject_view_key(reject, r->shape.key_count, &key) ||
+        *read = r->mode == RUN_READS_ALL && !r->resumed;
+        if (sure || !reject_view_key(reject, r->shape.key_count, &key) ||
                 key_recode(&r->shape, buf_str(&key), &exact, NULL) != 0)
                 return 0;
         if (r->mode == RUN_READS_KEYS)
                 *read = is_given(r, buf_str(&key)) || is_given(r, buf_str(&exact));
         else
                 *read = r->wanted.count < REJECTS_REREAD;
-        if (!*read || r->mode != RUN_READS_SINCE)
+        if (!*read || r->mode == RUN_READS_KEYS)
                 return 0;
         int rc = keyed_want(r, buf_str(&exact), e);
         *read = !r->overflow; /* else it is not on the list: its reject stays */

@@ -138,6 +138,11 @@ static int find_flag(struct run *r, struct err *e)
         if (!name)
                 return 0;
         int at = columns_find(&r->shape.columns, str_of(name));
+        size_t len = strcspn(name, ".");
+        if (at < 0 && name[len] && !source_describes_columns(r->mapper->source)) {
+                at = columns_find(&r->shape.columns, (struct str){name, len});
+                r->flag_path = name + len + 1;
+        }
         if (at < 0)
                 return ynode_error(x->doc, ynode_get(ynode_get(x->node, "deletes"), "column"), e,
                         "deletes.column: there is no column \"%s\" in what extract reads", name);
@@ -166,12 +171,15 @@ static int open_source(struct run *r, struct err *e)
 static int open_run(struct run *r, struct err *e)
 {
         buf_init(&r->key, SCRATCH_MAX);
+        buf_init(&r->text, SCRATCH_MAX);
+        buf_init(&r->mark, RUN_MARK_MAX);
         bitmap_init(&r->seen, BITMAP_MAX_BYTES);
         bitmap_init(&r->gone, BITMAP_MAX_BYTES);
         bitmap_init(&r->told, BITMAP_MAX_BYTES);
         bitmap_init(&r->asked, BITMAP_MAX_BYTES);
         bitmap_init(&r->present, BITMAP_MAX_BYTES);
         bitmap_init(&r->written, BITMAP_MAX_BYTES);
+        bitmap_init(&r->doubted, BITMAP_MAX_BYTES);
         r->arena = arena_new(16 << 20);
         if (!r->arena)
                 return err_nomem(e, "run");
@@ -282,7 +290,7 @@ static int do_run(struct run *r, struct err *e)
 }
 
 /* After a failure: what is acknowledged or can still be is kept, within the writer's patience. */
-static void rescue(struct run *r)
+static void rescue(struct run *r, int rc)
 {
         struct err e;
 
@@ -290,6 +298,8 @@ static void rescue(struct run *r)
                 return;
         if (settle_all(r, true, &e) != 0)
                 log_debug(r->log, "flushing after the failure: %s", e.text);
+        else if (rc == -ERR_RETRY || rc == -ERR_CANCEL)
+                mark_rescue(r);
 }
 
 static void close_run(struct run *r)
@@ -313,9 +323,12 @@ static void close_run(struct run *r)
         bitmap_deinit(&r->asked);
         bitmap_deinit(&r->present);
         bitmap_deinit(&r->written);
+        bitmap_deinit(&r->doubted);
         buf_deinit(&r->wanted.bytes);
         tz_free(r->zone);
         buf_deinit(&r->key);
+        buf_deinit(&r->text);
+        buf_deinit(&r->mark);
         arena_free(r->arena);
 }
 
@@ -335,13 +348,14 @@ void run_mapper(const struct config *config, const struct config_mapper *mapper,
                 .report = report,
                 .counts = &report->counts,
                 .started_wall_us = clock_wall_us(),
+                .shifts = !source_has_snapshot(mapper->source),
         };
         struct err e;
 
         *report = (struct run_report){.outcome = RUN_FAILED};
         int rc = do_run(&r, &report->err);
         if (rc)
-                rescue(&r);
+                rescue(&r, rc);
         else
                 report->err = (struct err){0}; /* of something that was got over */
         report->elapsed_ms = clock_monotonic_ms() - started;

@@ -42,6 +42,9 @@ struct run_options {
         const struct str *keys;
         size_t key_count; /* 0: as the plan says */
 
+        /* How often a read of many pages keeps how far it is; 0: every five seconds. */
+        int64_t marks_every_ms;
+
         run_difference_fn on_difference; /* of a dry run; NULL: not asked */
         void *on_difference_ctx;
 };

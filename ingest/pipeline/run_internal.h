@@ -55,8 +55,9 @@ enum run_mode {
 /* Why documents that no record claims stay. Stored in the state: the numbers stand. */
 enum run_unclaimed {
         UNCLAIMED_NONE = 0,
-        UNCLAIMED_REJECTS = 1, /* one of the rejected records may be theirs */
-        UNCLAIMED_WITHHELD = 2 /* the brake */
+        UNCLAIMED_REJECTS = 1,  /* one of the rejected records may be theirs */
+        UNCLAIMED_WITHHELD = 2, /* the brake */
+        UNCLAIMED_ONCE = 3 /* one read without a snapshot, which may have missed their records */
 };
 
 /* Source keys in their encoded form, one after the other. */
@@ -89,6 +90,7 @@ struct run {
         struct shape shape;
         char fingerprint[FINGERPRINT_BYTES]; /* of the mapper that this run is */
         size_t flag;                         /* column of deletes.column */
+        const char *flag_path;               /* into its JSON; NULL: it is the value itself */
         struct tz *zone;            /* owned: of the mapper's timezone; NULL: none is set */
         struct lookup_set *lookups; /* owned; NULL: the mapper has none */
         struct validator *validator;
@@ -126,6 +128,21 @@ struct run {
         bool overflow;          /* more were wanted than a list holds: everything is read */
         bool branches_noted;    /* since branches_delete() */
 
+        bool shifts;             /* the source has no snapshot: records come twice, or not at all */
+        struct bitmap doubted;   /* ordinals of what may be gone: only a read by key tells */
+        bool resumed;            /* an earlier run read what comes before, up to its mark */
+        bool unproven;           /* they are too many to be looked at: the brake holds them back */
+        bool unclaimed_before;   /* an earlier full read left documents that no record claims */
+        bool begins_anew;        /* everything must be looked at: no mark is gone on from */
+        uint64_t resumed_behind; /* records that were read before the mark */
+        struct buf mark;         /* the newest one of this read; empty: none */
+        uint64_t mark_records;   /* read before it, by all runs */
+        int64_t mark_ms;         /* when one was stored last, or the read began: monotonic */
+        bool mark_wanted;        /* it is to be stored */
+        bool parked;             /* claims were, since the last one */
+        uint64_t read_at_restart;
+        bool settle_wanted; /* by a record that waits for its own earlier write */
+
         struct source_read *read;
         int restarts; /* of the read, after the source failed */
         enum run_unclaimed unclaimed;
@@ -147,6 +164,7 @@ struct run {
         struct err why;
 };
 
+#define RUN_MARK_MAX      65536     /* bytes of a source's mark: longer ones are not kept */
 #define RUN_APPLY_CHANGES 4096      /* acknowledged records between two transactions */
 #define RUN_APPLY_BYTES   (2 << 20) /* and the memory that their changes may take */
 
@@ -243,6 +261,14 @@ bool gone_is(const struct run *r, uint32_t ordinal);
 /** gone_deletes() - whether its document is to be deleted: with `deletes.sweep: false` only what a
  * flag or the table of deletions names, however else it came out that the record is gone */
 bool gone_deletes(const struct run *r, uint32_t ordinal);
+/** gone_missing() - whether this run's read should have delivered it and did not: without a
+ * snapshot that is no more than a hint */
+bool gone_missing(const struct run *r, uint32_t ordinal);
+/** gone_sweep_is_due() - `deletes.every` */
+bool gone_sweep_is_due(struct run *r);
+/** gone_read_deletions(), gone_sweep_keys() - walk the table of deletions, and all keys */
+int gone_read_deletions(struct run *r, struct err *e) __attribute__((warn_unused_result));
+int gone_sweep_keys(struct run *r, struct err *e) __attribute__((warn_unused_result));
 /** gone_flagged() - the record @ordinal says of itself that it is deleted. Return: 0; -class. */
 int gone_flagged(struct run *r, uint32_t ordinal, struct err *e)
         __attribute__((warn_unused_result));
@@ -282,6 +308,12 @@ int checkpoint_targets(struct run *r, struct err *e) __attribute__((warn_unused_
 int checkpoint_list_targets(struct run *r, struct err *e) __attribute__((warn_unused_result));
 /** checkpoint_erase() - the first durable act of a rebuild: no session, no closing */
 int checkpoint_erase(struct run *r, struct err *e) __attribute__((warn_unused_result));
+/** checkpoint_open() - every target gets a session, if it has none of this state yet: with the
+ * facts of the run's start, so that the next run follows all that this one wrote, and rebuilds
+ * nothing Cursor and fingerprint stay as they are. */
+int checkpoint_open(struct run *r, struct err *e) __attribute__((warn_unused_result));
+/** checkpoint_is_open() - whether that was done, or need not be */
+bool checkpoint_is_open(struct run *r);
 /** checkpoint_write() - after everything was acknowledged and applied */
 int checkpoint_write(struct run *r, struct err *e) __attribute__((warn_unused_result));
 
@@ -331,8 +363,46 @@ int pass_push(struct run *r, const struct pending *what, const struct bulk_doc *
 int pass_push_wait(struct run *r, const struct pending *what, const struct bulk_doc *doc,
         struct err *e) __attribute__((warn_unused_result));
 
+/* ---- again.c: records that come twice, of a source without a snapshot ---- */
+#define AGAIN_SAME 1 /* as it came before: there is nothing to do */
+#define AGAIN_WAIT 2 /* what came before has to be settled first: r->settle_wanted is set */
+/** again_meet() - before the record @key (r->key is not touched) is taken, to @t and @m, or (NULL)
+ * as a reject or a deleted one: what this run did with it before, if it did, makes room Return: 0
+ * it may be taken; AGAIN_SAME; AGAIN_WAIT; -class. */
+int again_meet(struct run *r, struct str key, const struct target *t, const struct mapped *m,
+        struct err *e) __attribute__((warn_unused_result));
+/** again_parked() - notes a claim that was parked just now */
+int again_parked(struct run *r, const struct state_parked *parked, struct err *e)
+        __attribute__((warn_unused_result));
+
+/* ---- mark.c: where a read that was cut short goes on ---- */
+/** mark_take() - source_sink.on_mark of a read of records */
+int mark_take(void *run, struct str mark, struct err *e);
+/** mark_store() - what came before the newest mark becomes durable, then the mark; linear part */
+int mark_store(struct run *r, struct err *e) __attribute__((warn_unused_result));
+/** mark_rescue() - the same at the end of a run that failed, once all was settled; asks nobody */
+void mark_rescue(struct run *r);
+/** mark_find() - the mark that this run may go on from, and the records before it
+ * @mark: .ptr NULL: there is none; borrowed from the state */
+int mark_find(struct run *r, struct str *mark, uint64_t *records, struct err *e)
+        __attribute__((warn_unused_result));
+/** mark_check_fingerprint() - removes one of another mapper, durably, before anything is written */
+int mark_check_fingerprint(struct run *r, struct err *e) __attribute__((warn_unused_result));
+/** mark_forget() - removes it, durably */
+int mark_forget(struct run *r, struct err *e) __attribute__((warn_unused_result));
+/** mark_erase() - the same, with whatever else the batch holds */
+int mark_erase(struct run *r, struct err *e) __attribute__((warn_unused_result));
+
+/* ---- absence.c: what did not come, of a source without a snapshot ---- */
+/** absence_find() - gone_find() for such a source: reads by key what may be gone, unless there is
+ * so much of it that the brake would hold it back anyway (r->unproven) */
+int absence_find(struct run *r, struct err *e) __attribute__((warn_unused_result));
+
 /* ---- settle.c: outcomes of the writer into the state ---- */
 void settle_outcome(void *run, const struct bulk_outcome *outcome);
+/** settle_keep() - @p is pending until what is collected now has been applied */
+int settle_keep(struct run *r, struct pending *p, struct err *e)
+        __attribute__((warn_unused_result));
 /** settle_apply() - applies what is collected, and forgets what was pending for it */
 int settle_apply(struct run *r, struct err *e) __attribute__((warn_unused_result));
 /** settle_apply_enough() - the same once enough has come together: in a walk that changes much of
@@ -347,6 +417,8 @@ int claims_resolve(struct run *r, struct err *e) __attribute__((warn_unused_resu
 /* ---- deletions.c: PROTOCOL.md sections 4 (old ids) and 6 (sweep) ---- */
 int deletions_old_ids(struct run *r, struct err *e) __attribute__((warn_unused_result));
 int deletions_sweep(struct run *r, struct err *e) __attribute__((warn_unused_result));
+/** deletions_exceed() - whether @gone of @live documents are more than the brake lets pass */
+bool deletions_exceed(const struct run *r, uint64_t gone, uint64_t live);
 
 /* ---- rejects.c: PROTOCOL.md section 8 ---- */
 #define REJECT_MAX_RECORD 65536 /* bytes of the record that a reject shows */
@@ -368,6 +440,13 @@ int rejects_add(struct run *r, const struct reject_note *note, struct err *e)
 bool rejects_held(struct run *r, struct str key);
 /** rejects_came_again() - this run has rejected the record @key */
 bool rejects_came_again(struct run *r, struct str key);
+/** rejects_take_back() - the record @key, which this run has rejected, came again and is none: as
+ * if it had not been. Return: 0; REJECTS_NONE it was not rejected; -class. */
+#define REJECTS_NONE 1
+int rejects_take_back(struct run *r, struct str key, struct err *e)
+        __attribute__((warn_unused_result));
+/** rejects_is_pending() - a reject of the record @key is on its way to the control database */
+bool rejects_is_pending(struct run *r, struct str key);
 /** rejects_forget() - what this run counted as rejected of the record @key, which comes again
  * Return: whether there was something. */
 bool rejects_forget(struct run *r, struct str key);

@@ -204,7 +204,7 @@ static int settle_reject(
         return state_batch_reject(r->batch, p->id, &reject, e);
 }
 
-static int keep_acked(struct run *r, struct pending *p, struct err *e)
+int settle_keep(struct run *r, struct pending *p, struct err *e)
 {
         if (r->acked_count == r->acked_room) {
                 size_t room = r->acked_room ? 2 * r->acked_room : RUN_APPLY_CHANGES;
@@ -229,7 +229,7 @@ static void crash_acked(enum pending_kind kind)
                 [PENDING_BRANCH] = CRASH_BRANCH_ACKED,
                 [PENDING_REJECT] = CRASH_REJECT_ACKED,
                 [PENDING_UNREJECT] = CRASH_REJECT_REMOVED,
-        };
+        }; /* nothing else is written */
         crash_point(points[kind]);
 }
 
@@ -268,7 +268,7 @@ void settle_outcome(void *ctx, const struct bulk_outcome *o)
         p->acked = o->result == BULK_WRITTEN || o->result == BULK_EQUAL;
 
         if (!rc)
-                rc = keep_acked(r, p, &e);
+                rc = settle_keep(r, p, &e);
         /* After a failure what still comes in is applied once, at the end: a full disk stays full.
          */
         if (!rc && !r->failed && is_enough(r))

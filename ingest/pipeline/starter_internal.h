@@ -3,6 +3,8 @@
  *
  *   starter.c          the mapper from top to bottom
  *   starter_plan.c     decisions: names, types, what is left out, which children are nested
+ *   starter_rest.c     the extract of a REST source
+ *   starter_field.c    fields, with objects and arrays in them
  *   starter_yaml.c     scalars, aligned lines and comments
  */
 #pragma once
@@ -12,21 +14,25 @@
 #define STARTER_MAX_CHILDREN 4  /* nested; more would hide the record among its relations */
 #define STARTER_PAGE_WIDTH   96 /* characters of a line of the mapper */
 
-enum left_out { KEPT, LEFT_BINARY, LEFT_SECRET, LEFT_UNREADABLE, LEFT_UNNAMED };
+enum left_out { KEPT, LEFT_BINARY, LEFT_SECRET, LEFT_UNREADABLE, LEFT_UNNAMED, LEFT_RELATION };
+
+struct starter_rows;
 
 struct starter_column {
         const struct catalog_column *column;
-        const char *name;   /* in the rows of the query: a mapper can address it */
+        const char *name;   /* in the rows of the query, or a path: a mapper can address it */
         const char *field;  /* in the document */
         const char *type;   /* of the field; NULL: as the column's */
         enum left_out left; /* KEPT: it is read */
         bool is_key;
-        bool insignificant; /* a modification time */
+        bool insignificant;                /* a modification time */
+        const struct starter_rows *nested; /* members of the object, or of an array's; NULL */
 };
 
-/* What one SELECT reads. */
+/* What one SELECT or call reads, or what an object in it holds. */
 struct starter_rows {
         const struct catalog_table *table;
+        const char *prefix; /* of paths in an object: "address."; "" */
         struct starter_column *columns;
         size_t column_count;
         const char **key; /* names in the rows; a child's orders its rows */
@@ -65,8 +71,27 @@ static inline void starter_fail_with(struct buf *out, const struct buf *part)
                 out->error = part->error;
 }
 
+/** starter_put_extract_rest() - the block `extract:` of a REST source, and `full:` */
+void starter_put_extract_rest(const struct starter_plan *p, struct buf *out);
+
+/** starter_put_fields() - the block `fields:` */
+void starter_put_fields(const struct starter_plan *p, struct buf *out);
+
+/** starter_put_key_note() - what somebody has to check about the key */
+void starter_put_key_note(const struct starter_rows *rows, struct buf *out);
+
+/** starter_put_full() - `full:`, for mappers with a cursor */
+void starter_put_full(struct buf *out);
+
+/** starter_comment() - a comment of our own text and of others' */
+void starter_comment(struct buf *out, size_t indent, const char *fmt, ...)
+        __attribute__((format(printf, 3, 4)));
+
 /** starter_put_scalar() - @s as a YAML string: plain where every reader takes it for one */
 void starter_put_scalar(struct buf *out, struct str s);
+
+/** starter_put_path() - the same of names with dots in between, which need no quotes */
+void starter_put_path(struct buf *out, const char *path);
 
 /** starter_put_list() - one scalar, or [a, b] */
 void starter_put_list(struct buf *out, const char *const *names, size_t count);

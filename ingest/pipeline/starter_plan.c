@@ -136,6 +136,8 @@ static enum left_out left_out(const struct starter_column *c)
         const struct catalog_column *column = c->column;
         enum col_kind kind = column->kind == COL_ARRAY ? column->elem : column->kind;
 
+        if (column->relation && column->field_count == 0)
+                return LEFT_RELATION;
         if (!column->sql)
                 return LEFT_UNNAMED;
         if (!column->readable)
@@ -187,11 +189,25 @@ static bool field_name_taken(const struct starter_plan *p, const void *among, co
         return false;
 }
 
+/* A reply has no aliases: the path of what is in it, whatever its name is. */
+static int name_path(struct starter_plan *p, const struct starter_rows *rows,
+        struct starter_column *c, struct err *e)
+{
+        cleanup_buf_ struct buf path = BUF_INIT(STARTER_MAX_BYTES);
+
+        buf_puts(&path, rows->prefix);
+        buf_puts(&path, c->column->name);
+        c->name = keep(p, &path, e);
+        return c->name ? 0 : -ERR_NOMEM;
+}
+
 static int name_column(
         struct starter_plan *p, struct starter_rows *rows, struct starter_column *c, struct err *e)
 {
         cleanup_buf_ struct buf word = BUF_INIT(4 * WORD_MAX_BYTES);
 
+        if (rows->table->rest)
+                return name_path(p, rows, c, e);
         if (is_addressable(c->column->name)) {
                 c->name = c->column->name;
                 return 0;
@@ -209,13 +225,16 @@ static int name_field(
         struct starter_plan *p, struct starter_rows *rows, struct starter_column *c, struct err *e)
 {
         cleanup_buf_ struct buf name = BUF_INIT(8 * WORD_MAX_BYTES);
-        const char *base = c->name + strspn(c->name, "_");
+        const char *own = rows->table->rest ? c->column->name : c->name;
+        const char *base = own + strspn(own, "_");
 
-        if (rows == &p->rows && strcmp(base, "type") == 0)
+        if (rows->table->rest && !c->column->sql) /* a comment only */
+                put_word(&name, str_of(own), false);
+        else if (rows == &p->rows && strcmp(base, "type") == 0)
                 buf_printf(&name, "%s_type", p->mapper);
         else if (*base)
                 buf_puts(&name, base);
-        else
+        if (name.len == 0)
                 buf_printf(&name, "column_%zu", (size_t)(c - rows->columns) + 1);
         base = buf_cstr(&name);
         c->field = base ? make_unique(p, base, field_name_taken, rows, e) : keep(p, &name, e);
@@ -230,21 +249,57 @@ static bool has_index(const size_t *list, size_t count, size_t wanted)
         return false;
 }
 
+static int plan_nested(struct starter_plan *p, const struct starter_rows *rows,
+        struct starter_column *c, struct err *e);
+
 static int plan_column(struct starter_plan *p, struct starter_rows *rows, size_t i, struct err *e)
 {
-        const struct catalog_table *t = rows->table;
         struct starter_column *c = &rows->columns[i];
 
-        c->is_key = c->is_key || has_index(t->key, t->key_count, i);
         c->left = left_out(c);
         c->type = field_type(c->column->kind);
-        c->insignificant = !c->is_key && has_index(t->cursors, t->cursor_count, i);
         if (c->left == KEPT &&
                 (c->column->kind == COL_TIMESTAMP ||
                         (c->column->kind == COL_ARRAY && c->column->elem == COL_TIMESTAMP)))
                 p->needs_zone = true;
         int rc = name_column(p, rows, c, e);
-        return rc ? rc : name_field(p, rows, c, e);
+        if (!rc)
+                rc = name_field(p, rows, c, e);
+        return rc || c->left != KEPT ? rc : plan_nested(p, rows, c, e);
+}
+
+/* Members of an object are found by a path from the record, those of an array from its element. */
+static int plan_nested(struct starter_plan *p, const struct starter_rows *rows,
+        struct starter_column *c, struct err *e)
+{
+        const struct catalog_column *column = c->column;
+        cleanup_buf_ struct buf prefix = BUF_INIT(STARTER_MAX_BYTES);
+        struct starter_rows *nested;
+        size_t kept = 0;
+
+        if (column->field_count == 0 || column->nest == CATALOG_SINGLE)
+                return 0;
+        if (column->nest == CATALOG_OBJECT)
+                buf_printf(&prefix, "%s.", c->name);
+        nested = arena_alloc(p->arena, sizeof(*nested));
+        if (!nested)
+                return arena_failed(p->arena, "a starter mapper", e);
+        *nested = (struct starter_rows){.table = rows->table, .prefix = keep(p, &prefix, e)};
+        nested->columns = arena_array(p->arena, column->field_count, sizeof(*nested->columns));
+        if (!nested->prefix || !nested->columns)
+                return arena_failed(p->arena, "a starter mapper", e);
+        nested->column_count = column->field_count;
+        for (size_t i = 0; i < column->field_count; i++)
+                nested->columns[i].column = &column->fields[i];
+        for (size_t i = 0; i < column->field_count; i++) {
+                int rc = plan_column(p, nested, i, e);
+                if (rc)
+                        return rc;
+                kept += nested->columns[i].left == KEPT;
+        }
+        if (kept) /* else it stays as it is */
+                c->nested = nested;
+        return 0;
 }
 
 static int plan_columns(struct starter_plan *p, struct starter_rows *rows, struct err *e)
@@ -252,8 +307,12 @@ static int plan_columns(struct starter_plan *p, struct starter_rows *rows, struc
         const struct catalog_table *t = rows->table;
         int rc = 0;
 
-        for (size_t i = 0; i < t->column_count && !rc; i++)
+        for (size_t i = 0; i < t->column_count && !rc; i++) {
+                struct starter_column *c = &rows->columns[i];
+                c->is_key = c->is_key || has_index(t->key, t->key_count, i);
+                c->insignificant = !c->is_key && has_index(t->cursors, t->cursor_count, i);
                 rc = plan_column(p, rows, i, e);
+        }
         if (!rc && t->cursor_count && rows->columns[t->cursors[0]].left == KEPT)
                 rows->cursor = rows->columns[t->cursors[0]].name;
         return rc;
@@ -262,7 +321,7 @@ static int plan_columns(struct starter_plan *p, struct starter_rows *rows, struc
 static int begin_rows(struct starter_plan *p, const struct catalog_table *t,
         struct starter_rows *rows, struct err *e)
 {
-        *rows = (struct starter_rows){.table = t};
+        *rows = (struct starter_rows){.table = t, .prefix = ""};
         rows->columns = arena_array(p->arena, t->column_count + 1, sizeof(*rows->columns));
         rows->key = arena_array(p->arena, t->column_count + 1, sizeof(*rows->key));
         if (!rows->columns || !rows->key)

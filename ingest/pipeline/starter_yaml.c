@@ -1,5 +1,6 @@
 /* Scalars are quoted as soon as any reader of YAML, old or new, could take them for another kind.
  */
+#include <stdio.h>
 #include <strings.h>
 
 #include "ingest/base/text.h"
@@ -60,6 +61,18 @@ void starter_put_scalar(struct buf *out, struct str s)
         buf_putc(out, '"');
 }
 
+void starter_put_path(struct buf *out, const char *path)
+{
+        static const char allowed[] =
+                "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789.";
+        bool letter = (*path | 0x20) >= 'a' && (*path | 0x20) <= 'z';
+
+        if (letter && path[strspn(path, allowed)] == '\0' && strchr(path, '.'))
+                buf_puts(out, path);
+        else
+                starter_put_scalar(out, str_of(path));
+}
+
 void starter_put_list(struct buf *out, const char *const *names, size_t count)
 {
         if (count == 1) {
@@ -111,6 +124,17 @@ void starter_put_comment(struct buf *out, size_t indent, struct str text)
                 rest = (struct str){rest.ptr + n, rest.len - n};
         }
         starter_fail_with(out, &line);
+}
+
+void starter_comment(struct buf *out, size_t indent, const char *fmt, ...)
+{
+        char text[2 * ERR_TEXT_MAX];
+        va_list ap;
+
+        va_start(ap, fmt);
+        if (vsnprintf(text, sizeof(text), fmt, ap) > 0)
+                starter_put_comment(out, indent, str_of(text));
+        va_end(ap);
 }
 
 void starter_pad(struct buf *out, size_t line, size_t width)

@@ -149,8 +149,13 @@ static int check(
         struct static_context *c, const struct shape *shape, struct arena *arena, struct err *e)
 {
         struct outline outline;
-        int rc = outline_mapper(c->mapper->spec, shape, arena, &outline, e);
+        struct shape open;
+        size_t key;
+        bool told = !shape && !source_describes_columns(c->mapper->source);
 
+        if (told && !static_open_shape(c, arena, &open, &key))
+                return arena_failed(arena, "a check", e);
+        int rc = outline_mapper(c->mapper->spec, told ? &open : shape, arena, &outline, e);
         if (rc)
                 return rc;
         if (!shape)

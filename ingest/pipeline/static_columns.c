@@ -90,6 +90,70 @@ static bool add_children(struct static_context *c, struct shape *shape, struct a
         return children;
 }
 
+/* ---- sources that describe no columns ---- */
+
+static bool is_key(const struct extract *x, const char *name)
+{
+        const struct string_list *key = x->group.count ? &x->group : &x->key;
+
+        for (size_t i = 0; i < key->count; i++)
+                if (strcmp(key->items[i], name) == 0)
+                        return true;
+        return false;
+}
+
+static bool has_name(const struct columns *columns, const char *name)
+{
+        return columns_find(columns, str_of(name)) >= 0;
+}
+
+/* What the mapper names is there, as JSON; what is not the key may be missing. Arrays that a call
+ * of their own gives always are there. */
+bool static_open_shape(
+        const struct static_context *c, struct arena *arena, struct shape *out, size_t *key)
+{
+        const struct extract *x = c->mapper->extract;
+        struct child_shape *rows = arena_alloc(arena, sizeof(*rows));
+        struct columns columns;
+
+        if (!rows || !make_columns(&x->names, x->child_count + 1, arena, &columns))
+                return false;
+        struct column *items = (struct column *)columns.items;
+        for (size_t i = 0; i < x->names.count; i++)
+                items[i].nulls = is_key(x, items[i].name) ? NULLS_NEVER : NULLS_POSSIBLE;
+        for (size_t i = 0; i < x->child_count; i++)
+                if (!has_name(&columns, x->children[i].name))
+                        items[columns.count++] =
+                                (struct column){.name = x->children[i].name, .kind = COL_JSON};
+        for (size_t i = 0; i < columns.count; i++)
+                for (size_t k = 0; k < x->child_count; k++)
+                        if (strcmp(items[i].name, x->children[k].name) == 0)
+                                items[i].nulls = NULLS_NEVER;
+        if (columns.count == 0) /* a constant, with a key that is no column */
+                items[columns.count++] = (struct column){.name = "(key)", .kind = COL_JSON};
+        *key = 0;
+        *rows = (struct child_shape){"rows", columns};
+        *out = (struct shape){.columns = columns,
+                .children = rows,
+                .child_count = x->group.count > 0,
+                .key = key,
+                .key_count = 1};
+        return true;
+}
+
+static void compile_open(struct static_context *c, struct arena *arena)
+{
+        cleanup_(mapper_program_freep) struct mapper_program *program = NULL;
+        struct shape shape;
+        size_t key;
+        struct err e;
+
+        if (!static_open_shape(c, arena, &shape, &key))
+                return;
+        if (mapper_compile(c->mapper->spec, &shape, &program, &e) == -ERR_CONFIG)
+                static_say_err(c, &e);
+}
+
 void static_columns(struct static_context *c)
 {
         cleanup_(arena_freep) struct arena *arena = arena_new(ARENA_MAX);
@@ -100,6 +164,10 @@ void static_columns(struct static_context *c)
 
         if (!arena) {
                 c->rc = err_nomem(&c->err, "a check");
+                return;
+        }
+        if (!source_describes_columns(c->mapper->source)) {
+                compile_open(c, arena);
                 return;
         }
         if (!names_of(c, c->mapper->extract->query, arena, &shape.columns))

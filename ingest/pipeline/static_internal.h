@@ -33,5 +33,10 @@ void static_say_err(struct static_context *c, const struct err *e);
 /** static_schema() - the fields of @o against the mapper's schema */
 void static_schema(struct static_context *c, const struct outline *o);
 
+/** static_open_shape() - what a source that describes no columns gives: told by the mapper alone
+ * @key: what the shape points to      Return: false when out of memory. */
+bool static_open_shape(
+        const struct static_context *c, struct arena *arena, struct shape *out, size_t *key);
+
 /** static_columns() - names of columns, where the queries tell which there are */
 void static_columns(struct static_context *c);

@@ -44,6 +44,7 @@ struct trial {
         struct trial_table children[RECORD_MAX_CHILDREN];
         size_t child_count;
         bool grouped; /* `rows`, of the record's own columns, in place of children */
+        bool open;    /* the source describes no columns: all are JSON, children too */
         struct shape shape;
         struct record data;
 };

@@ -1,11 +1,13 @@
 /*
- * The fields are walked as the compiler walks them, but every name is taken for a column. Lua
- * cannot be walked: `row.NAME` is found in its text.
+ * Every name that the mapper uses is taken for a column (mappers/names.h). Which table has it,
+ * where that is not plain, is told by what the test gives and by the text of the queries.
  */
 #include "ingest/pipeline/trial_internal.h"
 
 #include <limits.h>
 #include <strings.h>
+
+#include "mappers/names.h"
 
 #define FIRST_COLUMNS 16
 
@@ -155,13 +157,6 @@ static int add_extract(struct trial *t, struct err *e)
 
 /* ---- fields ---- */
 
-/* Where the names of a field are looked for. */
-struct scope {
-        struct trial_table *table; /* NULL: the elements are JSON */
-        const struct field_spec *fields;
-        size_t count;
-};
-
 static unsigned uses_of(const struct field_spec *f)
 {
         static const char *const text_steps[] = {
@@ -193,39 +188,6 @@ static bool is_given(const struct trial *t, const struct trial_table *table, con
         return false;
 }
 
-static int add_path(struct trial *t, struct trial_table *table, const struct field_path *path,
-        unsigned uses, struct err *e)
-{
-        if (!table)
-                return 0;
-        if (path->count == 1 || is_given(t, table, path->text))
-                return add(t, table, str_of(path->text), uses, e);
-        return add(t, table, path->steps[0].name, USED_BY_PATH, e);
-}
-
-static bool is_field(const struct scope *s, struct str name)
-{
-        for (size_t i = 0; i < s->count; i++)
-                if (str_eq(s->fields[i].name, name))
-                        return true;
-        return false;
-}
-
-static int add_template(
-        struct trial *t, const struct scope *s, const struct field_template *text, struct err *e)
-{
-        int rc = 0;
-
-        for (size_t i = 0; i < text->count && !rc; i++) {
-                const struct template_part *part = &text->parts[i];
-                if (part->scope == TEMPLATE_ROW)
-                        rc = add_path(t, &t->record, &part->path, 0, e);
-                else if (part->scope == TEMPLATE_ANY && !is_field(s, part->path.steps[0].name))
-                        rc = add_path(t, s->table, &part->path, 0, e);
-        }
-        return rc;
-}
-
 /* What has the column @name, if anything has it: the rows of @table, or else the record. */
 static struct trial_table *table_of(struct trial *t, struct trial_table *table, struct str name)
 {
@@ -241,172 +203,50 @@ static struct trial_table *table_of(struct trial *t, struct trial_table *table, 
         return &t->record;
 }
 
-/* In an element `row` falls back to the record. */
-static int add_row_name(
-        struct trial *t, const struct scope *s, bool record, struct str name, struct err *e)
+/* A name too many does no harm: such a column is null. */
+static int add_to_rows(struct trial *t, struct str name, struct err *e)
 {
-        struct trial_table *table = record || !s->table ? &t->record : s->table;
+        int rc = t->grouped ? add(t, &t->record, name, 0, e) : 0;
 
-        if (name.len == 0 || name.len > NAME_MAX)
-                return 0;
-        table = table_of(t, table, name);
-        if (table == &t->record && trial_child_find(t, name))
-                return 0;
-        return add(t, table, name, 0, e);
-}
-
-/* The NAME of row.NAME or row["NAME"] where @p stands behind `row`; empty where there is none. */
-static struct str member_name(const char *p)
-{
-        const char *start;
-
-        p += strspn(p, " \t\n");
-        if (*p == '.') {
-                p += 1 + strspn(p + 1, " \t\n");
-                for (start = p; is_word_byte(*p); p++)
-                        ;
-                return (struct str){start, (size_t)(p - start)};
-        }
-        if (*p != '[')
-                return STR("");
-        p += 1 + strspn(p + 1, " \t\n");
-        if (*p != '"' && *p != '\'')
-                return STR("");
-        const char *end = strchr(p + 1, *p);
-        return end ? (struct str){p + 1, (size_t)(end - p - 1)} : STR("");
-}
-
-/* The word that ends before @p; empty where there is none. */
-static struct str word_before(const char *start, const char *p)
-{
-        const char *end = p;
-
-        while (p > start && is_word_byte(p[-1]))
-                p--;
-        return (struct str){p, (size_t)(end - p)};
-}
-
-/* ROW.NAME and rows[i].NAME of whatever name an expression has for the row of a child: @p is the
- * point. A name too many does no harm: such a column is null. */
-static int add_child_name(struct trial *t, const char *start, const char *p, struct err *e)
-{
-        static const char *const others[] = {
-                "row", "record", "doc", "string", "table", "math", "utf8"};
-        struct str name = member_name(p), of = word_before(start, p);
-        int rc = 0;
-
-        if (p == start || (!of.len && p[-1] != ']') || !name.len)
-                return 0;
-        for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-                if (str_is(of, others[i]))
-                        return 0;
         for (size_t i = 0; i < t->child_count && !rc; i++)
                 rc = add(t, &t->children[i], name, 0, e);
         return rc;
 }
 
-static int add_lua(struct trial *t, const struct scope *s, const struct field_spec *f,
-        const char *key, struct err *e)
+static int add_use(void *ctx, const struct mapper_name *name, struct err *e)
 {
-        static const struct str words[] = {{"row", 3}, {"record", 6}};
-        const struct ynode *n = ynode_get(f->node, key);
-        int rc = 0;
+        struct trial *t = ctx;
+        const struct field_path *path = name->path;
 
-        if (!n || n->kind != YNODE_STRING)
+        if (name->name.len == 0 || name->name.len > NAME_MAX)
                 return 0;
-        for (size_t i = 0; i < n->text.len && !rc; i++) {
-                const char *p = n->text.ptr + i;
-                bool begins = i == 0 || (!is_word_byte(p[-1]) && p[-1] != '.');
-                for (size_t w = 0; begins && w < 2 && !rc; w++)
-                        if (strncmp(p, words[w].ptr, words[w].len) == 0 &&
-                                !is_word_byte(p[words[w].len]))
-                                rc = add_row_name(t, s, w == 1, member_name(p + words[w].len), e);
-                if (*p == '.' && !rc)
-                        rc = add_child_name(t, n->text.ptr, p, e);
-        }
-        return rc;
-}
-
-/* Without `from`, a key that the element lacks is the record's. */
-static int add_lookup(
-        struct trial *t, const struct scope *s, const struct field_spec *f, struct err *e)
-{
-        int rc = 0;
-
-        for (size_t i = 0; i < f->looked_up_count && s->table && !rc; i++) {
-                const struct field_path *path = &f->looked_up[i];
-                struct trial_table *table = s->table;
-                if (t->mapper->spec->lookups[f->lookup]->key_is_column)
-                        table = table_of(t, table, path->steps[0].name);
-                rc = add_path(t, table, path, 0, e);
-        }
-        return rc;
-}
-
-static int add_fields(struct trial *t, const struct scope *s, const struct field_spec *fields,
-        size_t count, struct err *e);
-
-static int add_each(
-        struct trial *t, const struct scope *s, const struct field_spec *f, struct err *e)
-{
-        struct scope inner = {.fields = f->fields, .count = f->field_count};
-        bool top = s->fields == t->mapper->spec->fields;
-        int rc = 0;
-
-        if (top)
-                inner.table = trial_child_find(t, f->from.steps[0].name);
-        if (!inner.table && s->table && f->from.count == 1)
-                rc = add(t, s->table, str_of(f->from.text), USED_BY_PATH, e);
-        else if (!inner.table && f->from.count)
-                rc = add_path(t, s->table, &f->from, USED_BY_PATH, e);
-        return rc ? rc : add_fields(t, &inner, f->fields, f->field_count, e);
-}
-
-static int add_field(
-        struct trial *t, const struct scope *s, const struct field_spec *f, struct err *e)
-{
-        int rc = add_lua(t, s, f, "when", e);
-
-        if (rc)
-                return rc;
-        if (f->origin == FIELD_EACH)
-                return add_each(t, s, f, e);
-        if (f->origin == FIELD_OBJECT)
-                return add_fields(t, s, f->fields, f->field_count, e);
-        if (f->from.count)
-                rc = add_path(t, s->table, &f->from, uses_of(f), e);
-        if (!rc)
-                rc = add_template(t, s, &f->template, e);
-        if (!rc)
-                rc = add_lua(t, s, f, "expr", e);
-        return rc ? rc : add_lookup(t, s, f, e);
-}
-
-static int add_fields(struct trial *t, const struct scope *s, const struct field_spec *fields,
-        size_t count, struct err *e)
-{
-        int rc = 0;
-
-        for (size_t i = 0; i < count && !rc; i++)
-                rc = add_field(t, s, &fields[i], e);
-        return rc;
+        if (name->rows == NAME_OF_ANY_ROWS)
+                return add_to_rows(t, name->name, e);
+        struct trial_table *table = name->rows >= 0 ? &t->children[name->rows] : &t->record;
+        if (name->falls_back)
+                table = table_of(t, table, name->name);
+        if (!path && table == &t->record && trial_child_find(t, name->name))
+                return 0;
+        unsigned uses = name->open ? USED_BY_PATH : name->from ? uses_of(name->from) : 0;
+        if (path && (path->count == 1 || is_given(t, table, path->text)))
+                return add(t, table, str_of(path->text), uses, e);
+        return add(t, table, name->name, path ? USED_BY_PATH : 0, e);
 }
 
 int trial_names_collect(struct trial *t, struct err *e)
 {
-        const struct mapper_spec *m = t->mapper->spec;
         const struct extract *x = t->mapper->extract;
-        struct scope root = {&t->record, m->fields, m->field_count};
+        const char *children[RECORD_MAX_CHILDREN];
+        struct name_rows rows = {.children = children, .grouped = x->group.count > 0};
 
-        t->grouped = x->group.count > 0;
-        for (; t->child_count < x->child_count; t->child_count++)
+        t->grouped = rows.grouped;
+        t->open = !source_describes_columns(t->mapper->source);
+        for (; !t->open && t->child_count < x->child_count; t->child_count++) {
                 t->children[t->child_count].child = &x->children[t->child_count];
+                children[rows.child_count++] = x->children[t->child_count].name;
+        }
         int rc = add_extract(t, e);
-        if (!rc)
-                rc = add_fields(t, &root, m->fields, m->field_count, e);
-        if (!rc)
-                rc = add_template(t, &root, &m->id, e);
-        return rc ? rc : add_template(t, &root, &m->database, e);
+        return rc ? rc : mapper_names_each(t->mapper->spec, &rows, add_use, t, e);
 }
 
 /* ---- what is given ---- */
@@ -448,7 +288,7 @@ int trial_names_given(
                         continue;
                 if (is_in_query(t, table, pair->key))
                         rc = add(t, table, pair->key, 0, e);
-                else
+                else if (!t->open) /* else a reply was copied, with more than is used of it */
                         rc = unknown(t, table, pair, e);
         }
         return rc;

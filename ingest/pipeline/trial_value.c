@@ -138,7 +138,7 @@ static int put_array(struct trial *t, const struct trial_column *c, const struct
 static int put_text(struct trial *t, const struct trial_column *c, const struct ynode *n,
         struct buf *out, struct err *e)
 {
-        if (c->kind == COL_JSON && n->kind != YNODE_STRING)
+        if (c->kind == COL_JSON && (t->open || n->kind != YNODE_STRING))
                 ynode_json(n, out);
         else if (c->kind == COL_ARRAY && n->kind == YNODE_LIST)
                 return put_array(t, c, n, out, e);

@@ -210,6 +210,9 @@ int state_batch_settle(struct state_batch *b, const struct state_owed *owed, str
         __attribute__((warn_unused_result));
 int state_batch_park(struct state_batch *b, const struct state_parked *parked, struct err *e)
         __attribute__((warn_unused_result));
+/** state_batch_unpark() - the one claim @parked, as state_each_parked() has it */
+int state_batch_unpark(struct state_batch *b, const struct state_parked *parked, struct err *e)
+        __attribute__((warn_unused_result));
 int state_batch_unpark_all(struct state_batch *b, struct err *e)
         __attribute__((warn_unused_result));
 int state_batch_reject(struct state_batch *b, struct str key, const struct state_reject *reject,

@@ -217,6 +217,14 @@ int state_batch_park(struct state_batch *b, const struct state_parked *parked, s
         return rc;
 }
 
+int state_batch_unpark(struct state_batch *b, const struct state_parked *parked, struct err *e)
+{
+        struct codec_space space;
+        int rc = add_delete(b, TABLE_PARKED_KEY, codec_key(parked->key, &space), e);
+
+        return rc ? rc : add_delete(b, TABLE_PARKED, codec_parked_key(parked, &space), e);
+}
+
 /* What was added to @table before is void. */
 static void clear_table(struct state_batch *b, enum state_table table)
 {
