@@ -5,8 +5,25 @@
 
 #include "ingest/record/digest.h"
 #include "ingest/record/json.h"
+#include "ingest/record/json_scan.h"
 
 #define MAX_OUT (64 << 20)
+
+/* What is plain stands for itself. */
+static void check_plain(struct str text)
+{
+        cleanup_buf_ struct buf out = {.max = MAX_OUT};
+        struct str inside;
+        struct err e;
+
+        if (json_is_plain(text) && (json_canonical(text, JSON_NUMBERS_EXACT, &out, &e) ||
+                                           !str_eq(buf_str(&out), text)))
+                abort();
+        buf_clear(&out);
+        if (json_plain_inside(text, &inside) &&
+                (json_unquote(text, &out, &e) || !str_eq(buf_str(&out), inside)))
+                abort();
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -16,6 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct digest a, b;
         struct err e = {0};
 
+        check_plain(text);
         for (enum json_numbers n = JSON_NUMBERS_EXACT; n <= JSON_NUMBERS_NEAREST; n++) {
                 buf_clear(&out);
                 buf_clear(&again);

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "ingest/source/rest_extract.h"
 #include "ingest/source/source.h"
 #include "mappers/lookup.h"
 #include "tests/support/mapper_fixture.h"
@@ -61,18 +62,54 @@ static void render(const struct mapper_spec *spec)
                 abort();
 }
 
+/* What is asked for, with values as bad as data can be. */
+static void ask(const struct extract *x)
+{
+        static const struct rest_var vars[] = {
+                {STR("id"), STR("../\r\n'\"\xff${page}"), false},
+                {STR("cursor"), STR("\0;"), false},
+                {STR("page"), STR("1"), true},
+        };
+        const struct rest_vars all = {vars, sizeof(vars) / sizeof(vars[0])};
+        const struct rest_call *call = &((const struct rest_extract *)x->own)->call;
+        cleanup_buf_ struct buf out = BUF_INIT(1 << 16);
+
+        for (int encoding = REST_ENCODE_NONE; encoding <= REST_ENCODE_TEXT; encoding++) {
+                if (rest_template_put(call->path, &all, encoding, &out, NULL) != 0)
+                        continue;
+                if (encoding == REST_ENCODE_PATH && out.len && memchr(out.data, '\n', out.len))
+                        abort();
+                buf_clear(&out);
+        }
+        if (call->body && rest_body_put(call->body, &all, &out, NULL) == 0 &&
+                rest_body_is_json(call->body) && !str_utf8_valid(buf_str(&out)))
+                abort();
+}
+
+static void decode(struct mapper_spec *m, const struct source_ops *ops)
+{
+        struct source_config source = {.name = "erp", .ops = ops};
+        struct extract *x = NULL;
+        struct err e = {0};
+
+        int rc = extract_decode(&source, m->doc, m->extract, m->arena, &x, &e);
+        if (rc != 0 && (rc != -ERR_CONFIG || strncmp(e.text, "m.yaml", 6) != 0))
+                abort();
+        if (rc == 0 && ops == &source_rest)
+                ask(x);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-        struct source_config source = {.name = "erp", .ops = &source_postgres};
         cleanup_(mapper_spec_freep) struct mapper_spec *m = NULL;
         struct str text = {(const char *)data, size};
-        struct extract *x = NULL;
         struct err e = {0};
 
         int rc = mapper_spec_parse(text, "m.yaml", &m, &e);
         if (rc == 0) {
                 render(m);
-                rc = extract_decode(&source, m->doc, m->extract, m->arena, &x, &e);
+                decode(m, &source_rest);
+                decode(m, &source_postgres);
         }
         if (rc != 0 && (rc != -ERR_CONFIG || strncmp(e.text, "m.yaml", 6) != 0))
                 abort();

@@ -163,9 +163,10 @@ static bool send_chunks(struct connection *c, const char *body, size_t n)
         for (size_t i = 0; i < n; i += CHUNK) {
                 char piece[CHUNK + 16];
                 size_t len = n - i < CHUNK ? n - i : CHUNK;
-                int size =
-                        snprintf(piece, sizeof(piece), "%zx\r\n%.*s\r\n", len, (int)len, body + i);
-                if (!send_all(c, piece, (size_t)size))
+                int size = snprintf(piece, sizeof(piece), "%zx\r\n", len);
+                memcpy(piece + size, body + i, len); /* any bytes */
+                memcpy(piece + size + len, "\r\n", 2);
+                if (!send_all(c, piece, (size_t)size + len + 2))
                         return false;
         }
         return send_all(c, "0\r\n\r\n", 5);

@@ -1,7 +1,8 @@
-"""The help that editors show for the keys of a mapper, taken from docs/mapping.md.
+"""The help that editors show for the keys of a mapper, taken from docs/mapping.md and rest.md.
 
 A key's `markdownDescription` in schemas/mapper.schema.json is its section there: the text, and the
-first example as far as it shows the key. So there is one text, and its example is run.
+first example as far as it shows the key. So there is one text, and its example is run. Keys of REST
+have theirs in docs/rest.md; those that stand in several places, or are as for SQL, share one.
 `tests/tools/hover-text --write` writes it.
 """
 
@@ -12,10 +13,16 @@ from support import docs
 
 SCHEMA = docs.ROOT / "schemas/mapper.schema.json"
 MAPPING = docs.ROOT / "docs/mapping.md"
+REST = docs.ROOT / "docs/rest.md"
 # The headings of the keys in each object of the schema; `fields` and others have two sections.
 PREFIXES = {"": "", "extract": "extract.", "child": "extract.children.", "field": "",
             "test": "tests.", "lookup": "lookup.", "fields": "", "split": "split.",
-            "replace": "replace."}
+            "replace": "replace.", "rest_extract": "extract.",
+            "rest_child": "extract.children.", "rest_paging": "extract.paging.",
+            "rest_cursor": "extract.cursor."}
+# A call is described once, wherever it stands; what is no key of a call has no dot behind it.
+CALL = re.compile(r"^extract\.(?:children|by_key|deletes)\.(?=(?:path|method|params|headers|body|"
+                  r"records|paging)$)")
 OTHERS = {("field", "timezone"): "timezone of a field", ("field", "fields"): "fields of each"}
 HOVER = "markdownDescription"
 
@@ -70,12 +77,21 @@ def places(schema):
             yield from walk(schema["$defs"][kind] if kind else schema, kind, prefix)
 
 
-def with_hover(schema, text):
+def rest_section(rest, mapping, name):
+    """The section of a key of REST: its own, that of the call, that of SQL, that of its map."""
+    places = [(rest, name), (rest, CALL.sub("extract.", name)), (mapping, name),
+              (rest, name.rpartition(".")[0])]
+    return next((body for found, key in places if (body := named(found, "", key))), None)
+
+
+def with_hover(schema, text, rest):
     """A copy of the schema with that help. Returns it, and the keys that have no section."""
     schema, found, missing = json.loads(json.dumps(schema)), sections(text), []
+    of_rest = sections(rest)
     for kind, prefix, key, node in places(schema):
         other = OTHERS.get((kind, prefix + key))
-        body = found.get(other) if other else named(found, prefix, key)
+        body = rest_section(of_rest, found, prefix + key) if kind.startswith("rest_") else \
+            found.get(other) if other else named(found, prefix, key)
         node.pop(HOVER, None)
         if body is None:
             missing.append(f"{kind or 'mapper'}: {prefix}{key}")

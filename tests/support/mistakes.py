@@ -80,6 +80,33 @@ fields:
     fields: {product: product, qty: qty}
 """
 
+SHOP_SOURCE = """\
+  shop:
+    type: rest
+    url: https://shop.example.com/api
+    auth: {bearer: "${SHOP_TOKEN:-hunter2}"}
+    rate_limit: [10/s, 5000/day]
+    retry_for: 0
+"""
+CONTACT = """\
+mapper: contact
+source: shop
+extract:
+  path: /contacts
+  params: {status: active}
+  records: items
+  paging: {type: page, size_param: limit, size: 50}
+  key: id
+  cursor: {field: updated_at, param: updated_since}
+  by_key: {path: "/contacts/${id}"}
+full: "0 3 * * *"
+target:
+  database: @db@contacts
+  id: "contact:${id}"
+fields:
+  name: name
+"""
+
 ERP = """
 CREATE TABLE product (id int PRIMARY KEY, code text NOT NULL, name text, price numeric, qty int,
     weight float8, active char(1), added date, changed timestamp, state text, note text);
@@ -159,6 +186,16 @@ def product(old, new):
 
 def sale(old, new):
     return edit("mappers/sale.yaml", old, new)
+
+
+def shop(old="", new="", file="mappers/contact.yaml"):
+    """A REST source and its mapper beside the good project, and one place of them."""
+    def spoil(bench):
+        config("mappers: [", SHOP_SOURCE + "mappers: [")(bench)
+        bench.write("mappers/contact.yaml", CONTACT)
+        if old:
+            edit(file, old, new)(bench)
+    return spoil
 
 
 def query(text):
@@ -255,12 +292,22 @@ class Page(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def web_server(bench):
-    """A web server where couchdb.url says."""
+def start_web_server(bench):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     bench.at_end += [server.server_close, server.shutdown]
     bench.names["web"] = f"http://127.0.0.1:{server.server_port}"
+
+
+def web_server_for_shop(bench):
+    """A web server where the url of the REST source says."""
+    start_web_server(bench)
+    shop("https://shop.example.com/api", "@web@", "erp2couch.yaml")(bench)
+
+
+def web_server(bench):
+    """A web server where couchdb.url says."""
+    start_web_server(bench)
     config("@couch@", "@web@")(bench)
 
 

@@ -4,17 +4,19 @@
  *     option-tables                 prints all option tables as one JSON object
  *     option-tables config FILE...  loads each as erp2couch.yaml
  *     option-tables mapper FILE...  loads each as a mapper of a postgres source
+ *     option-tables rest FILE...    loads each as a mapper of a REST source
  *     option-tables fields FILE...  loads each as a file that a mapper includes
  *
  *     option-tables json FILE...    prints each as JSON, a line each, variables left as they are
  *
- * config, mapper and fields print a line for each file: "ok", or the error.
+ * config, mapper, rest and fields print a line for each file: "ok", or the error.
  */
 #include <stdio.h>
 
 #include <cjson/cJSON.h>
 
 #include "ingest/pipeline/config.h"
+#include "ingest/source/rest_extract.h"
 
 static const char *type_name(enum option_type type)
 {
@@ -81,8 +83,10 @@ static int print_tables(void)
         } tables[] = {
                 {"config", &config_table},
                 {"couchdb", &couch_option_table},
-                {"extract", &extract_table},
-                {"child", &extract_child_table},
+                {"extract", &extract_sql_table},
+                {"child", &extract_sql_child_table},
+                {"rest_extract", &rest_extract_table},
+                {"rest_child", &rest_child_table},
                 {"mapper", &mapper_spec_table},
                 {"field", &mapper_field_table},
                 {"test", &mapper_test_table},
@@ -114,14 +118,24 @@ static int load_config(const char *path, struct err *e)
         return rc;
 }
 
-static int load_mapper(const char *path, struct err *e)
+static int load_extract(const char *path, const struct source_ops *ops, struct err *e)
 {
-        struct source_config source = {.name = "erp", .ops = &source_postgres};
+        struct source_config source = {.name = "erp", .ops = ops};
         cleanup_(mapper_spec_freep) struct mapper_spec *m = NULL;
         struct extract *x;
         int rc = mapper_spec_load(path, &m, e);
 
         return rc ? rc : extract_decode(&source, m->doc, m->extract, m->arena, &x, e);
+}
+
+static int load_mapper(const char *path, struct err *e)
+{
+        return load_extract(path, &source_postgres, e);
+}
+
+static int load_rest(const char *path, struct err *e)
+{
+        return load_extract(path, &source_rest, e);
 }
 
 static int load_fields(const char *path, struct err *e)
@@ -163,12 +177,14 @@ int main(int argc, char **argv)
                 load = load_config;
         else if (strcmp(argv[1], "mapper") == 0)
                 load = load_mapper;
+        else if (strcmp(argv[1], "rest") == 0)
+                load = load_rest;
         else if (strcmp(argv[1], "fields") == 0)
                 load = load_fields;
         else if (strcmp(argv[1], "json") == 0)
                 load = print_json;
         if (!load || argc == 2) {
-                fprintf(stderr, "usage: option-tables [config|mapper|fields|json FILE...]\n");
+                fprintf(stderr, "usage: option-tables [config|mapper|rest|fields|json FILE...]\n");
                 return 64;
         }
         for (int i = 2; i < argc; i++) {

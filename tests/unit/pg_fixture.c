@@ -165,7 +165,8 @@ void sink_deinit(struct sink *s)
 int fixture_start(struct fixture *f, const char *yaml, const struct value *keys, size_t key_rows,
         struct sink *s, struct err *e)
 {
-        struct source_sink sink = {on_record, on_reject, on_end, s};
+        struct source_sink sink = {
+                .on_record = on_record, .on_reject = on_reject, .on_end = on_end, .ctx = s};
         struct shape *shape = arena_alloc(f->arena, sizeof(*shape));
         struct extract *x;
 
@@ -247,7 +248,8 @@ int mapper_read(struct mapper *m, enum mapper_what what, struct err *e)
         };
         struct fixture *f = m->fixture;
         struct sink s = {.fixture = f, .shape = &m->shape};
-        struct source_sink sink = {on_record, on_reject, on_end, &s};
+        struct source_sink sink = {
+                .on_record = on_record, .on_reject = on_reject, .on_end = on_end, .ctx = &s};
 
         buf_init(&s.text, 64 << 20);
         int rc = starts[what](f->source, m->x, &m->shape, &sink, &s.read, e);

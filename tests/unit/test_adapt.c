@@ -7,7 +7,7 @@
 
 #include "ingest/couch/adapt.h"
 #include "ingest/couch/claims.h"
-#include "ingest/couch/retry.h"
+#include "ingest/loop/retry.h"
 
 /* A server that writes @rate(docs) documents a second in batches of so many. */
 typedef double (*rate_fn)(size_t docs);

@@ -433,6 +433,7 @@ static void utf8_is_checked_byte_by_byte(void **state)
                                         bytes[at + 2], bytes[at + 3]);
                 }
         assert_true(str_utf8_valid((struct str){NULL, 0}));
+        assert_int_equal(str_utf8_prefix(STR("caf\xC3\xA9 of ten: \xFF")), 14);
 }
 
 static void the_nearest_name_is_found(void **state)

@@ -109,6 +109,7 @@ static void a_minimal_configuration_gets_the_defaults(void **state)
         assert_int_equal(c->couch.retry_for_ms, 300000);
         assert_int_equal(c->source_count, 1);
         assert_string_equal(c->sources[0].name, "erp");
+        assert_string_equal(c->sources[0].folder, "state/.sources/erp");
         assert_ptr_equal(config_source(c, "erp"), &c->sources[0]);
         assert_null(config_source(c, "shop"));
         assert_null(c->schemas);
@@ -185,6 +186,51 @@ static void every_key_is_decoded_and_paths_are_relative_to_the_file(void **state
         remove_mappers();
 }
 
+/* A source may have any name; its folder stays in the state's. */
+static void names_of_sources_become_folders(void **state)
+{
+        static const struct {
+                const char *name, *folder;
+        } cases[] = {
+                {"Shop_2-b", "state/.sources/Shop_2-b"},
+                {"'..'", "state/.sources/%2E%2E"},
+                {"'a/../b c'", "state/.sources/a%2F%2E%2E%2Fb%20c"},
+                {"'\xc3\xa4'", "state/.sources/%C3%A4"},
+        };
+        (void)state;
+        for (size_t i = 0; i < COUNT(cases); i++) {
+                cleanup_(config_freep) struct config *c = NULL;
+                char text[512];
+                struct err e;
+
+                snprintf(text, sizeof(text),
+                        "version: 1\ncouchdb: {url: 'http://127.0.0.1:5984'}\nsources:\n  %s: "
+                        "{type: postgres, dsn: 'host=x'}\nmappers: [x]\nstate_dir: state\n",
+                        cases[i].name);
+                write_file("erp2couch.yaml", text);
+                assert_int_equal(config_load_sources("erp2couch.yaml", &c, &e), 0);
+                assert_string_equal(c->sources[0].folder, cases[i].folder);
+                assert_int_not_equal(access("state", F_OK), 0); /* not made before it is needed */
+        }
+}
+
+static void long_names_of_sources_are_refused(void **state)
+{
+        struct config *c = NULL;
+        char text[1024];
+        struct err e = {0};
+
+        (void)state;
+        snprintf(text, sizeof(text),
+                "version: 1\ncouchdb: {url: 'http://127.0.0.1:5984'}\nsources:\n  %0256d: "
+                "{type: postgres, dsn: 'host=x'}\nmappers: [x]\nstate_dir: state\n",
+                1);
+        write_file("erp2couch.yaml", text);
+        assert_int_equal(config_load_sources("erp2couch.yaml", &c, &e), -ERR_CONFIG);
+        assert_string_equal(e.text, "erp2couch.yaml:4:261: the name of a source is too long for a "
+                                    "folder: 255 bytes at most");
+}
+
 static void wrong_configurations_are_refused(void **state)
 {
         static const struct bad cases[] = {
@@ -205,10 +251,10 @@ static void wrong_configurations_are_refused(void **state)
                 {"version: 1\ncouchdb: {url: 'http://x'}\nsources: [a]\nmappers: x\nstate_dir: x\n",
                         "erp2couch.yaml:3:10: 'sources' must be a map of sources, not a list; "
                         "write NAME: {type: ..., dsn: ...}"},
-                {"version: 1\ncouchdb: {url: 'http://x'}\nsources: {shop: {type: rest}}\n"
+                {"version: 1\ncouchdb: {url: 'http://x'}\nsources: {shop: {type: odbc}}\n"
                  "mappers: x\nstate_dir: x\n",
-                        "erp2couch.yaml:3:24: source type 'rest' is not in this version; this "
-                        "version has: postgres"},
+                        "erp2couch.yaml:3:24: source type 'odbc' is not in this version; this "
+                        "version has: postgres, rest"},
                 {"mapper: [x]\n",
                         "erp2couch.yaml:1:1: unknown key 'mapper', did you mean 'mappers'?"},
                 {"mapper: x\nextract: {}\n", "erp2couch.yaml is a mapper: name the configuration, "
@@ -713,6 +759,8 @@ static void running_out_of_memory_is_an_error(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(names_of_sources_become_folders),
+                cmocka_unit_test(long_names_of_sources_are_refused),
                 cmocka_unit_test(a_minimal_configuration_gets_the_defaults),
                 cmocka_unit_test(every_key_is_decoded_and_paths_are_relative_to_the_file),
                 cmocka_unit_test(wrong_configurations_are_refused),

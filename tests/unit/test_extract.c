@@ -29,7 +29,8 @@ static void unload(struct loaded *l)
 
 static int load(const char *text, struct loaded *l, struct err *e)
 {
-        *l = (struct loaded){.arena = arena_new(1 << 20), .source = {.ops = &source_postgres}};
+        *l = (struct loaded){
+                .arena = arena_new(1 << 20), .source = {.name = "erp", .ops = &source_postgres}};
         if (ydoc_parse(str_of(text), "m.yaml", YDOC_EXPAND_MAPPER, &l->doc, e))
                 fail_msg("%s", e->text);
         return extract_decode(&l->source, l->doc, l->doc->root, l->arena, &l->x, e);
@@ -148,8 +149,15 @@ static void wrong_blocks_are_refused(void **state)
                         "1h30m, not '5'"},
                 {"table: t\nkey: id\ncursor: {field: f}",
                         "m.yaml:3:9: 'cursor' must be a string, not a map"},
-                {"path: /products\nkey: id", "m.yaml:1:1: 'path' is not in this version"},
-                {"table: t\nkey: id\npaging: {}", "m.yaml:3:1: 'paging' is not in this version"},
+                {"path: /products\nkey: id",
+                        "m.yaml:1:1: 'path' is for REST sources; erp is postgres"},
+                {"table: t\nkey: id\npaging: {}",
+                        "m.yaml:3:1: 'paging' is for REST sources; erp is postgres"},
+                {"table: t\nkey: id\nby_key: {}",
+                        "m.yaml:3:1: 'by_key' is for REST sources; erp is postgres"},
+                {"table: t\nkey: id\npagin: {}",
+                        "m.yaml:3:1: unknown key 'pagin'; extract takes query, table, key, group, "
+                        "cursor, lookback, children or deletes"},
         };
         (void)state;
         expect_errors(cases, COUNT(cases));
@@ -182,7 +190,7 @@ static void wrong_children_are_refused(void **state)
                 {HEAD "children: {l: {table: u, parnet: t}}",
                         "m.yaml:3:26: unknown key 'parnet', did you mean 'parent'?"},
                 {HEAD "children: {l: {path: /l, parent: t}}",
-                        "m.yaml:3:16: 'path' is not in this version"},
+                        "m.yaml:3:16: 'path' is for REST sources; erp is postgres"},
                 {HEAD "children: {a: {}, b: {}, c: {}, d: {}, e: {}, f: {}, g: {}, h: {}, i: {}, "
                       "j: {}, k: {}, l: {}, m: {}, n: {}, o: {}, p: {}, q: {}}",
                         "m.yaml:3:11: more than 16 children"},
@@ -220,7 +228,8 @@ static void wrong_deletes_are_refused(void **state)
                         "m.yaml:3:26: 'key' names 2 columns, but the key of the record has 1"},
                 {HEAD "deletes: {keeps: type}",
                         "m.yaml:3:11: unknown key 'keeps', did you mean 'keep'?"},
-                {HEAD "deletes: {path: /d}", "m.yaml:3:11: 'path' is not in this version"},
+                {HEAD "deletes: {path: /d}",
+                        "m.yaml:3:11: 'path' is for REST sources; erp is postgres"},
         };
         (void)state;
         expect_errors(cases, COUNT(cases));
@@ -269,14 +278,22 @@ static void wrong_sources_are_refused(void **state)
                 {"[]", "c.yaml:1:1: source 'erp' must be a map, not a list: {type: postgres, ...}"},
                 {"dsn: x", "c.yaml:1:1: key 'type' is missing in source 'erp'; add it: type: "
                            "postgres"},
+                {"type: odbc\nurl: x",
+                        "c.yaml:1:7: source type 'odbc' is not in this version; this version has: "
+                        "postgres, rest"},
                 {"type: rest\nurl: x",
-                        "c.yaml:1:7: source type 'rest' is not in this version; this version has: "
-                        "postgres"},
+                        "c.yaml:2:6: 'url' of a REST source: it must begin with http:// or "
+                        "https://, such as https://erp.example.com/api"},
+                {"type: rest\ndsn: x",
+                        "c.yaml:2:1: unknown key 'dsn'; REST source takes url, auth, headers, "
+                        "params, rate_limit, error_limit, max_concurrent, retry_for, timeout, "
+                        "connect_timeout, idle_timeout, max_record, max_redirects, compressed, "
+                        "tls or proxy"},
                 {"type: [postgres]",
                         "c.yaml:1:7: source type a list is not in this version; this version has: "
-                        "postgres"},
+                        "postgres, rest"},
                 {"type:", "c.yaml:1:6: source type null is not in this version; this version has: "
-                          "postgres"},
+                          "postgres, rest"},
                 {"type: postgres",
                         "c.yaml:1:1: key 'dsn' is missing in postgres source; add it: how to "
                         "connect: postgresql://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=... or "

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "ingest/base/clock.h"
+#include "ingest/loop/http_url.h"
 #include "tests/support/http_test.h"
 
 static void replies_come_whole(void **state)
@@ -347,6 +348,37 @@ static void unusable_requests_are_refused(void **state)
         assert_int_equal(r.calls, 0);
 }
 
+/* What is like the last URL is not parsed again: it must be refused all the same. */
+static void a_second_look_at_urls(void **state)
+{
+        static const struct {
+                const char *url;
+                int rc;
+        } cases[] = {
+                {"http://host:5984/db", 0},
+                {"http://host:5984/other?a=b#c", 0},
+                {"http://host:5984/a b", -ERR_CONFIG},
+                {"http://host:5984/\x7f", -ERR_CONFIG},
+                {"http://host:5984", 0},
+                {"http://host:59840/", 0},
+                {"http://host:598400/", -ERR_CONFIG},
+                {"http://host:59840/", 0},
+                {"http://host:5984x/", -ERR_CONFIG},
+                {"http://host:5984@evil/", 0},
+                {"http://host:5984/\xC3\xA4", 0},
+                {"ftp://host:5984/", -ERR_CONFIG},
+                {"", -ERR_CONFIG},
+        };
+        struct http_url_origin last = {0};
+        struct err e;
+
+        (void)state;
+        for (size_t i = 0; i < COUNT(cases); i++) {
+                assert_int_equal(http_url_check_again(&last, cases[i].url, &e), cases[i].rc);
+                assert_int_equal(http_url_check(cases[i].url, &e), cases[i].rc);
+        }
+}
+
 static void connections_are_bounded(void **state)
 {
         enum { CALLS = 16 };
@@ -467,6 +499,7 @@ int main(void)
                 cmocka_unit_test(a_callback_may_cancel_another_call),
                 cmocka_unit_test(free_ends_everything),
                 cmocka_unit_test(unusable_requests_are_refused),
+                cmocka_unit_test(a_second_look_at_urls),
                 cmocka_unit_test(connections_are_bounded),
                 cmocka_unit_test(calls_can_start_calls),
                 cmocka_unit_test(cookies_only_when_asked),

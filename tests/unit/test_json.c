@@ -551,6 +551,98 @@ static void mutated_texts_can_be_walked(void **state)
         }
 }
 
+static void what_is_plain_is_canonical(void **state)
+{
+        static const struct {
+                const char *text;
+                bool plain;
+        } cases[] = {
+                {"\"\"", true},
+                {"\"short\"", true},
+                {"\"fourteen bytes\"", true},
+                {"\"seventeen bytes !\"", true},
+                {"\"more than thirty two bytes, and then some\"", true},
+                {"\"caf\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x98\x80\"", true},
+                {"\"a\\n\"", false},
+                {"\"\\\"", false},
+                {"\"a\"b\"", false},
+                {"\"more than sixteen bytes \" and a quote\"", false},
+                {"\"a tab\tin it, of more than 16 bytes\"", false},
+                {"\"\xFF\"", false},
+                {"\"cut \xE2\x82\"", false},
+                {"\"open", false},
+                {"\"", false},
+                {"", false},
+                {" 1", false},
+                {"1 ", false},
+                {"true", true},
+                {"false", true},
+                {"null", false},
+                {"truE", false},
+                {"[]", false},
+                {"0", true},
+                {"-0", false},
+                {"-7", true},
+                {"123456789012345", true},
+                {"1234567890123456", false}, /* left to the canonicaliser */
+                {"12345678901.2345", true},
+                {"0.000001", true},
+                {"0.0000001", false},
+                {"-0.5", true},
+                {"-0.05", true},
+                {"0.0", false},
+                {"-0.0", false},
+                {"1.50", false},
+                {"01", false},
+                {"1.", false},
+                {".5", false},
+                {"1e2", false},
+                {"1.5x", false},
+                {"-", false},
+                {"+1", false},
+        };
+        cleanup_buf_ struct buf out = {.max = MAX_TEXT};
+        struct str inside;
+
+        for (size_t i = 0; i < COUNT(cases); i++) {
+                struct str text = str_of(cases[i].text);
+                if (json_is_plain(text) != cases[i].plain)
+                        fail_msg("%s", cases[i].text);
+                if (cases[i].plain)
+                        assert_canonical(cases[i].text, JSON_NUMBERS_EXACT, cases[i].text);
+                bool string = cases[i].plain && text.ptr[0] == '"';
+                assert_int_equal(json_plain_inside(text, &inside), string);
+                if (!string)
+                        continue;
+                buf_clear(&out);
+                assert_int_equal(json_unquote(text, &out, NULL), 0);
+                assert_true(str_eq(buf_str(&out), inside));
+        }
+}
+
+/* Every text of up to six bytes of a number's alphabet. */
+static void plain_numbers_are_canonical(void **state)
+{
+        static const char alphabet[] = "0125-.e";
+        cleanup_buf_ struct buf out = {.max = MAX_TEXT};
+        size_t plain = 0;
+
+        for (size_t code = 0; code < 7 * 7 * 7 * 7 * 7 * 7; code++) {
+                char text[6];
+                size_t n = 0;
+                for (size_t k = code; k > 0; k /= 7)
+                        text[n++] = alphabet[k % 7];
+                if (!json_is_plain((struct str){text, n}))
+                        continue;
+                buf_clear(&out);
+                if (json_canonical((struct str){text, n}, JSON_NUMBERS_EXACT, &out, NULL) ||
+                        !str_eq(buf_str(&out), (struct str){text, n}))
+                        fail_msg("%.*s", (int)n, text);
+                plain++;
+        }
+        assert_true(plain > 1000);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -570,6 +662,8 @@ int main(void)
                 cmocka_unit_test(nesting_is_bounded),
                 cmocka_unit_test(mutated_texts_never_break_it),
                 cmocka_unit_test(mutated_texts_can_be_walked),
+                cmocka_unit_test(what_is_plain_is_canonical),
+                cmocka_unit_test(plain_numbers_are_canonical),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

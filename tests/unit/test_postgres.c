@@ -162,7 +162,8 @@ static void every_type_has_its_kind_and_text(void **state)
         struct extract *x;
         struct shape shape;
         size_t records = 0;
-        struct source_sink sink = {check_types, NULL, on_end, &records};
+        struct source_sink sink = {
+                .on_record = check_types, .on_reject = NULL, .on_end = on_end, .ctx = &records};
         struct err e;
 
         (void)state;

@@ -41,7 +41,8 @@ static int read_once(struct fixture *f, const struct extract *x, struct seen *se
 {
         cleanup_(arena_freep) struct arena *arena = arena_new(1 << 20);
         cleanup_(source_closep) struct source *source = NULL;
-        struct source_sink sink = {on_record, on_reject, on_end, seen};
+        struct source_sink sink = {
+                .on_record = on_record, .on_reject = on_reject, .on_end = on_end, .ctx = seen};
         struct source_read *read;
         struct shape shape;
 
@@ -61,7 +62,8 @@ static int read_with(struct source *source, struct fixture *f, const struct extr
         const struct str *position, struct buf *out, struct seen *seen, struct err *e)
 {
         cleanup_(arena_freep) struct arena *arena = arena_new(1 << 20);
-        struct source_sink sink = {on_record, on_reject, on_end, seen};
+        struct source_sink sink = {
+                .on_record = on_record, .on_reject = on_reject, .on_end = on_end, .ctx = seen};
         struct source_watch watch = {.position = *position};
         struct source_observation observed;
         struct source_read *read;

@@ -475,7 +475,10 @@ static void paused_reads_take_nothing_from_the_socket(void **state)
         for (size_t i = 0; i < 3; i += 2) { /* without and with children */
                 struct fixture *f = fixture_open("postgres", NULL);
                 size_t records = 0;
-                struct source_sink sink = {pause_at_once, NULL, ignore_end, &records};
+                struct source_sink sink = {.on_record = pause_at_once,
+                        .on_reject = NULL,
+                        .on_end = ignore_end,
+                        .ctx = &records};
                 struct source_read *read;
                 struct extract *x;
                 struct shape shape;

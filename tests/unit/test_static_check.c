@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ingest/pipeline/config_internal.h"
 #include "ingest/pipeline/static_check.h"
 #include "ingest/source/extract.h"
 #include "tests/support/alloc_fail.h"
@@ -80,6 +81,53 @@ static void expect(
                 fail_msg("%s\nwith %s\nwanted %s\nfound  %s", yaml, schema ? schema : "no schema",
                         wanted, out.len ? out.data : "nothing");
         close_subject(&s);
+}
+
+/* ---- sources that describe no columns ---- */
+
+static const struct {
+        const char *extract, *fields, *schema, *found;
+} open_shapes[] = {
+        {"key: id", "a: {from: code, required: true}", NULL, ""},
+        /* what is named may be missing, the key is there */
+        {"key: id", "a: code", "{\"required\":[\"a\"]}",
+                "W 10:3 field 'a': the schema requires it (s.json#/required), and it is left out "
+                "where it is null: column 'code' may be NULL in the source\n"},
+        {"key: id", "a: id", "{\"required\":[\"a\"]}", ""},
+        {"group: [customer]", "a: customer\n  b: {each: rows, fields: {q: qty}}",
+                "{\"required\":[\"a\",\"b\"]}", ""},
+        {"key: id\n  children: {lines: {query: x, parent: id}}",
+                "b: {each: lines, fields: {q: qty}}", "{\"required\":[\"b\"]}", ""},
+        /* what the compiler says needs no server */
+        {"key: id", "a: {expr: doc.nope}", NULL,
+                "E 10:13 field 'a': 'expr': line 1: there is no field 'nope'\n"},
+};
+
+static void what_is_named_may_be_missing(void **state)
+{
+        (void)state;
+        for (size_t i = 0; i < sizeof(open_shapes) / sizeof(open_shapes[0]); i++) {
+                cleanup_buf_ struct buf yaml = BUF_INIT(1 << 16), out = BUF_INIT(1 << 16);
+                struct source_ops open = source_postgres;
+                struct subject s;
+                struct err e = {0};
+
+                buf_printf(&yaml,
+                        "mapper: m\nsource: erp\nextract:\n  query: x\n  %s\ntarget:\n"
+                        "  database: d\n  id: 'x:${%s}'\nfields:\n  %s\n",
+                        open_shapes[i].extract, i == 3 ? "customer" : "id", open_shapes[i].fields);
+                open_subject(&s, buf_cstr(&yaml), open_shapes[i].schema);
+                open.open_shape = true;
+                s.source.ops = &open;
+                assert_int_equal(
+                        config_name_columns(s.mapper.spec, (struct extract *)s.mapper.extract, &e),
+                        0);
+                assert_int_equal(static_check_mapper(&s.mapper, NULL, &s.found, &e), 0);
+                if (strcmp(listing(&s.found, &out), open_shapes[i].found) != 0)
+                        fail_msg("%s\nwanted %s\nfound  %s", buf_cstr(&yaml), open_shapes[i].found,
+                                out.len ? out.data : "nothing");
+                close_subject(&s);
+        }
 }
 
 /* ---- fields and schema; a field stands in line 9, key in column 3 ---- */
@@ -432,6 +480,7 @@ static void without_memory(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(what_is_named_may_be_missing),
                 cmocka_unit_test(fields_and_schema),
                 cmocka_unit_test(columns_that_may_be_null),
                 cmocka_unit_test(names_of_columns),

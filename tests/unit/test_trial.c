@@ -21,6 +21,8 @@ static const char plain[] =
 static const char grouped[] = "  table: prices\n  group: [customer]\n"
                               "target: {database: c, id: \"g:${customer}\"}\nfields:\n";
 
+static struct source_ops described; /* as a source that describes no columns, where set */
+
 struct subject {
         struct config_mapper mapper;
         struct source_config source;
@@ -33,7 +35,8 @@ static void open_mapper(
         struct err e = {0};
 
         snprintf(text, sizeof(text), "%s%s  %s\ntests:\n  - {%s}\n", head, extract, fields, test);
-        *s = (struct subject){.source = {.name = "erp", .ops = &source_postgres}};
+        *s = (struct subject){
+                .source = {.name = "erp", .ops = described.type ? &described : &source_postgres}};
         s->mapper.source = &s->source;
         if (mapper_spec_parse(str_of(text), "m.yaml", &s->mapper.spec, &e) ||
                 extract_decode(&s->source, s->mapper.spec->doc, s->mapper.spec->extract,
@@ -85,6 +88,56 @@ static void run_cases(const char *extract, const struct test_case *cases, size_t
 {
         for (size_t i = 0; i < count; i++)
                 expect_said(extract, cases[i].fields, cases[i].test, cases[i].said);
+}
+
+/* ---- sources that describe no columns ---- */
+
+static void everything_is_json_without_columns(void **state)
+{
+        static const struct test_case cases[] = {
+                {"a: a", "given: {a: x}, expect: {a: x}", "ok"},
+                {"a: a", "given: {a: '7'}, expect: {a: '7'}", "ok"},
+                {"a: a", "given: {a: 7}, expect: {a: 7}", "ok"},
+                {"a: {from: a, type: decimal}", "given: {a: 2.50}, expect: {a: '2.50'}", "ok"},
+                {"a: {from: a, type: decimal}", "given: {a: '2.50'}, expect: {a: '2.50'}", "ok"},
+                {"a: {from: a, trim: true}", "given: {a: ' x '}, expect: {a: x}", "ok"},
+                {"a: {from: a, type: date}", "given: {a: '2026-01-31'}, expect: {a: '2026-01-31'}",
+                        "ok"},
+                {"a: a.b", "given: {a: {b: x}}, expect: {a: x}", "ok"},
+                {"a: a.b", "given: {a: null}, expect: {a: null}", "ok"},
+                {"a: a", "given: {}, expect: {a: null}", "ok"},
+                {"a: a", "given: {a: x, more: {of: [it]}}, expect: {a: x}", "ok"},
+                /* children are values, too: of a call of their own or nested */
+                {"a: {each: lines, fields: {q: q, s: t.s}}",
+                        "given: {lines: [{q: 1, t: {s: x}}, {}]}, expect: {a: [{q: 1, s: x}, {}]}",
+                        "ok"},
+                {"a: {each: subs, fields: {q: {expr: 'row.q .. row.cur'}}}",
+                        "given: {cur: E, subs: [{q: '1'}]}, expect: {a: [{q: 1E}]}", "ok"},
+                {"a: a", "given: {a: 1}, types: {a: text}, expect: {a: 1}",
+                        "error: m.yaml:14:28: 'types' is for sources with columns: what a source "
+                        "of "
+                        "type postgres gives is JSON"},
+        };
+        (void)state;
+        described = source_postgres;
+        described.open_shape = true;
+        run_cases(plain, cases, COUNT(cases));
+        described.type = NULL;
+}
+
+static void groups_have_json_rows_without_columns(void **state)
+{
+        static const struct test_case cases[] = {
+                {"  p: {each: rows, fields: {q: qty.n}}",
+                        "given: {customer: c, rows: [{qty: {n: 1}}, {qty: {n: 2}}]}, "
+                        "expect: {_id: 'g:c', p: [{q: 1}, {q: 2}]}",
+                        "ok"},
+        };
+        (void)state;
+        described = source_postgres;
+        described.open_shape = true;
+        run_cases(grouped, cases, COUNT(cases));
+        described.type = NULL;
 }
 
 /* ---- what is given ---- */
@@ -418,6 +471,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(values_become_columns),
+                cmocka_unit_test(everything_is_json_without_columns),
+                cmocka_unit_test(groups_have_json_rows_without_columns),
                 cmocka_unit_test(tables_are_given),
                 cmocka_unit_test(text_is_taken_as_the_source_would),
                 cmocka_unit_test(unknown_names_are_errors),
