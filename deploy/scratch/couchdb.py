@@ -6,7 +6,6 @@ CouchDB protocol, not the product.
 """
 
 import base64
-import contextlib
 import http.client
 import json
 import os
@@ -20,6 +19,7 @@ import uuid
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
+from . import npm
 from .process import ServerError, free_port, start_server, wait_until
 
 INSTALLED = Path("/opt/couchdb")
@@ -62,47 +62,23 @@ VM_ARGS = ["-start_epmd false", "-dist_listen false", "+sbwt none", "+sbwtdcpu n
            "+sbwtdio none"]
 
 
-def cache_folder():
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(base) / "erp2couch-tests"
+def pouchdb_folder():
+    return npm.cache_folder() / f"pouchdb-server-{POUCHDB_VERSION}"
 
 
 def pouchdb_program():
     """Where pouchdb-server is, or would be, once installed."""
-    return cache_folder() / f"pouchdb-server-{POUCHDB_VERSION}" / "node_modules/.bin/pouchdb-server"
-
-
-def npm_environment():
-    """npm trusts its own list of authorities; this machine's owner may have added some."""
-    system = "/etc/ssl/certs/ca-certificates.crt"
-    if "NODE_EXTRA_CA_CERTS" in os.environ or not os.path.exists(system):
-        return {}
-    return {"NODE_EXTRA_CA_CERTS": system}
+    return pouchdb_folder() / "node_modules/.bin/pouchdb-server"
 
 
 def install_pouchdb(run):
     """pouchdb-server from npm into the cache folder. run(words, env) returns (code, output);
     so does this."""
-    target = pouchdb_program().parents[2]
-    folder = cache_folder()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        fresh = tempfile.mkdtemp(dir=folder)
-    except OSError as problem:
-        return 1, f"no place for pouchdb-server: {problem}"
-    try:
-        # No scripts: they compile its LevelDB binding, and we keep everything in memory.
-        code, output = run(
-            ["npm", "install", "--prefix", fresh, "--ignore-scripts", "--omit=optional",
-             "--no-audit", "--no-fund", "--loglevel=error",
-             f"pouchdb-server@{POUCHDB_VERSION}"], npm_environment())
-        if code == 0:
-            with contextlib.suppress(OSError):  # somebody else was faster
-                os.rename(fresh, target)
-            if not pouchdb_program().exists():
-                return 1, f"npm install went well, but left no {pouchdb_program()}"
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+    # No scripts: they compile its LevelDB binding, and we keep everything in memory.
+    code, output = npm.install(pouchdb_folder(), [f"pouchdb-server@{POUCHDB_VERSION}"], run,
+                               "--ignore-scripts", "--omit=optional")
+    if code == 0 and not pouchdb_program().exists():
+        return 1, f"npm install went well, but left no {pouchdb_program()}"
     return code, output
 
 

@@ -19,6 +19,8 @@ from support import faultproxy
 from support.project import ROOT, Exit, Project
 
 POINTS = re.findall(r"^\s*X\((\w+), ", (ROOT / "ingest/pipeline/crash.h").read_text(), re.M)
+# Only sources without a snapshot pass these: tests/unit/test_shifting.c goes through them.
+SHIFTING = {"CLAIMS_OWED", "MARK_OPENED", "MARK_STORED", "MARK_FORGOTTEN"}
 EVERYWHERE = {"RECORD_ACKED", "APPLIED"}
 DEEP = bool(os.environ.get("ERP2COUCH_TEST_DEEP"))
 KILLED = -9
@@ -341,4 +343,4 @@ def test_a_crash_anywhere(name, lanes, database, covered):
 def test_every_point_of_the_table_is_passed(covered):
     if len(covered) < len(POINTS) / 2:
         pytest.skip("the steps above were not all taken")
-    assert POINTS and set(covered) == set(POINTS)
+    assert SHIFTING < set(POINTS) and set(covered) == set(POINTS) - SHIFTING

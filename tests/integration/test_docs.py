@@ -2,7 +2,7 @@
 
 Every YAML block of our Markdown is valid by the schemas for editors. Every mapper in
 docs/mapping.md is run by `erp2couch test`; where the page shows a message behind it, the program
-must say that.
+must say that. Those in docs/rest.md are checked.
 """
 
 import json
@@ -18,6 +18,7 @@ from support.project import ROOT, Exit
 pytestmark = pytest.mark.once
 
 MAPPING = ROOT / "docs/mapping.md"
+REST = ROOT / "docs/rest.md"
 COMPARISON = ROOT / "docs/comparison.md"
 SCHEMAS = {path.name: json.loads(path.read_text())
            for name in ("erp2couch", "mapper", "fields")
@@ -181,16 +182,59 @@ def test_every_key_has_a_section(option_tables):
     assert described - keys - {"include"} == set(), "sections of keys that there are not"
 
 
-def test_every_section_of_a_key_has_an_example(examples):
+@pytest.mark.parametrize("page", [MAPPING, REST], ids=lambda page: page.stem)
+def test_every_section_of_a_key_has_an_example(page):
     """The key stands in a block below its heading."""
-    text = MAPPING.read_text()
     missing = []
-    for heading in docs.sections(MAPPING):
-        shown = "".join(b.text for b in examples if b.section == heading)
+    for heading in docs.sections(page):
+        shown = "".join(b.text for b in docs.blocks(page)
+                        if b.section == heading and b.language == "yaml")
         missing += [name for name in re.findall(r"`([\w.]+)`", heading)
                     if not re.search(rf"\b{name.rpartition('.')[2]}:", shown)]
     assert not missing, missing
-    assert text.startswith("# ")
+    assert page.read_text().startswith("# ")
+
+
+# --- docs/rest.md ----------------------------------------------------------------------------
+
+def test_every_key_of_a_rest_source_is_described(option_tables):
+    """Keys of its mappers: test_editor_schemas.py, which takes the help of editors from here."""
+    def walk(table):
+        for name, option in table["keys"].items():
+            yield name
+            yield from walk(option["table"]) if "table" in option else ()
+
+    done = subprocess.run([option_tables], stdout=subprocess.PIPE, check=True)
+    rest = json.loads(done.stdout)["sources"]["rest"]
+    headings = {name for heading in docs.sections(REST)
+                for name in re.findall(r"`([\w.]+)`", heading)}
+    text = REST.read_text()
+    assert set(rest["keys"]) - headings == set()
+    assert [name for name in walk(rest) if not re.search(rf"\b{name}\b", text)] == []
+
+
+def rest_sources(option_tables, folder):
+    """Those that the page shows, under names of their own; its variables have values."""
+    shown = [b for b in docs.blocks(REST) if "sources" in b.top_keys]
+    values = as_json(option_tables, folder, [b.text for b in shown])
+    sources = {f"l{block.line}_{name}": source for block, value in zip(shown, values)
+               for name, source in value["sources"].items()}
+    text = re.sub(r"\$\{(file:[^}]*|[A-Z]\w*)\}", "x", json.dumps(sources))
+    return json.loads(text)
+
+
+def test_sources_and_mappers_of_rest_are_right(make_project, option_tables, tmp_path):
+    """Each mapper in a file of its own; all by one `check`."""
+    made = make_project()
+    for block in (b for b in docs.blocks(REST) if b.language == "yaml"):
+        if kind_of(block)[0] == "mapper.schema.json":
+            text = block.mapper(f"l{block.line}").replace('source: "erp"', "source: shop")
+            made.mapper(f"l{block.line}", text)
+    made.configure(sources={**rest_sources(option_tables, tmp_path),
+                            "shop": {"type": "rest", "url": "http://127.0.0.1:9"}})
+    done = made.erp2couch("check", "--json")
+    assert done.code == 0, done.out
+    assert len(done.json["mappers"]) > 50
 
 
 def test_links_lead_somewhere():

@@ -145,7 +145,8 @@ def test_config_schema_has_the_keys_of_the_parser(tables):
 def test_mapper_schema_has_the_keys_of_the_parser(tables):
     schema = schema_of("mapper")
     found = list(differences(tables["mapper"], schema, schema, "mapper"))
-    for name in ("extract", "child", "field", "test", "replace", "split", "lookup"):
+    for name in ("extract", "child", "rest_extract", "rest_child", "field", "test", "replace",
+                 "split", "lookup"):
         for part in objects_in(schema["$defs"][name], schema):
             found += differences(tables[name], part, schema, name)
     found += differences(tables["fields"], schema_of("fields"), schema, "fields")
@@ -219,8 +220,9 @@ def test_examples_are_right(kind):
 def test_the_help_of_mappers_is_that_of_the_documentation():
     """tests/tools/hover-text --write mends it."""
     schema = schema_of("mapper")
-    changed, missing = hover.with_hover(schema, hover.MAPPING.read_text())
-    assert not missing, "without a section in docs/mapping.md"
+    changed, missing = hover.with_hover(schema, hover.MAPPING.read_text(),
+                                        hover.REST.read_text())
+    assert not missing, "without a section in docs/mapping.md or rest.md"
     for (place, node), (_, wanted) in zip(keys(schema), keys(changed), strict=True):
         assert node == wanted, place
 
@@ -285,7 +287,66 @@ FIELDS = {
         "zone": {"lookup": {"file": "z.yaml", "key": "zone"}},
     },
 }
-RIGHT = {"config": CONFIG, "mapper": MAPPER, "fields": FIELDS}
+# REST stands in documents of its own, too.
+SOURCE = {
+    **{key: CONFIG[key] for key in ("version", "couchdb", "mappers", "state_dir")},
+    "couchdb": {"url": "http://127.0.0.1:5984"},
+    "sources": {
+        "erp": {"type": "postgres", "dsn": "host=h"},
+        "a": {"type": "rest", "url": "https://h/api", "auth": {"user": "u", "password": "p"},
+              "headers": {"X-Company": 1}, "params": {"p": "x"},
+              "rate_limit": ["60/min", "5000/day"], "error_limit": "10/h", "max_concurrent": 2,
+              "retry_for": "1m", "timeout": "2m", "connect_timeout": "5s", "idle_timeout": "30s",
+              "max_record": "1MiB", "max_redirects": 1, "compressed": False,
+              "tls": {"ca_file": "ca"}, "proxy": "http://proxy:3128"},
+        "b": {"type": "rest", "url": "http://h", "auth": {"oauth2": {
+            "token_url": "https://l/t", "grant": "refresh_token", "client_id": "c",
+            "client_secret": "s", "client_auth": "basic", "scope": "x", "refresh_token": "r",
+            "params": {"resource": "x"}}}},
+        "c": {"type": "rest", "url": "http://h", "auth": {"session": {
+            "path": "/Login", "method": "POST", "body": {"u": [1, None]}, "headers": {"X": "y"},
+            "token": "t", "send": {"X": "$${token}"}, "logout": "/Logout"}}},
+        "d": {"type": "rest", "url": "http://h", "rate_limit": "1/s",
+              "auth": {"header": {"Authorization": "x"}}},
+        "e": {"type": "rest", "url": "http://h", "auth": {"query": {"key": "x"}}},
+        "f": {"type": "rest", "url": "http://h", "auth": {"bearer": "x"}},
+    },
+}
+REST = {
+    "mapper": "m", "source": "erp", "full": "0 3 * * *",
+    "extract": {
+        "path": "/p", "method": "POST", "params": {"a": ["b", 1]}, "headers": {"X-A": "b"},
+        "body": {"since": "${cursor}", "list": [None, 1.5]}, "records": "data.items",
+        "paging": {"type": "page", "param": "p", "first": 0, "size_param": "n", "size": 5,
+                   "total": "t", "pages": "q", "more": "m", "stop": "pages", "max_pages": 3},
+        "key": ["id"], "lookback": "1h",
+        "cursor": {"field": ["d", "t"], "format": "rfc3339", "send": "%Y-%m-%d",
+                   "precision": "1s", "timezone": "UTC"},
+        "by_key": {"path": "/p/${id}", "records": "data"},
+        "empty_on": [404, 410], "error_when": {"path": "e", "equals": "x", "message": "m"},
+        "children": {"lines": {"path": "/p/${id}", "records": "v", "concurrency": 2,
+                               "paging": {"type": "offset", "overlap": False}}},
+        "deletes": {"sweep": True, "max": "5%", "column": "s", "when": "x", "path": "/d",
+                    "records": "ids", "key": "id", "paging": "link_header"},
+    },
+    "target": {"database": "d", "id": "m:${sku}"}, "fields": {"sku": "code"},
+}
+ODATA = {
+    "mapper": "m", "source": "erp",
+    "extract": {
+        "path": "/Items", "key": "id", "cursor": {"field": "v", "filter": "v gt ${cursor}"},
+        "odata": {"version": 2, "select": ["a"], "expand": "b", "filter": "c", "orderby": "d",
+                  "page_size": 5},
+        "error_when": "error", "empty_on": 404,
+    },
+    "target": {"database": "d", "id": "m:${sku}"}, "fields": {"sku": "code"},
+}
+# What is judged: the schema, how the parser is asked, the right document, and which part of it is
+# spoilt.
+RIGHT = {"config": ("config", "config", CONFIG, None), "mapper": ("mapper", "mapper", MAPPER, None),
+         "fields": ("fields", "fields", FIELDS, None),
+         "source": ("config", "config", SOURCE, "sources"),
+         "rest": ("mapper", "rest", REST, "extract"), "odata": ("mapper", "rest", ODATA, "extract")}
 
 VALUES = [None, True, 0, 1, -1, 1.5, 2 ** 40, "", "x", "x y", "_x", "X", "5m", "4MiB", "5%",
           "[0]", "a..b", "UTC", "json", "string", "* * * * *", "* * * * * *", "@daily",
@@ -304,6 +365,18 @@ PARSER_ONLY = re.compile("|".join([
     r"is no regular expression", r"^[^ ]* 'with': ", r"'id' has no \$\{\.\.\.\}",
     r"'key' names \d+ columns", r"a map has one key", r"no such file", r"two files have a field",
     r"cannot read .*: Is a directory",
+    # of REST: paths of JSON, templates, what belongs to which type of paging, auth or cursor
+    r"is not a path|begins with an element", r"\$\{", r"is no (format of times|directive)",
+    r"for paging of type", r"paging of type \w+ needs", r"'(size|stop)[^']*' (means nothing|needs)",
+    r"asked for twice", r"the same parameter|stands in 'params', too", r"names column '.*' twice",
+    r"the cursor is (never sent|sent in more)", r"'cursor' needs", r"this key is for times",
+    r"names no column of its parent", r"needs method POST|asks by GET", r"is for SQL sources",
+    r"is for REST sources", r"'field' names \d+ fields", r"is set by the program",
+    r"carries (a time|credentials)", r"two rates of the same time", r"longer than 'timeout'",
+    r"'tls' needs", r"'grant: \w+' needs|needs 'grant", r"needs 'client_secret'",
+    r"is sent (by|already)", r"method.* of a log-in", r"sends no 'body'",
+    r"'path' must begin with /", r"holds a user", r"no token has", r"'(logout|path)' must",
+    r"'send' does not name",
 ]))
 
 
@@ -326,10 +399,12 @@ def changed(document, path, change):
     return copied
 
 
-def variants(kind):
+def variants(case):
     """The right document with each value replaced, each key removed or misspelt."""
-    document = RIGHT[kind]
+    kind, _, document, part = RIGHT[case]
     for path in places(document):
+        if part and path[0] != part:
+            continue
         for value in VALUES + OWN_VALUES[kind]:
             yield changed(document, path, lambda p, k, v=value: p.__setitem__(k, v))
         yield changed(document, path, lambda p, k: p.__delitem__(k))
@@ -369,12 +444,13 @@ def test_our_own_files_are_right(option_tables):
         assert problem is None, f"{path}: {problem.message} at {list(problem.absolute_path)}"
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_files_are_judged_alike(option_tables, kind, tmp_path):
-    documents = [RIGHT[kind], *variants(kind)]
+@pytest.mark.parametrize("case", RIGHT)
+def test_files_are_judged_alike(option_tables, case, tmp_path):
+    kind, parser, right, _ = RIGHT[case]
+    documents = [right, *variants(case)]
     check = validator(schema_of(kind))
-    said = verdicts(option_tables, kind, documents, tmp_path)
-    assert said[0] == "ok" and check.is_valid(RIGHT[kind])
+    said = verdicts(option_tables, parser, documents, tmp_path)
+    assert said[0] == "ok" and check.is_valid(right)
     too_strict, too_lax = [], []
     for document, message in zip(documents, said):
         valid = check.is_valid(document)

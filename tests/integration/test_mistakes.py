@@ -8,8 +8,8 @@ import pytest
 
 from support.mistakes import (AUTH, DOCUMENTS, ERP, SECRET, Bench, Mistake, apache, check_json,
                               check_message, check_secrets, config, couch_user, dsn, env, folder,
-                              log_lines, product, query, recode, role, sale, sql, the_message,
-                              unreadable, web_server, write)
+                              log_lines, product, query, recode, role, sale, shop, sql, the_message,
+                              unreadable, web_server, web_server_for_shop, write)
 from support.project import Exit
 
 pytestmark = pytest.mark.once
@@ -504,8 +504,66 @@ COMMAND_LINE = [
         "init: ./erp2couch.yaml ", "is there already", "name a new folder"),
 ]
 
-MISTAKES = [*YAML, *KEYS, *FILES, *VARIABLES, *DSN, *RIGHTS, *QUERIES, *RECORDS, *IDS, *TYPES,
-            *COUCHDB, *STATE, *COMMAND_LINE]
+CONTACT = "mappers/contact.yaml"
+
+
+def source(old, new):
+    return shop(old, new, CONFIG)
+
+
+REST = [
+    row("key of SQL in a REST mapper", shop("  path: /contacts", "  table: contact"), "check",
+        CONTACT + ":4:3: ", "'table' is for SQL sources", "shop is rest"),
+    row("key of REST in an SQL mapper", sale("  table: sale", "  path: /sale"), "check",
+        SALE + ":4:3: ", "'path' is for REST sources", "erp is postgres"),
+    row("path without a slash", shop("path: /contacts", "path: contacts"), "check",
+        CONTACT + ":4:9: ", "'path' must begin with /", "under the source's url"),
+    row("page that is asked for twice", shop("status: active", "page: 1"), "check",
+        CONTACT + ":7:11: ", "stands in 'params', too", "keep one"),
+    row("paging that is misspelt", shop("type: page", "type: pages"), "check",
+        CONTACT + ":7:18: ", "not 'pages'", "did you mean 'page'?"),
+    row("size that nobody is told", shop(", size: 50", ""), "check",
+        CONTACT + ":7:36: ", "'size_param' needs 'size'", "how many records"),
+    row("next page without its place",
+        shop("{type: page, size_param: limit, size: 50}", "{type: next_url}"), "check",
+        CONTACT + ":7:11: ", "needs 'next'", "such as paging.next"),
+    row("cursor that is never sent", shop("cursor: {field: updated_at, param: updated_since}",
+                                          "cursor: updated_at"), "check",
+        CONTACT + ":9:11: ", "the cursor is never sent", "write the parameter"),
+    row("cursor variable that is misspelt", shop("status: active", 'q: "at>${curser}"'), "check",
+        CONTACT + ":5:15: ", "no variable 'curser' here", "did you mean 'cursor'?"),
+    row("form of a cursor", shop("param: updated_since", "param: since, format: iso8601"), "check",
+        CONTACT + ":9:53: ", "is no format of times", "write rfc3339"),
+    row("by_key without the key", shop("/contacts/${id}", "/contact"), "check",
+        CONTACT + ":10:11: ", "does not use ${id}", "every part of the key"),
+    row("child that is the same for all",
+        shop("full:", "  children: {notes: {path: /notes}}\nfull:"), "check",
+        CONTACT + ":11:28: ", "names no column of its parent", "such as ${id}"),
+    row("status that never means empty", shop("  key: id", "  key: id\n  empty_on: [404, 401]"),
+        "check", CONTACT + ":9:19: ", "can mean an empty page", "such as 404"),
+    row("feed without a key", shop("full:", "  deletes: {path: /gone}\nfull:"), "check",
+        CONTACT + ":11:12: ", "'path' and 'key' stand together", "deleted records and their key"),
+    row("url of a shop without scheme", source("https://shop.example.com/api", "shop.example.com"),
+        "check", CONFIG + ":13:10: 'url' of a REST source: ", "must begin with http",
+        "such as https"),
+    row("rate without time", source("[10/s, 5000/day]", "10"), "check",
+        CONFIG + ":15:17: ", "'rate_limit' must be a rate", "such as 10/s"),
+    row("credentials in a header",
+        source("    retry_for: 0", f"    headers: {{Authorization: {SECRET}}}"), "check",
+        CONFIG + ":16:15: ", "carries credentials", "the source's 'auth'"),
+    row("two ways to log in", source('auth: {bearer: "${SHOP_TOKEN:-hunter2}"}',
+                                     f"auth: {{bearer: x, query: {{key: {SECRET}}}}}"), "check",
+        CONFIG + ":14:11: ", "exactly one form", "{bearer}"),
+    row("nothing listens at a shop", source("https://shop.example.com/api", "http://127.0.0.1:9"),
+        "preview contact", "source shop: GET http://127.0.0.1:9/contacts: ", "Failed to connect",
+        "Connection refused", Exit.UNAVAILABLE),
+    row("a web page where the API should be", web_server_for_shop,
+        "preview contact", "source shop: GET @web@/contacts: ", "an HTML page, not JSON",
+        "is the address right", Exit.UNAVAILABLE),
+]
+
+MISTAKES = [*REST, *YAML, *KEYS, *FILES, *VARIABLES, *DSN, *RIGHTS, *QUERIES, *RECORDS, *IDS,
+            *TYPES, *COUCHDB, *STATE, *COMMAND_LINE]
 
 
 @pytest.fixture(scope="module")
