@@ -13,6 +13,8 @@
  *    31.12.2026; 31.12.2026 14:05:06 through a time zone; 1.234,56. A twelfth of the difference
  *    is what one formatted value costs;
  *  - json: a jsonb column, whole, and a member of it;
+ *  - rest, rest_typed: twelve members of a REST record, each a JSON column, as they stand; the same
+ *    as the types that mappers give them;
  *  - column, expr, when: two fields; the second one a column, an expression of two decimals, a
  *    column under a condition of two columns: what lies between them is the cost of Lua;
  *  - lines: four rows of a child;
@@ -25,7 +27,7 @@
 #include "ingest/record/key.h"
 #include "mappers/compile.h"
 
-#define COLUMNS      17
+#define COLUMNS      29
 #define LINE_COLUMNS 4
 #define LINES        4
 #define TEXT_BYTES   48 /* of one value */
@@ -53,6 +55,18 @@ static const struct column columns[COLUMNS] = {
         {.name = "due", .kind = COL_TEXT, .source_type = "text"},
         {.name = "entered", .kind = COL_TEXT, .source_type = "text"},
         {.name = "amount", .kind = COL_TEXT, .source_type = "text"},
+        {.name = "r_id", .kind = COL_JSON, .source_type = "json"},
+        {.name = "r_code", .kind = COL_JSON, .source_type = "json"},
+        {.name = "r_name", .kind = COL_JSON, .source_type = "json"},
+        {.name = "r_text", .kind = COL_JSON, .source_type = "json"},
+        {.name = "r_price", .kind = COL_JSON, .source_type = "json"},
+        {.name = "r_cost", .kind = COL_JSON, .source_type = "json"},
+        {.name = "r_qty", .kind = COL_JSON, .source_type = "json"},
+        {.name = "r_active", .kind = COL_JSON, .source_type = "json"},
+        {.name = "r_uom", .kind = COL_JSON, .source_type = "json"},
+        {.name = "r_since", .kind = COL_JSON, .source_type = "json"},
+        {.name = "r_updated", .kind = COL_JSON, .source_type = "json"},
+        {.name = "r_category", .kind = COL_JSON, .source_type = "json"},
 };
 static const struct column line_columns[LINE_COLUMNS] = {
         {.name = "sku", .kind = COL_TEXT, .source_type = "text"},
@@ -91,6 +105,17 @@ static const struct {
         {"times", TWELVE("{from: entered, type: datetime, format: '%d.%m.%Y %H:%M:%S'}")},
         {"numbers", TWELVE("{from: amount, type: decimal, scale: 2, format: '1.234,56'}")},
         {"json", "{sku: code, names: names, en: names.en_US}"},
+        {"rest", "{id: r_id, sku: r_code, name: r_name, text: r_text, price: r_price, cost: r_cost,"
+                 " qty: r_qty, active: r_active, uom: r_uom, since: r_since, updated: r_updated,"
+                 " category: r_category.code}"},
+        {"rest_typed",
+                "{id: {from: r_id, type: string}, sku: r_code, name: {from: r_name, trim: true},"
+                " text: {from: r_text, null_if: \"\"}, price: {from: r_price, type: decimal, "
+                "scale: 2},"
+                " cost: {from: r_cost, type: decimal}, qty: {from: r_qty, type: integer},"
+                " active: {from: r_active, type: boolean}, uom: {from: r_uom, map: {pc: piece, kg:"
+                " kilogram}}, since: {from: r_since, type: date}, updated: {from: r_updated, type:"
+                " datetime}, category: {from: r_category.code, type: string}}"},
         {"column", "{sku: code, margin: price}"},
         {"expr", "{sku: code, margin: {expr: \"row.price - row.cost\"}}"},
         {"when", "{sku: code, margin: {from: price, when: \"row.active and row.uom ~= 'pc'\"}}"},
@@ -140,6 +165,25 @@ static void fill_lines(struct row *r, unsigned i)
         r->children[0] = (struct child_rows){r->lines, LINES};
 }
 
+static void fill_rest(struct row *r, unsigned i)
+{
+        struct value *v = r->values;
+
+        put(r, 17, &v[17], "\"%08x-31f0-ed11-8848-000d3abf4c39\"", i * 2654435761u);
+        put(r, 18, &v[18], "\"PRD-%06u\"", i * 31 % 999999);
+        put(r, 19, &v[19], "\"Hex bolt M%u x %u, zinc plated\"", i % 20, i % 97);
+        put(r, 20, &v[20], "\"Schl\xC3\xBCssel, Box of %u, \\\"8.8\\\"\"", i % 500);
+        put(r, 21, &v[21], "%u.%u", i % 3000, i % 100);
+        put(r, 22, &v[22], "\"%u.%04u\"", i % 2000, i % 10000);
+        put(r, 23, &v[23], "%u", i % 1000);
+        put(r, 24, &v[24], "%s", i % 3 ? "true" : "false");
+        put(r, 25, &v[25], "%s", i % 2 ? "\"pc\"" : "\"kg\"");
+        put(r, 26, &v[26], "\"20%02u-%02u-%02u\"", i % 25, 1 + i % 12, 1 + i % 28);
+        put(r, 27, &v[27], "\"2026-%02u-%02uT%02u:%02u:%02u.%03uZ\"", 1 + i % 12, 1 + i % 28,
+                i % 24, i % 60, i % 60, i * 977 % 1000);
+        put(r, 28, &v[28], "{\"code\":\"C%u\",\"level\":%u}", i % 50, i % 3);
+}
+
 static void fill(struct row *r, unsigned i)
 {
         struct value *v = r->values;
@@ -165,6 +209,7 @@ static void fill(struct row *r, unsigned i)
         put(r, 15, &v[15], "%02u.%02u.2024 %02u:%02u:%02u", 1 + i % 28, 1 + i % 12, 3 + i % 20,
                 i % 60, i % 60);
         put(r, 16, &v[16], "%u.%03u,%02u%s", 1 + i % 97, i % 1000, i % 100, i % 5 ? "" : "-");
+        fill_rest(r, i);
         fill_lines(r, i);
         r->record = (struct record){r->values, r->children};
 }

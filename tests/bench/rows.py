@@ -6,9 +6,13 @@ it Skipped, with the reason.
 
 import json
 import os
+import shutil
+import tempfile
 import time
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
+import rest
 from measure import Failed, measure, median, side_by_side, spread
 from setting import ITEM_SCHEMA, JSONB_AGG, Folder, couchimport_command, item_query
 
@@ -19,6 +23,7 @@ SMALL_ROWS = 10_000  # the smallest size at which memory is looked at
 OVERWRITTEN_ROWS = 10_000  # couchimport --overwrite takes minutes for more
 SWEEP_EVERY_S = 1
 STATE_ENTRIES, STATE_BATCH = 300_000, 1000
+REST_PAGES, REST_PAGE_SIZE = 10_000, 5
 
 
 class Skipped(Exception):
@@ -294,6 +299,56 @@ def incremental(setting):
                            "against_s": walls(runs["copy"])})]
 
 
+def with_shop(setting, measure_it):
+    """What `measure_it` returns for a Shop and a folder of a configuration that reads it."""
+    try:
+        shop = rest.Shop()
+    except LookupError as problem:
+        raise Skipped(str(problem)) from problem
+    folder = Path(tempfile.mkdtemp(prefix="rest-", dir=setting.folder))
+    try:
+        shop.config(folder)
+        return measure_it(shop, folder)
+    finally:
+        shop.remove()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def rest_reply(setting):
+    """One reply of a gigabyte: from the socket to mapped documents."""
+
+    def measured(shop, folder):
+        size, records = shop.reply(setting.options.items * 1000)
+        shop.mapper(folder, "/all.json")
+        runs = [measure([setting.binary, "preview", "item"], cwd=folder)
+                for _ in range(setting.options.repeat)]
+        setting.note_memory("rest", records, runs)
+        rates = [size / 1e6 / max(run.cpu, 1e-9) for run in runs]
+        return [Result("rest_reply", f"a JSON reply of {size / 1e6:,.0f} MB, bytes for each second"
+                       " of our CPU", median(rates), 200, "MB/s", at_least=True,
+                       ours=seconds(walls(runs)), detail={"records": records, "rates": rates,
+                                                          "wall_s": walls(runs)})]
+
+    return with_shop(setting, measured)
+
+
+def rest_pages(setting):
+    """Small pages against curl, which fetches the same addresses over one connection."""
+
+    def measured(shop, folder):
+        count = min(REST_PAGES, setting.options.items // 100)
+        shop.pages(count, REST_PAGE_SIZE)
+        shop.mapper(folder, "/pages", "  paging: {type: page, param: page, stop: empty}")
+        address = f"{shop.url}/pages?page=[1-{count + 1}]"
+        runs = side_by_side({
+            "ours": lambda: measure([setting.binary, "preview", "item"], cwd=folder),
+            "curl": lambda: measure(["curl", "-s", address])}, setting.options.repeat)
+        return [compared("rest_pages", f"{count:,} pages of {REST_PAGE_SIZE} records against curl",
+                         runs["ours"], runs["curl"], 1.1, curl=rest.curl_version())]
+
+    return with_shop(setting, measured)
+
+
 def memory(setting):
     """Peak anonymous memory of first loads, runs and previews at all sizes seen."""
     small = Folder.of_items(setting, SMALL_ROWS)
@@ -326,9 +381,19 @@ def state(setting):
                    ours=f"{load['commit_wall_us'] / 1000:.1f} ms a commit")]
 
 
+def rest_json(setting):
+    """A JSON reply, in memory, to mapped documents; yajl alone reads it, with empty callbacks."""
+    said = json.loads(measure([setting.rest_bench, 64, setting.options.repeat],
+                              keep_output=True).out)
+    return [Result("rest_json", "JSON reply of a REST source to mapped documents, one core",
+                   said["mapped"], 200, "MB/s", at_least=True,
+                   against=f"{said['yajl']} MB/s to read it, by yajl" if said["yajl"] else "",
+                   detail=said)]
+
+
 ROWS = {row.__name__: row for row in (
     check, preview, preview_validated, orders, first_load, load_cpu, unchanged, changed, validated,
-    incremental, memory, state)}
+    incremental, rest_json, rest_reply, rest_pages, memory, state)}
 
 
 def goal_text(result):

@@ -204,8 +204,8 @@ class Setting:
 
     def __init__(self, options, say):
         self.options = options
-        self.binary, self.replay, self.state_bench = (
-            options.binary, options.replay, options.state_bench)
+        self.binary, self.replay, self.state_bench, self.rest_bench = (
+            options.binary, options.replay, options.state_bench, options.rest_bench)
         self.say = say
         self.cluster = self.couch = self._loaded = None
         self.load_cpu_us = None  # of a first load, once measured
