@@ -43,13 +43,18 @@ static bool is_ordered(enum rest_cursor_kind kind)
 
 /* ---- integers and texts ---- */
 
+bool cursor_has_text(enum rest_cursor_kind kind)
+{
+        return is_ordered(kind) || kind == REST_CURSOR_ETAG;
+}
+
 bool cursor_is_value(enum rest_cursor_kind kind, struct str text)
 {
         size_t i = kind == REST_CURSOR_INTEGER && text.len > 1 && text.ptr[0] == '-';
 
         if (text.len == 0 || text.len > CURSOR_MAX_BYTES || memchr(text.ptr, '\0', text.len))
                 return false;
-        if (kind == REST_CURSOR_TEXT)
+        if (kind != REST_CURSOR_INTEGER)
                 return str_utf8_valid(text);
         while (i < text.len && isdigit((unsigned char)text.ptr[i]))
                 i++;
@@ -105,6 +110,15 @@ struct rest_progress *rest_progress_new(
 void rest_progress_clock(struct rest_progress *p, int64_t server_us)
 {
         p->clock_us = server_us < REST_TIME_US_MAX ? server_us : REST_TIME_US_MAX;
+}
+
+void rest_progress_etag(struct rest_progress *p, struct str etag)
+{
+        if (p->spec->kind != REST_CURSOR_ETAG || !cursor_is_value(REST_CURSOR_ETAG, etag))
+                return;
+        buf_clear(&p->largest);
+        buf_put_str(&p->largest, etag);
+        p->any = p->largest.error == 0;
 }
 
 struct rest_progress *rest_progress_free(struct rest_progress *p)
@@ -432,6 +446,10 @@ int rest_position_from(const struct rest_position *p, const struct rest_cursor_s
                 buf_puts(out, value);
                 return buf_check(out, "the cursor", e);
         }
+        if (p->kind == REST_CURSOR_ETAG && p->past_count) {
+                buf_puts(out, p->past[0].value);
+                return buf_check(out, "the ETag", e);
+        }
         if (!p->has_value)
                 return REST_ABSENT;
         return put_time(p, spec, lookback_ms, zone, out, e);
@@ -527,6 +545,20 @@ static int advance_ordered(struct rest_position *p, const struct rest_position *
         return 0;
 }
 
+/* A reply without an ETag, such as a 304, leaves the one that was. */
+static int advance_etag(struct rest_position *p, const struct rest_position *before,
+        const struct rest_progress *seen, struct arena *arena, struct err *e)
+{
+        const char *kept = before && before->past_count ? before->past[0].value : NULL;
+        struct str etag = seen->any ? buf_str(&seen->largest) : kept ? str_of(kept) : STR("");
+
+        if (etag.len == 0)
+                return 0;
+        p->past[0] = (struct rest_past){p->began_us, arena_strdup(arena, etag)};
+        p->past_count = p->past[0].value != NULL;
+        return p->past_count ? 0 : arena_failed(arena, "a position", e);
+}
+
 static int copy_text(struct arena *arena, const char *text, const char **out, struct err *e)
 {
         *out = arena_strdup(arena, str_of(text));
@@ -580,6 +612,8 @@ int rest_position_advance(const struct rest_position *before, const struct rest_
                 p->has_value = true;
                 p->value_us = done->began_us;
         }
+        if (spec->kind == REST_CURSOR_ETAG)
+                rc = advance_etag(p, before, seen, arena, e);
         if (is_ordered(spec->kind)) {
                 rc = advance_ordered(p, before, seen, done, arena, e);
                 if (!rc)

@@ -56,6 +56,8 @@ int rest_position_from(const struct rest_position *p, const struct rest_cursor_s
 struct rest_progress;
 struct rest_progress *rest_progress_new(
         const struct rest_cursor_spec *spec, const struct tz *zone, struct err *e);
+/** rest_progress_etag() - the ETag of a reply, for cursors that are one; others ignore it */
+void rest_progress_etag(struct rest_progress *p, struct str etag);
 struct rest_progress *rest_progress_free(struct rest_progress *p);
 DEFINE_CLEANUP(struct rest_progress *, rest_progress_free);
 

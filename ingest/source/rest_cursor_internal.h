@@ -6,7 +6,7 @@
 #define CURSOR_MAX_BYTES (1 << 10) /* of a text or an integer: it has to fit an address */
 #define POSITION_PAST    32
 
-/* Integers and texts: the largest value of all that was read by then. */
+/* Integers and texts: the largest value of all that was read by then. An ETag: the last one. */
 struct rest_past {
         int64_t at_us;
         const char *value;
@@ -42,7 +42,10 @@ struct rest_progress {
 /** cursor_is_step() - whether @us is one of the steps that stamps are cut to */
 bool cursor_is_step(int64_t us);
 
-/** cursor_is_value() - whether @text is a value of a cursor of @kind: INTEGER or TEXT */
+/** cursor_has_text() - whether values of @kind are texts: INTEGER, TEXT, ETAG */
+bool cursor_has_text(enum rest_cursor_kind kind);
+
+/** cursor_is_value() - whether @text is a value of a cursor of such a kind */
 bool cursor_is_value(enum rest_cursor_kind kind, struct str text);
 
 /** cursor_compare() - integers by value, whatever their length; texts by bytes */

@@ -14,7 +14,7 @@
 #define POSITION_MAX     (256 << 10) /* 32 values of 1 KiB, escaped */
 #define PROGRESS_MAX     (16 << 10)
 #define ORIGIN_MAX       (8 << 10)
-#define KINDS            (REST_CURSOR_HEADER + 1)
+#define KINDS            (REST_CURSOR_ETAG + 1)
 
 static const char *const kind_names[KINDS] = {
         [REST_CURSOR_NONE] = "none",
@@ -22,6 +22,7 @@ static const char *const kind_names[KINDS] = {
         [REST_CURSOR_INTEGER] = "integer",
         [REST_CURSOR_TEXT] = "text",
         [REST_CURSOR_HEADER] = "if-modified-since",
+        [REST_CURSOR_ETAG] = "etag",
 };
 
 /* ---- printing ---- */
@@ -172,7 +173,7 @@ static void take_past(struct reader *r, const cJSON *json, struct rest_position 
                 past->value = keep(r, text_of(item, "value"), CURSOR_MAX_BYTES);
                 r->bad |= !cursor_is_value(p->kind, str_of(past->value));
         }
-        r->bad |= p->past_count && p->kind != REST_CURSOR_INTEGER && p->kind != REST_CURSOR_TEXT;
+        r->bad |= p->past_count && !cursor_has_text(p->kind);
 }
 
 static void take_position(struct reader *r, const cJSON *json, struct rest_position *p)
@@ -249,11 +250,10 @@ static bool take_progress(struct rest_progress *p, const cJSON *json, struct rea
         int64_t step_us = has_time ? take_time(r, json, "step_us") : p->step_us;
         bool has_ahead = cJSON_GetObjectItemCaseSensitive(json, "ahead_us") != NULL;
         int64_t ahead_us = has_ahead ? take_time(r, json, "ahead_us") : INT64_MIN;
-        bool ordered = kind == REST_CURSOR_INTEGER || kind == REST_CURSOR_TEXT;
 
         if (r->bad || kind != p->spec->kind || (has_time && kind != REST_CURSOR_TIME) ||
                 (has_time && !cursor_is_step(step_us)) ||
-                (text && (!ordered || !cursor_is_value(kind, str_of(text)))))
+                (text && (!cursor_has_text(kind) || !cursor_is_value(kind, str_of(text)))))
                 return false;
         if (text) {
                 buf_clear(&p->largest);

@@ -79,7 +79,8 @@ enum rest_cursor_kind {
         REST_CURSOR_TIME,    /* format: rfc3339, unix, unix_ms, odata, or strptime's */
         REST_CURSOR_INTEGER, /* format: integer: a row version */
         REST_CURSOR_TEXT,    /* format: text: compared bytewise */
-        REST_CURSOR_HEADER   /* If-Modified-Since without `field`: the server's clock */
+        REST_CURSOR_HEADER,  /* If-Modified-Since without `field`: the server's clock */
+        REST_CURSOR_ETAG     /* If-None-Match: the ETag of a reply that is one page */
 };
 
 struct rest_cursor_spec {

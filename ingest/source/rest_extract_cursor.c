@@ -13,6 +13,7 @@
 #define DEFAULT_TIME       "rfc3339"
 #define DEFAULT_HTTP       "http"
 #define IF_MODIFIED        "If-Modified-Since"
+#define IF_NONE_MATCH      "If-None-Match"
 #define DEFAULT_LENGTH_MAX 400 /* bytes of a filter that is made */
 
 struct cursor_draft {
@@ -36,7 +37,9 @@ static const struct option cursor_options[] = {
                 .type = OPTION_STRING,
                 .offset = AT(header),
                 .min = 1,
-                .help = "Header that asks for it: If-Modified-Since."},
+                .help = "Header that asks for it: If-Modified-Since, or If-None-Match with the "
+                        "ETag of a "
+                        "reply that is one page."},
         {.name = "filter",
                 .type = OPTION_STRING,
                 .offset = AT(filter),
@@ -116,11 +119,27 @@ static int check_zone(const struct option_context *cx, const struct ynode *n,
         return rc;
 }
 
+/* The ETag is sent as it came. */
+static int decode_etag(const struct option_context *cx, const struct ynode *n,
+        struct rest_cursor_spec *s, struct err *e)
+{
+        static const char *const keys[] = {"format", "send", "precision", "timezone"};
+
+        s->kind = REST_CURSOR_ETAG;
+        for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+                if (ynode_key(n, keys[i]))
+                        return extract_error_at_key(
+                                cx, n, keys[i], e, IF_NONE_MATCH " carries an ETag as it came");
+        return 0;
+}
+
 static int decode_format(const struct option_context *cx, const struct ynode *n,
         struct rest_cursor_spec *s, struct err *e)
 {
         bool http = s->header && !s->field_count;
 
+        if (http && strcasecmp(s->header, IF_NONE_MATCH) == 0)
+                return decode_etag(cx, n, s, e);
         if (!s->format)
                 s->format = http ? DEFAULT_HTTP : DEFAULT_TIME;
         if (s->header && !http && !s->send && strcasecmp(s->header, IF_MODIFIED) == 0)
@@ -302,6 +321,10 @@ int rest_cursor_finish(
                 return extract_error_at_key(cx, x->node, "cursor", e,
                         "'cursor' and 'group' cannot stand together: what changed since are parts "
                         "of groups");
+        if (s->kind == REST_CURSOR_ETAG && (r->paging.kind != REST_PAGING_NONE || r->odata.version))
+                return extract_error_at_key(cx, s->node, "header", e,
+                        "an ETag tells of one page: " IF_NONE_MATCH " and 'paging' or 'odata' "
+                        "cannot stand together");
         int rc = check_filter(cx, s, &r->odata, e);
         bool named = rest_call_names(&r->call, "cursor");
         if (rc == 0 && r->odata.version && !s->param && !s->header && !s->filter && !named)

@@ -448,8 +448,10 @@ static void on_walk_end(void *ctx, int rc, const struct err *e)
         struct rest_read *r = ctx;
 
         r->input_ended = true;
-        if (r->since)
+        if (r->since) {
                 rest_since_clock(r->since, rest_walk_server_us(r->walk));
+                rest_progress_etag(r->since->seen, rest_walk_etag(r->walk));
+        }
         if (rc && !r->enough)
                 stop(r, rc, e);
         wake(r);

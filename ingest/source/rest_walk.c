@@ -82,7 +82,7 @@ struct rest_walk {
         struct err body_err;
         int status; /* of the reply */
         bool any;   /* bytes came */
-        struct buf link;
+        struct buf link, etag;
 
         int rc; /* of the walk */
         struct err err;
@@ -537,6 +537,8 @@ static int keep_reply(struct rest_walk *w, const struct rest_reply *reply, struc
         buf_puts(&w->base, reply->url ? reply->url : "");
         buf_clear(&w->link);
         buf_puts(&w->link, reply->link ? reply->link : "");
+        buf_clear(&w->etag);
+        buf_puts(&w->etag, reply->etag ? reply->etag : "");
         int rc = buf_check(&w->link, "the Link header", e);
         return rc ? rc : buf_check(&w->base, "the address of the reply", e);
 }
@@ -714,6 +716,11 @@ int64_t rest_walk_server_us(const struct rest_walk *w)
         return w->server_us;
 }
 
+struct str rest_walk_etag(const struct rest_walk *w)
+{
+        return w->status == 200 ? buf_str(&w->etag) : (struct str){0};
+}
+
 const char *rest_walk_doubt(const struct rest_walk *w)
 {
         return w->pager ? rest_pager_doubt(w->pager) : "";
@@ -865,6 +872,7 @@ int rest_walk_new(const struct rest_walk_plan *plan, struct rest_walk **out, str
         w->left = BUF_INIT(LEFT_MAX);
         w->base = BUF_INIT(URL_MAX);
         w->link = BUF_INIT(URL_MAX);
+        w->etag = BUF_INIT(URL_MAX);
         w->last_field = BUF_INIT(FIELD_MAX);
         rest_asked_init(&w->asked);
         int rc = init(w, e);
@@ -888,6 +896,7 @@ struct rest_walk *rest_walk_free(struct rest_walk *w)
         buf_deinit(&w->left);
         buf_deinit(&w->base);
         buf_deinit(&w->link);
+        buf_deinit(&w->etag);
         buf_deinit(&w->last_field);
         arena_free(w->arena);
         free(w);

@@ -63,6 +63,9 @@ int64_t rest_walk_server_us(const struct rest_walk *w);
 
 int rest_walk_status(const struct rest_walk *w); /* of the last reply */
 
+/** rest_walk_etag() - of the last reply, where it was a whole one */
+struct str rest_walk_etag(const struct rest_walk *w);
+
 /** rest_walk_doubt() - after the last page: why records may be missing all the same; "" if not */
 const char *rest_walk_doubt(const struct rest_walk *w);
 

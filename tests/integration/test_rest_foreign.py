@@ -120,6 +120,21 @@ def test_what_changed_since(rest, items):
     project.quiet_run(unchanged=1)
 
 
+def test_an_etag(rest, items):
+    """The server says 304 while nothing has changed."""
+    project = rest(items.url)
+    project.mapper("item", MAPPER % """
+      cursor: {header: If-None-Match}
+      deletes: {every: 1h}""")
+    project.run().counts(read=60, created=60)
+    project.run().counts(read=0)
+    items.call("PATCH", "/items/4", {"name": "other"})
+    items.call("DELETE", "/items/7")
+    project.run().counts(read=59, updated=1, unchanged=58)
+    project.quiet_run(unchanged=0)
+    project.run("--full").counts(read=59, deleted=1, unchanged=59)
+
+
 def test_faults_between(rest, items, proxy):
     """Whatever the proxy does to replies, the next run ends right and nothing is doubled."""
     from support.faultproxy import answer, cut_reply, drop_reply
