@@ -107,15 +107,16 @@ static int put_json_bool(struct render *r, const struct chain *c, struct str tex
 
         if (!is_true && !str_is(text, "false"))
                 return reject_value(r, text, "is not JSON");
-        enum field_type type = c->type == FIELD_TYPE_JSON ? FIELD_TYPE_BOOLEAN : c->type;
-        if (!c->has_map && !convert_find(COL_BOOL, type))
-                return reject_value(
-                        r, text, "is a boolean and cannot become a %s", field_type_name(c->type));
         struct str plain = is_true ? STR("t") : STR("f");
         int rc = c->has_steps ? chain_steps(r, c, COL_BOOL, &plain) : 0;
         if (rc)
                 return rc == STEPS_DONE ? 0 : rc;
-        return convert_find(COL_BOOL, type)(r, c, plain);
+        convert_fn convert =
+                convert_find(COL_BOOL, c->type == FIELD_TYPE_JSON ? FIELD_TYPE_BOOLEAN : c->type);
+        if (!convert)
+                return reject_value(
+                        r, text, "is a boolean and cannot become a %s", field_type_name(c->type));
+        return convert(r, c, plain);
 }
 
 /* The chain for each element; nulls stay. */
