@@ -6,7 +6,7 @@ from .project import ROOT
 
 FOLDER = ROOT / "mappers"
 REFERENCE = re.compile(r"(product|category|price_list|customer|rep|stock|order|invoice|tax|unit"
-                       r"|currency|payment|statement|promotion):\d+")
+                       r"|currency|payment|statement|promotion):\S.*")
 
 
 def mappers(pack):

@@ -1,0 +1,201 @@
+"""The packs of ERPs with REST APIs, against servers that answer as the vendors' do.
+
+Each pack: a first load with figures counted by hand, a quiet second run that writes no revision,
+a change and a deletion followed, and how the vendor's error is shown.
+"""
+
+import pytest
+
+from support import model, packs, rest_packs
+from support.project import Exit
+
+
+@pytest.fixture
+def load(make_project, couch):
+    """load(pack, server, source, env) -> a project with the pack."""
+
+    def make(pack, server, source, env=None, only=()):
+        project = make_project(couch)
+        project.configure(sources={"erp": {"type": "rest", "dsn": None, "url": server.url,
+                                           "retry_for": "2s", **source}})
+        project.env.update(env or {})
+        return packs.install(project, pack, *only)
+
+    return make
+
+
+def first_load(project, pack, **figures):
+    """Runs all mappers of the pack: so many documents of each type, all valid, none pointing
+    nowhere, none written twice."""
+    result = project.run()
+    assert {m["mapper"]: m["created"] for m in result.json["mappers"]} == figures, result
+    assert set(figures) == set(packs.mappers(pack))
+    docs = project.db("erp").docs()
+    assert model.faults(list(docs.values())) == []
+    assert packs.dangling(docs) == {}
+    result = project.quiet_run(databases=("erp",))
+    assert all(rev.startswith("1-") for rev in project.db("erp").revs().values())
+    return docs, result
+
+
+# ---- Odoo
+
+ODOO_ENV = {"ODOO_DB": "erp", "ODOO_UID": "2", "ODOO_KEY": "secret"}
+ODOO_PRODUCTS = 505
+
+
+def odoo_products():
+    yield {"id": 4711, "default_code": "FURN_7777", "name": "Office Chair", "categ_id": 8,
+           "uom_id": 1, "detailed_type": "product", "sale_ok": True,
+           "lst_price": 70.10000000000001, "currency_id": 1, "standard_price": 28.5,
+           "taxes_id": [1], "weight": 9.2, "volume": 0.0, "product_tmpl_id": 7,
+           "product_template_attribute_value_ids": [5]}
+    yield {"id": 4712, "name": "Old Chair", "categ_id": 8, "uom_id": 1, "active": False,
+           "detailed_type": "consu", "sale_ok": False, "lst_price": 1e-05, "currency_id": 1,
+           "standard_price": 0.0, "taxes_id": [], "product_tmpl_id": 7}
+    for n in range(1, ODOO_PRODUCTS - 1):
+        yield {"id": n, "default_code": f"S{n}", "name": f"Service {n}", "categ_id": 1, "uom_id": 1,
+               "detailed_type": "service", "sale_ok": True, "lst_price": n / 4, "currency_id": 1,
+               "standard_price": 0.0, "taxes_id": [1], "product_tmpl_id": 100 + n}
+
+
+ODOO = {
+    "res.company": [{"id": 1, "name": "Ours", "partner_id": 1}],
+    "crm.team": [{"id": 1, "name": "Sales"}],
+    "uom.category": [{"id": 1, "name": "Unit"}],
+    "uom.uom": [
+        {"id": 1, "name": "Units", "category_id": 1, "factor_inv": 1.0, "rounding": 0.01},
+        {"id": 2, "name": "Dozens", "category_id": 1, "factor_inv": 12.0, "rounding": 0.01}],
+    "res.currency": [
+        {"id": 1, "name": "EUR", "full_name": "Euro", "symbol": "€", "decimal_places": 2,
+         "rounding": 0.01, "rate": 1.0, "date": False},
+        {"id": 2, "name": "USD", "full_name": "US dollar", "symbol": "$", "decimal_places": 2,
+         "rounding": 0.01, "rate": 1.0842, "date": "2026-01-02", "active": False}],
+    "account.tax": [
+        {"id": 1, "name": "23%", "amount_type": "percent", "amount": 23.0, "type_tax_use": "sale",
+         "price_include": False, "company_id": 1, "country_code": "IE"},
+        {"id": 2, "name": "Both", "amount_type": "group", "amount": 0.0, "type_tax_use": "sale",
+         "children_tax_ids": [1], "company_id": 1}],
+    "product.category": [
+        {"id": 1, "name": "All", "complete_name": "All"},
+        {"id": 8, "name": "Office", "complete_name": "All / Office", "parent_id": 1}],
+    "product.template": [{"id": n} for n in (7, *range(101, 101 + ODOO_PRODUCTS))],
+    "product.attribute": [{"id": 2, "name": "Colour"}],
+    "product.template.attribute.value": [{"id": 5, "name": "Black", "attribute_id": 2}],
+    "stock.warehouse": [{"id": 1, "name": "Main"}],
+    "stock.location": [
+        {"id": 4, "complete_name": "Partners/Customers", "usage": "customer"},
+        {"id": 8, "complete_name": "WH/Stock", "usage": "internal", "warehouse_id": 1}],
+    "stock.quant": [
+        {"id": 1, "product_id": 4711, "location_id": 8, "quantity": 10.5,
+         "reserved_quantity": 3.0},
+        {"id": 2, "product_id": 4711, "location_id": 8, "quantity": 2.25,
+         "reserved_quantity": 0.0},
+        {"id": 3, "product_id": 4711, "location_id": 4, "quantity": -12.75,
+         "reserved_quantity": 0.0}],
+    "res.users": [
+        {"id": 1, "login": "__system__", "name": "OdooBot", "share": False, "active": False},
+        {"id": 2, "login": "admin", "name": "Admin", "share": False},
+        {"id": 6, "login": "ann", "name": "Ann", "share": False, "email": "ann@example.com",
+         "sale_team_id": 1},
+        {"id": 7, "login": "buyer@example.com", "name": "Buyer", "share": True}],
+    "res.country": [{"id": 233, "code": "US"}],
+    "res.country.state": [{"id": 13, "name": "California"}],
+    "account.payment.term": [{"id": 4, "name": "30 Days"}],
+    "res.partner.category": [{"id": 3, "name": "Wholesale"}],
+    "res.partner": [
+        {"id": 1, "name": "Ours", "is_company": True, "partner_share": True,
+         "commercial_partner_id": 1, "customer_rank": 0, "supplier_rank": 0},
+        {"id": 3, "name": "Ann", "is_company": False, "partner_share": False,
+         "commercial_partner_id": 3, "customer_rank": 0, "supplier_rank": 0},
+        {"id": 14, "name": "Lumber Inc", "is_company": True, "partner_share": True, "ref": "LUMBER",
+         "street": "1 Mill Rd", "zip": "95202", "city": "Stockton", "state_id": 13,
+         "country_id": 233, "user_id": 6, "property_product_pricelist": 1,
+         "property_payment_term_id": 4, "category_id": [3], "commercial_partner_id": 14,
+         "customer_rank": 2, "supplier_rank": 0, "lang": "en_US"},
+        {"id": 34, "name": "Lorraine", "parent_id": 14, "type": "contact", "is_company": False,
+         "partner_share": True, "commercial_partner_id": 14, "email": "l@example.com"},
+        {"id": 57, "name": "Yard 2", "parent_id": 14, "type": "delivery", "is_company": False,
+         "partner_share": True, "commercial_partner_id": 14, "city": "Lodi"},
+        {"id": 20, "name": "Supplier Ltd", "is_company": True, "partner_share": True,
+         "commercial_partner_id": 20, "customer_rank": 0, "supplier_rank": 3},
+        {"id": 21, "name": "Prospect", "is_company": False, "partner_share": True,
+         "commercial_partner_id": 21, "customer_rank": 0, "supplier_rank": 0, "user_id": 1}],
+    "product.pricelist": [{"id": 1, "name": "Public", "currency_id": 1}],
+    "product.pricelist.item": [
+        {"id": 11, "pricelist_id": 1, "applied_on": "3_global", "compute_price": "percentage",
+         "percent_price": 5.0, "base": "list_price", "min_quantity": 0.0},
+        {"id": 12, "pricelist_id": 1, "applied_on": "0_product_variant", "product_id": 4711,
+         "compute_price": "fixed", "fixed_price": 61.0, "base": "list_price",
+         "min_quantity": 10.0}],
+    "sale.order": [
+        {"id": 1, "name": "S00001", "state": "sale", "partner_id": 34, "partner_invoice_id": 14,
+         "partner_shipping_id": 57, "user_id": 6, "pricelist_id": 1, "currency_id": 1,
+         "date_order": "2026-01-02 11:00:00", "company_id": 1, "warehouse_id": 1,
+         "amount_untaxed": 642.1, "amount_tax": 147.68, "amount_total": 789.78}],
+    "sale.order.line": [
+        {"id": 2, "order_id": 1, "sequence": 20, "display_type": "line_note", "name": "Thank you",
+         "product_uom_qty": 0.0},
+        {"id": 1, "order_id": 1, "sequence": 10, "product_id": 4711, "name": "Chair",
+         "product_uom_qty": 10.0, "product_uom": 1, "price_unit": 64.21, "discount": 0.0,
+         "tax_id": [1], "price_subtotal": 642.1, "price_total": 789.78, "qty_delivered": 4.0,
+         "qty_invoiced": 10.0}],
+    "account.move": [
+        {"id": 13, "name": "INV/2026/00004", "move_type": "out_invoice", "state": "posted",
+         "payment_state": "not_paid", "commercial_partner_id": 14, "currency_id": 1,
+         "invoice_date": "2026-01-03", "amount_untaxed": 642.1, "amount_tax": 147.68,
+         "amount_total": 789.78, "amount_residual": 789.78},
+        {"id": 14, "name": "BILL/1", "move_type": "in_invoice", "state": "posted",
+         "payment_state": "paid", "commercial_partner_id": 20, "currency_id": 1}],
+    "account.move.line": [
+        {"id": 23, "move_id": 13, "sequence": 10, "display_type": "product", "product_id": 4711,
+         "name": "Chair", "quantity": 10.0, "product_uom_id": 1, "price_unit": 64.21,
+         "tax_ids": [1], "price_subtotal": 642.1, "price_total": 789.78, "sale_line_ids": [1]}],
+}
+
+
+@pytest.fixture
+def odoo():
+    with rest_packs.Odoo({**ODOO, "product.product": list(odoo_products())}) as server:
+        yield server
+
+
+def test_odoo_is_loaded_and_followed(load, odoo):
+    project = load("odoo-jsonrpc", odoo, {}, ODOO_ENV)
+    docs, quiet = first_load(
+        project, "odoo-jsonrpc", product=ODOO_PRODUCTS, category=2, price_list=1, customer=2,
+        rep=2, stock=1, order=1, invoice=1, tax=2, unit=2, currency=2)
+    chair, old = docs["product:4711"], docs["product:4712"]
+    assert (chair["price"], chair["attributes"]) == \
+        ("70.100000", [{"name": "Colour", "value": "Black"}])
+    assert (old["active"], old["price"]) == (False, "0.000010")
+    assert docs["stock:4711"]["levels"] == [
+        {"location": "WH/Stock", "warehouse": "Main", "quantity": "12.75", "reserved": "3.0"}]
+    assert [rule["id"] for rule in docs["price_list:1"]["rules"]] == [12, 11]
+    lumber = docs["customer:14"]
+    assert [a["id"] for a in lumber["addresses"]] == [14, 57]
+    assert [c["name"] for c in lumber["contacts"]] == ["Lorraine"]
+    assert "rep" not in docs["customer:21"]
+    order = docs["order:1"]
+    assert (order["customer"], order["contact"], order["delivery_address"]) == \
+        ("customer:14", 34, 57)
+    assert [line["kind"] for line in order["lines"]] == ["product", "note"]
+    assert docs["invoice:13"]["orders"] == ["order:1"]
+    # What has a cursor was not read again, but the newest.
+    assert quiet.mapper("product")["read"] == 1, quiet
+
+    odoo.write("sale.order", 1, amount_total=800.5)
+    odoo.write("product.product", 400, name="Other")
+    odoo.delete("product.product", 401)
+    result = project.run("order", "product")
+    result.counts("order", updated=1)
+    result.counts("product", updated=1, unchanged=1)
+    assert project.db("erp").docs()["order:1"]["amounts"]["total"] == "800.5"
+    result = project.run("--full", "product")
+    result.counts("product", deleted=1, unchanged=ODOO_PRODUCTS - 1)
+
+
+def test_odoo_says_what_is_wrong_with_status_200(load, odoo):
+    project = load("odoo-jsonrpc", odoo, {}, {**ODOO_ENV, "ODOO_KEY": "wrong"}, only=["unit"])
+    project.erp2couch("preview", "unit").expect(Exit.CONFIG).says(
+        r"POST http://127.0.0.1:\d+/jsonrpc: [^\n]*Access Denied")

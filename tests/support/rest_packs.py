@@ -1,0 +1,239 @@
+"""ERPs with REST APIs, as far as the packs of mappers/ call them: tables in memory behind the
+vendors' ways of paging, of asking for changes, of writing values, of failing and of credentials.
+
+The records are written by hand from what the vendors document. A test changes them with the
+methods of the ERP (write, delete), which stamp them as the ERP does.
+"""
+
+import json
+import operator
+import re
+from datetime import datetime, timedelta, timezone
+
+from .rest_server import RestServer, Refused
+
+
+def ago(**distance):
+    return datetime.now(timezone.utc) - timedelta(**distance)
+
+
+# ---- Odoo: JSON-RPC
+
+# (kind, model) of relational fields.
+ODOO_RELATIONS = {
+    "product.category": {"parent_id": ("one", "product.category")},
+    "uom.uom": {"category_id": ("one", "uom.category")},
+    "account.tax": {"children_tax_ids": ("many", "account.tax"),
+                    "company_id": ("one", "res.company")},
+    "res.users": {"sale_team_id": ("one", "crm.team")},
+    "product.product": {
+        "categ_id": ("one", "product.category"), "uom_id": ("one", "uom.uom"),
+        "currency_id": ("one", "res.currency"), "taxes_id": ("many", "account.tax"),
+        "product_tmpl_id": ("one", "product.template"), "company_id": ("one", "res.company"),
+        "product_template_attribute_value_ids": ("many", "product.template.attribute.value"),
+        "stock_quant_ids": ("many", "stock.quant")},
+    "product.template.attribute.value": {"attribute_id": ("one", "product.attribute")},
+    "stock.quant": {"location_id": ("one", "stock.location")},
+    "stock.location": {"warehouse_id": ("one", "stock.warehouse")},
+    "res.partner": {
+        "parent_id": ("one", "res.partner"), "commercial_partner_id": ("one", "res.partner"),
+        "state_id": ("one", "res.country.state"), "country_id": ("one", "res.country"),
+        "user_id": ("one", "res.users"), "company_id": ("one", "res.company"),
+        "property_product_pricelist": ("one", "product.pricelist"),
+        "property_payment_term_id": ("one", "account.payment.term"),
+        "category_id": ("many", "res.partner.category"), "child_ids": ("many", "res.partner"),
+        "sale_order_ids": ("many", "sale.order"), "ref_company_ids": ("many", "res.company")},
+    "product.pricelist": {"currency_id": ("one", "res.currency"),
+                          "company_id": ("one", "res.company"),
+                          "item_ids": ("many", "product.pricelist.item")},
+    "product.pricelist.item": {
+        "product_id": ("one", "product.product"), "product_tmpl_id": ("one", "product.template"),
+        "categ_id": ("one", "product.category"), "base_pricelist_id": ("one", "product.pricelist")},
+    "sale.order": {
+        "partner_id": ("one", "res.partner"), "partner_invoice_id": ("one", "res.partner"),
+        "partner_shipping_id": ("one", "res.partner"), "user_id": ("one", "res.users"),
+        "pricelist_id": ("one", "product.pricelist"), "currency_id": ("one", "res.currency"),
+        "payment_term_id": ("one", "account.payment.term"), "company_id": ("one", "res.company"),
+        "warehouse_id": ("one", "stock.warehouse"), "order_line": ("many", "sale.order.line")},
+    "sale.order.line": {"product_id": ("one", "product.product"), "tax_id": ("many", "account.tax"),
+                        "product_uom": ("one", "uom.uom"), "order_id": ("one", "sale.order")},
+    "account.move": {
+        "commercial_partner_id": ("one", "res.partner"), "invoice_user_id": ("one", "res.users"),
+        "invoice_payment_term_id": ("one", "account.payment.term"),
+        "currency_id": ("one", "res.currency"), "company_id": ("one", "res.company"),
+        "reversed_entry_id": ("one", "account.move"),
+        "invoice_line_ids": ("many", "account.move.line")},
+    "account.move.line": {"product_id": ("one", "product.product"),
+                          "product_uom_id": ("one", "uom.uom"), "tax_ids": ("many", "account.tax"),
+                          "sale_line_ids": ("many", "sale.order.line")},
+}
+# (model, field): (model, field that points back)
+ODOO_INVERSE = {
+    ("product.product", "stock_quant_ids"): ("stock.quant", "product_id"),
+    ("res.partner", "child_ids"): ("res.partner", "parent_id"),
+    ("res.partner", "sale_order_ids"): ("sale.order", "partner_id"),
+    ("res.partner", "ref_company_ids"): ("res.company", "partner_id"),
+    ("product.pricelist", "item_ids"): ("product.pricelist.item", "pricelist_id"),
+    ("sale.order", "order_line"): ("sale.order.line", "order_id"),
+    ("account.move", "invoice_line_ids"): ("account.move.line", "move_id"),
+}
+# What is false where it is empty is anything but these.
+ODOO_FLOATS = {
+    "weight", "volume", "price_unit", "discount", "product_uom_qty", "price_subtotal", "price_total",
+    "qty_delivered", "qty_invoiced", "quantity", "fixed_price", "percent_price", "price_discount",
+    "price_surcharge", "price_round", "price_min_margin", "price_max_margin", "amount_untaxed",
+    "amount_tax", "amount_total", "amount_residual", "min_quantity"}
+ODOO_COMPARES = {"=": operator.eq, "!=": operator.ne, ">": operator.gt, ">=": operator.ge,
+                 "in": lambda a, b: a in b}
+
+
+class OdooError(Exception):
+    """What comes with status 200."""
+
+    def __init__(self, name, message):
+        super().__init__(message)
+        self.name, self.message = name, message
+
+
+class Odoo(RestServer):
+    """POST /jsonrpc: search_read and web_search_read. `rows` is {model: {id: record}}."""
+
+    ACCESS = ("erp", 2, "secret")
+
+    def __init__(self, rows):
+        super().__init__()
+        self.rows = {model: {row["id"]: {"write_date": ago(hours=24 + 2 * n), "active": True, **row}
+                             for n, row in enumerate(records)} for model, records in rows.items()}
+        self.called = []  # (model, method, domain) of each call
+
+    def write(self, model, key, **values):
+        row = self.rows[model].setdefault(key, {"id": key, "active": True})
+        row.update(values, write_date=datetime.now(timezone.utc))
+
+    def delete(self, model, key):
+        del self.rows[model][key]
+
+    # ---- the envelope
+
+    def answer(self, ask):
+        if (ask.method, ask.path) != ("POST", "/jsonrpc"):
+            raise Refused(404, b"<!DOCTYPE html><html><title>404 Not Found</title></html>")
+        body = json.loads(ask.body)
+        reply = {"jsonrpc": "2.0", "id": body.get("id")}
+        try:
+            reply["result"] = self.execute(body["params"])
+        except OdooError as error:
+            reply["error"] = {
+                "code": 200, "message": "Odoo Server Error",
+                "data": {"name": error.name, "message": error.message, "arguments": [],
+                         "debug": "Traceback (most recent call last):\n  ...\n", "context": {}}}
+        return reply, {}
+
+    def execute(self, params):
+        assert (params["service"], params["method"]) == ("object", "execute_kw")
+        database, uid, key, model, method, args, options = params["args"]
+        if (database, int(uid), key) != self.ACCESS:
+            raise OdooError("odoo.exceptions.AccessDenied", "Access Denied")
+        if model not in self.rows:
+            raise OdooError("builtins.KeyError", f"'{model}'")
+        self.called.append((model, method, args[0]))
+        context = options.get("context", {})
+        found = self.search(model, args[0], context)
+        found.sort(key=lambda row: row[options["order"]])
+        offset, limit = options.get("offset", 0), options["limit"]
+        page = found[offset:offset + limit]
+        if method == "search_read":
+            return [self.read(model, row, options["fields"]) for row in page]
+        assert method == "web_search_read" and options["count_limit"] == 1
+        return {"length": offset + len(page) if page else 0,
+                "records": [self.web_read(model, row, options["specification"], context)
+                            for row in page]}
+
+    # ---- domains
+
+    def search(self, model, domain, context):
+        assert all(term in ("|", "&") or len(term) == 3 for term in domain), domain
+        return [row for row in self.rows[model].values()
+                if (row["active"] or context.get("active_test") is False)
+                and self.matches(model, row, domain)]
+
+    def matches(self, model, row, domain):
+        terms = list(domain)
+
+        def take():
+            if not terms:
+                raise OdooError("builtins.ValueError", f"Invalid domain {domain}")
+            term = terms.pop(0)
+            if term in ("|", "&"):
+                left, right = take(), take()
+                return left or right if term == "|" else left and right
+            return self.holds(model, row, *term)
+
+        result = True
+        while terms:
+            result = take() and result
+        return result
+
+    def holds(self, model, row, path, compare, value):
+        name, _, more = path.partition(".")
+        if more:
+            comodel = ODOO_RELATIONS[model][name][1]
+            return any(self.holds(comodel, below, more, compare, value)
+                       for below in self.related(model, row, name))
+        have = row.get(name, False)
+        if (ODOO_RELATIONS.get(model, {}).get(name) or ("", ""))[0] == "many":
+            return bool(self.related(model, row, name)) == (compare == "!=")
+        if isinstance(have, datetime):
+            value = datetime.strptime(value, "%Y-%m-%d %H:%M:%S").replace(tzinfo=timezone.utc)
+        if name == "id" and not isinstance(value, int):
+            raise OdooError("builtins.ValueError", f"an id is a number, not {value!r}")
+        return ODOO_COMPARES[compare](have, value)
+
+    def related(self, model, row, name):
+        kind, comodel = ODOO_RELATIONS[model][name]
+        inverse = ODOO_INVERSE.get((model, name))
+        if inverse:
+            return [below for below in self.rows.get(inverse[0], {}).values()
+                    if below.get(inverse[1]) == row["id"] and below["active"]]
+        keys = row.get(name) or []
+        keys = [keys] if isinstance(keys, int) else keys
+        return [self.rows[comodel][key] for key in keys]
+
+    # ---- values
+
+    def shown(self, row, name):
+        value = row.get(name, 0.0 if name in ODOO_FLOATS else False)
+        if isinstance(value, datetime):
+            return value.strftime("%Y-%m-%d %H:%M:%S")
+        if name == "display_name":
+            return row.get("display_name") or row.get("complete_name") or row.get("name")
+        return value
+
+    def read(self, model, row, fields):
+        record = {"id": row["id"]}
+        for name in fields:
+            kind = ODOO_RELATIONS.get(model, {}).get(name, (None,))[0]
+            below = self.related(model, row, name) if kind else []
+            record[name] = (
+                [[b["id"], self.shown(b, "display_name")] for b in below][0] if kind == "one"
+                and below else [b["id"] for b in below] if kind == "many"
+                else self.shown(row, name))
+        return record
+
+    def web_read(self, model, row, specification, context):
+        record = {"id": row["id"]}
+        for name, spec in specification.items():
+            kind, comodel = ODOO_RELATIONS.get(model, {}).get(name, (None, None))
+            if not kind:
+                record[name] = self.shown(row, name)
+                continue
+            below = self.related(model, row, name)
+            for column in reversed(spec.get("order", "id").split(", ")):
+                column, _, way = column.partition(" ")
+                below.sort(key=lambda b: b.get(column) or 0, reverse=way == "desc")
+            if "fields" in spec:
+                below = [self.web_read(comodel, b, spec["fields"], context) for b in below]
+            else:
+                below = [b["id"] for b in below]
+            record[name] = below if kind == "many" else below[0] if below else False
+        return record
