@@ -185,8 +185,8 @@ class Odoo(RestServer):
             return bool(self.related(model, row, name)) == (compare == "!=")
         if isinstance(have, datetime):
             value = datetime.strptime(value, "%Y-%m-%d %H:%M:%S").replace(tzinfo=timezone.utc)
-        if name == "id" and not isinstance(value, int):
-            raise OdooError("builtins.ValueError", f"an id is a number, not {value!r}")
+        if name == "id":
+            value = int(value)  # as PostgreSQL takes it
         return ODOO_COMPARES[compare](have, value)
 
     def related(self, model, row, name):
