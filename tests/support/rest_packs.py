@@ -139,12 +139,12 @@ class Odoo(RestServer):
         self.called.append((model, method, args[0]))
         context = options.get("context", {})
         found = self.search(model, args[0], context)
-        found.sort(key=lambda row: row[options["order"]])
-        offset, limit = options.get("offset", 0), options["limit"]
+        found.sort(key=lambda row: row[options.get("order", "id")])
+        offset, limit = options.get("offset", 0), options.get("limit", 1 << 30)
         page = found[offset:offset + limit]
         if method == "search_read":
             return [self.read(model, row, options["fields"]) for row in page]
-        assert method == "web_search_read" and options["count_limit"] == 1
+        assert method == "web_search_read"
         return {"length": offset + len(page) if page else 0,
                 "records": [self.web_read(model, row, options["specification"], context)
                             for row in page]}
