@@ -199,3 +199,91 @@ def test_odoo_says_what_is_wrong_with_status_200(load, odoo):
     project = load("odoo-jsonrpc", odoo, {}, {**ODOO_ENV, "ODOO_KEY": "wrong"}, only=["unit"])
     project.erp2couch("preview", "unit").expect(Exit.CONFIG).says(
         r"POST http://127.0.0.1:\d+/jsonrpc: [^\n]*Access Denied")
+
+
+# ---- Business Central
+
+def guid(kind, number):
+    return f"{kind:08x}-0000-4000-8000-{number:012x}"
+
+
+ZERO = "00000000-0000-0000-0000-000000000000"
+BC_ITEMS = 47
+BC_ENV = {"BC_COMPANY": rest_packs.BusinessCentral.COMPANY}
+BC = {
+    "itemCategories": [{"id": guid(1, 1), "code": "TABLE", "displayName": "Tables"}],
+    "unitsOfMeasure": [{"id": guid(2, 1), "code": "PCS", "displayName": "Piece", "symbol": "",
+                        "internationalStandardCode": "EA"}],
+    "currencies": [{"id": guid(3, n), "code": code, "displayName": name, "symbol": "",
+                    "amountDecimalPlaces": "2:2", "amountRoundingPrecision": 0.01}
+                   for n, code, name in ((1, "EUR", "Euro"), (2, "USD", "US dollar"))],
+    "taxGroups": [{"id": guid(4, 1), "code": "STANDARD", "displayName": "Standard"}],
+    "salespeoplePurchasers": [{"id": guid(5, 1), "code": "JR", "displayName": "John Roberts",
+                               "email": "", "phoneNo": "", "jobTitle": "", "blocked": False}],
+    "items": [{"id": guid(6, n), "number": str(1000 + n), "displayName": f"Table {n}",
+               "type": "Inventory" if n % 2 else "Service", "itemCategoryId":
+               guid(1, 1) if n % 2 else ZERO, "blocked": n == 47, "gtin": "", "unitPrice": n * 1.25,
+               "unitCost": 1, "taxGroupCode": "STANDARD", "baseUnitOfMeasureId": guid(2, 1),
+               "inventory": n * 2.5} for n in range(1, BC_ITEMS + 1)],
+    "customers": [{"id": guid(7, 1), "number": "10000", "displayName": "Adatum", "type": "Company",
+                   "addressLine1": "Station Road 21", "addressLine2": "", "city": "Atlanta",
+                   "state": "GA", "country": "US", "postalCode": "31772", "phoneNumber": "",
+                   "email": "", "website": "", "salespersonCode": "JR", "creditLimit": 0,
+                   "taxRegistrationNumber": "", "currencyCode": "USD", "blocked": "_x0020_",
+                   "paymentTerm": {"code": "30", "displayName": "30 days"}}],
+    "salesOrders": [{
+        "id": guid(8, n), "number": f"S{n}", "status": "Open", "customerId": guid(7, 1),
+        "billToCustomerId": guid(7, 1), "salesperson": "JR", "currencyCode": "USD",
+        "externalDocumentNumber": "", "orderDate": "2026-01-02", "fullyShipped": False,
+        "requestedDeliveryDate": "0001-01-01", "totalAmountExcludingTax": 100.25,
+        "totalTaxAmount": 6, "totalAmountIncludingTax": 106.25,
+        "salesOrderLines": [
+            {"id": guid(9, n), "sequence": 10000, "lineType": "Item", "itemId": guid(6, 1),
+             "description": "Table", "unitOfMeasureId": guid(2, 1), "quantity": 2,
+             "unitPrice": 50.125, "discountPercent": 0, "taxCode": "STANDARD", "netAmount": 100.25,
+             "netAmountIncludingTax": 106.25, "shippedQuantity": 0, "invoicedQuantity": 0}]}
+        for n in (1, 2)],
+    "salesInvoices": [{
+        "id": guid(10, 1), "number": "I1", "status": "Paid", "customerId": guid(7, 1),
+        "salesperson": "", "currencyCode": "EUR", "orderId": guid(8, 1), "orderNumber": "S1",
+        "externalDocumentNumber": "", "invoiceDate": "2026-01-03", "dueDate": "0001-01-01",
+        "totalAmountExcludingTax": 1, "totalTaxAmount": 0, "totalAmountIncludingTax": 1,
+        "remainingAmount": 0, "salesInvoiceLines": []}],
+}
+
+
+@pytest.fixture
+def business_central():
+    with rest_packs.BusinessCentral(BC, largest=20) as server:
+        yield server
+
+
+def test_business_central_is_loaded_and_followed(load, business_central):
+    project = load("business-central", business_central, {"auth": {"bearer": "token"}}, BC_ENV)
+    docs, quiet = first_load(
+        project, "business-central", product=BC_ITEMS, category=1, customer=1, rep=1, stock=24,
+        order=2, invoice=1, tax=1, unit=1, currency=2)
+    table, service = docs["product:" + guid(6, 3)], docs["product:" + guid(6, 2)]
+    assert (table["price"], table["category"]) == ("3.75", "category:" + guid(1, 1))
+    assert (service["kind"], "category" in service) == ("service", False)
+    assert docs["stock:" + guid(6, 3)]["quantity"] == "7.5"
+    order = docs["order:" + guid(8, 1)]
+    assert ("expected" in order, order["amounts"]["total"]) == (False, "106.25")
+    assert order["lines"][0]["product"] == "product:" + guid(6, 1)
+    assert ("due" in docs["invoice:" + guid(10, 1)]) is False
+    assert quiet.mapper("product")["read"] == 1, quiet
+
+    business_central.write("salesOrders", guid(8, 2), totalAmountIncludingTax=200)
+    business_central.delete("salesOrders", guid(8, 1))
+    result = project.run("order")
+    result.counts("order", updated=1)
+    result = project.run("--full", "order")
+    result.counts("order", deleted=1, unchanged=1)
+    assert project.db("erp").docs()["order:" + guid(8, 2)]["amounts"]["total"] == "200"
+
+
+def test_business_central_says_what_is_wrong(load, business_central):
+    project = load("business-central", business_central, {"auth": {"bearer": "old"}}, BC_ENV,
+                   only=["unit"])
+    project.erp2couch("preview", "unit").expect(Exit.CONFIG).says(
+        r"GET http://127.0.0.1:\d+/companies\([^\n]*401[^\n]*rejected the client credentials")

@@ -9,8 +9,9 @@ import json
 import operator
 import re
 from datetime import datetime, timedelta, timezone
+from urllib.parse import urlencode
 
-from .rest_server import RestServer, Refused
+from .rest_server import RestServer, Refused, instant
 
 
 def ago(**distance):
@@ -237,3 +238,89 @@ class Odoo(RestServer):
                 below = [b["id"] for b in below]
             record[name] = below if kind == "many" else below[0] if below else False
         return record
+
+
+# ---- Business Central: OData 4
+
+class BusinessCentral(RestServer):
+    """GET /companies(ID)/LIST: `lists` is {list: [record]}; a record has an id, and what it
+    expands."""
+
+    COMPANY = "c0ffee00-0000-4000-8000-000000000001"
+    TOKEN = "token"
+    EXPANDED = {"salesOrderLines", "salesInvoiceLines", "paymentTerm"}
+    LARGEST = 20000
+
+    def __init__(self, lists, largest=LARGEST):
+        super().__init__()
+        self.largest = largest
+        self.lists = {name: [{"@odata.etag": 'W/"JzE7Jw=="',
+                              "lastModifiedDateTime": self.stamp(hours=24 + 2 * n), **record}
+                             for n, record in enumerate(records)]
+                      for name, records in lists.items()}
+
+    @staticmethod
+    def stamp(**distance):
+        return ago(**distance).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    def write(self, name, key, **values):
+        record = next(record for record in self.lists[name] if record["id"] == key)
+        record.update(values, lastModifiedDateTime=self.stamp())
+
+    def delete(self, name, key):
+        self.lists[name] = [record for record in self.lists[name] if record["id"] != key]
+
+    @staticmethod
+    def refused(status, code, message):
+        return Refused(status, {"error": {"code": code, "message": message + "  CorrelationId:  "
+                                          "0d0d0d0d-0000-4000-8000-000000000000."}})
+
+    def answer(self, ask):
+        if ask.headers.get("Authorization") != "Bearer " + self.TOKEN:
+            raise self.refused(401, "Authentication_InvalidCredentials",
+                               "The server has rejected the client credentials.")
+        found = re.fullmatch(r"/companies\(([^)]*)\)/(\w+)(?:\(([^)]*)\))?", ask.path)
+        if not found or found[1] != self.COMPANY:
+            raise self.refused(404, "Internal_CompanyNotFound", "The company does not exist.")
+        if found[2] not in self.lists:
+            raise self.refused(404, "BadRequest_NotFound", f"Resource not found for {found[2]}.")
+        records = self.lists[found[2]]
+        if found[3] is not None:
+            return self.shaped(ask, self.entity(records, found[3])), {}
+        return self.page(ask, [r for r in records if self.selects(r, ask.param("$filter"))]), {}
+
+    def entity(self, records, key):
+        if not re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", key):
+            raise self.refused(400, "BadRequest", "Bad Request - Error in query syntax.")
+        for record in records:
+            if record["id"] == key:
+                return record
+        raise self.refused(404, "Internal_RecordNotFound", "The record does not exist.")
+
+    def page(self, ask, records):
+        wanted = re.search(r"odata\.maxpagesize=(\d+)", ask.headers.get("Prefer", ""))
+        size = min(int(wanted[1]) if wanted else self.largest, self.largest)
+        at = int(ask.param("$skiptoken") or 0)
+        reply = {"@odata.context": self.url + "/$metadata#x",
+                 "value": [self.shaped(ask, record) for record in records[at:at + size]]}
+        if at + size < len(records):
+            query = {**dict(ask.query), "$skiptoken": at + size}
+            reply["@odata.nextLink"] = f"{self.url}{ask.path}?{urlencode(query)}"
+        return reply
+
+    def shaped(self, ask, record):
+        expand = (ask.param("$expand") or "").split(",")
+        names = ask.param("$select")
+        return {key: value for key, value in record.items()
+                if key.startswith("@") or key in expand
+                or key not in self.EXPANDED and (not names or key in names.split(","))}
+
+    def selects(self, record, text):
+        for part in re.split(r"\)? and \(?", (text or "").strip("()")) if text else ():
+            name, compare, literal = part.split(" ", 2)
+            assert compare in ("eq", "ge") and name in record, text
+            if compare == "eq" and record[name] != literal.strip("'"):
+                return False
+            if compare == "ge" and instant(record[name]) < instant(literal):
+                return False
+        return True
