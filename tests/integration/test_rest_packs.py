@@ -287,3 +287,73 @@ def test_business_central_says_what_is_wrong(load, business_central):
                    only=["unit"])
     project.erp2couch("preview", "unit").expect(Exit.CONFIG).says(
         r"GET http://127.0.0.1:\d+/companies\([^\n]*401[^\n]*rejected the client credentials")
+
+
+# ---- Dolibarr
+
+DOLIBARR_PRODUCTS = 230
+DOLIBARR = {
+    "/products": [
+        {"id": str(n), "ref": f"P{n}", "label": f"Product {n}", "type": "0" if n % 10 else "1",
+         "description": "", "barcode": None, "fk_unit": "3" if n % 2 else None, "status": "1",
+         "price": f"{n}.50000000", "price_min": "0.00000000", "cost_price": "", "weight": "",
+         "volume": None, "stock_reel": str(n) if n % 3 else ""}
+        for n in range(1, DOLIBARR_PRODUCTS + 1)],
+    "/categories": [{"id": "1", "label": "All", "fk_parent": "0"},
+                    {"id": "8", "label": "Office", "fk_parent": "1"}],
+    "/setup/dictionary/units": [{"id": "3", "label": "gram", "short_label": "g",
+                                 "unit_type": "weight", "scale": "-3"}],
+    "/setup/dictionary/currencies": [{"code_iso": "EUR", "label": "Euros", "unicode": "[8364]"}],
+    "/users": [
+        {"id": "6", "login": "ann", "firstname": "Ann", "lastname": "Murphy", "statut": "1",
+         "employee": "1", "email": "", "datem": ""},
+        {"id": "7", "login": "buyer", "lastname": "Buyer", "statut": "1", "socid": "14"}],
+    "/thirdparties": [
+        {"id": "14", "name": "Lumber", "client": "1", "code_client": "CU1", "status": "1",
+         "typent_code": "TE_SMALL", "address": "1 rue du Moulin", "zip": "75001", "town": "Paris",
+         "country_code": "FR", "outstanding_limit": "", "multicurrency_code": "EUR"},
+        {"id": "15", "name": "Supplier", "client": "0", "status": "1"}],
+    "/orders": [
+        {"id": str(n), "ref": f"CO{n}", "socid": "14", "statut": "1", "date": 1767308400,
+         "delivery_date": "", "total_ht": "642.10000000", "total_tva": "128.42000000",
+         "total_ttc": "770.52000000", "lines": [
+             {"id": str(n), "rang": "1", "product_type": "0", "fk_product": "1", "desc": "Chair",
+              "qty": "10", "subprice": "64.21000000", "remise_percent": "0",
+              "total_ht": "642.10000000", "total_ttc": "770.52000000"}]} for n in (1, 2)],
+    "/invoices": [
+        {"id": "13", "ref": "FA13", "type": "0", "statut": "2", "paye": "1", "socid": "14",
+         "date": 1767308400, "date_lim_reglement": "", "total_ht": "1.00000000",
+         "total_tva": "0.00000000", "total_ttc": "1.00000000", "remaintopay": "0", "lines": []}],
+}
+
+
+@pytest.fixture
+def dolibarr():
+    with rest_packs.Dolibarr(DOLIBARR) as server:
+        yield server
+
+
+def test_dolibarr_is_loaded_and_followed(load, dolibarr):
+    auth = {"auth": {"header": {"DOLAPIKEY": "dolibarr-key"}}}
+    project = load("dolibarr", dolibarr, auth)
+    docs, quiet = first_load(
+        project, "dolibarr", product=DOLIBARR_PRODUCTS, category=2, customer=1, rep=1, stock=207,
+        order=2, invoice=1, unit=1, currency=1)
+    assert (docs["product:5"]["price"], docs["product:5"]["unit"]) == ("5.50000000", "unit:3")
+    assert (docs["stock:5"]["quantity"], docs["stock:6"]["quantity"]) == ("5", "0")
+    assert docs["category:8"]["parent"] == "category:1"
+    assert docs["order:1"]["lines"][0]["product"] == "product:1"
+    assert (docs["invoice:13"]["payment"], docs["invoice:13"]["date"]) == ("paid", "2026-01-02")
+    assert quiet.mapper("product")["read"] == 1, quiet
+
+    dolibarr.write("/orders", "2", statut="3")
+    dolibarr.delete("/orders", "1")
+    project.run("order").counts("order", updated=1)
+    project.run("--full", "order").counts("order", deleted=1, unchanged=1)
+    assert project.db("erp").docs()["order:2"]["state"] == "done"
+
+
+def test_dolibarr_says_what_is_wrong(load, dolibarr):
+    project = load("dolibarr", dolibarr, {"auth": {"header": {"DOLAPIKEY": "old"}}}, only=["unit"])
+    project.erp2couch("preview", "unit").expect(Exit.CONFIG).says(
+        r"GET http://127.0.0.1:\d+/setup/dictionary/units: [^\n]*401[^\n]*Failed to login")

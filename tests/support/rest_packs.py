@@ -324,3 +324,65 @@ class BusinessCentral(RestServer):
             if compare == "ge" and instant(record[name]) < instant(literal):
                 return False
         return True
+
+
+# ---- Dolibarr
+
+class Dolibarr(RestServer):
+    """GET /LIST?limit&page&sqlfilters, GET /LIST/ID: `lists` is {path: [record]}, all values text
+    as there."""
+
+    KEY = "dolibarr-key"
+
+    def __init__(self, lists):
+        super().__init__()
+        self.lists = {path: [{"date_modification": int(ago(hours=24 + 2 * n).timestamp()), **record}
+                             for n, record in enumerate(records)]
+                      for path, records in lists.items()}
+
+    def write(self, path, key, **values):
+        record = next(record for record in self.lists[path] if record["id"] == key)
+        record.update(values, date_modification=int(ago().timestamp()))
+
+    def delete(self, path, key):
+        self.lists[path] = [record for record in self.lists[path] if record["id"] != key]
+
+    @staticmethod
+    def refused(status, message):
+        return Refused(status, {"error": {"code": status, "message": message},
+                                "debug": {"source": "api.class.php:1 at call stage"}})
+
+    def answer(self, ask):
+        if ask.headers.get("DOLAPIKEY") != self.KEY:
+            raise self.refused(401, "Unauthorized: Failed to login to API. No parameter "
+                                    "'HTTP_DOLAPIKEY' on HTTP header (and no parameter DOLAPIKEY "
+                                    "in URL).")
+        path, _, key = ask.path.rpartition("/")
+        if path in self.lists:
+            for record in self.lists[path]:
+                if record["id"] == key:
+                    return record, {}
+            raise self.refused(404, "Not Found: Object not found")
+        if ask.path not in self.lists:
+            raise self.refused(404, "Not Found")
+        limit, page = int(ask.param("limit") or 100), int(ask.param("page") or 0)
+        found = [r for r in self.lists[ask.path] if self.selects(r, ask)][
+            page * limit:(page + 1) * limit]
+        if not found:
+            raise self.refused(404, "Not Found: No object found")
+        return found, {}
+
+    def selects(self, record, ask):
+        if ask.path == "/products" and ask.param("mode") == "1" and record["type"] != "0":
+            return False
+        if ask.path == "/thirdparties" and ask.param("mode") == "1" and record["client"] != "1":
+            return False
+        filters = ask.param("sqlfilters")
+        if not filters:
+            return True
+        if filters == "(t.fk_soc:is:null)":
+            return not record.get("socid")
+        found = re.fullmatch(r"\(t\.tms:>=:'(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)'\)", filters)
+        if not found:
+            raise self.refused(503, "Error when validating parameter sqlfilters -> " + filters)
+        return record["date_modification"] >= instant(found[1]).timestamp()
