@@ -4,6 +4,8 @@ Each pack: a first load with figures counted by hand, a quiet second run that wr
 a change and a deletion followed, and how the vendor's error is shown.
 """
 
+from zoneinfo import ZoneInfo
+
 import pytest
 
 from support import model, packs, rest_packs
@@ -357,3 +359,91 @@ def test_dolibarr_says_what_is_wrong(load, dolibarr):
     project = load("dolibarr", dolibarr, {"auth": {"header": {"DOLAPIKEY": "old"}}}, only=["unit"])
     project.erp2couch("preview", "unit").expect(Exit.CONFIG).says(
         r"GET http://127.0.0.1:\d+/setup/dictionary/units: [^\n]*401[^\n]*Failed to login")
+
+
+# ---- ERPNext
+
+ERPNEXT_ITEMS = 520
+ERPNEXT_ZONE = "America/New_York"  # behind UTC: a cursor in the wrong zone would miss changes
+ERPNEXT = {
+    "Item Group": [{"name": "All Item Groups", "item_group_name": "All Item Groups",
+                    "parent_item_group": ""},
+                   {"name": "Office", "item_group_name": "Office",
+                    "parent_item_group": "All Item Groups"}],
+    "UOM": [{"name": "Nos", "uom_name": "Nos", "must_be_whole_number": 1, "enabled": 1}],
+    "Currency": [{"name": "EUR", "symbol": "€", "fraction_units": 100, "enabled": 1,
+                  "smallest_currency_fraction_value": 0.01}],
+    "Item Tax Template": [{"name": "VAT 23 - O", "title": "VAT 23", "company": "Ours",
+                           "disabled": 0}],
+    "Sales Person": [{"name": "Sales Team", "sales_person_name": "Sales Team", "enabled": 1},
+                     {"name": "Ann", "sales_person_name": "Ann", "enabled": 1,
+                      "parent_sales_person": "Sales Team"}],
+    "Item": [{"name": f"ITEM/{n:03} \"a\" é", "item_name": f"Item {n}", "item_group": "Office",
+              "stock_uom": "Nos", "is_stock_item": 1, "is_sales_item": 1, "has_variants": 0,
+              "standard_rate": n / 4, "valuation_rate": 0.0, "disabled": 0, "barcodes": []}
+             for n in range(1, ERPNEXT_ITEMS + 1)],
+    "Bin": [{"name": f"b{n}", "item_code": f"ITEM/{1 + n // 2:03} \"a\" é", "warehouse": f"W{n}",
+             "actual_qty": n + 0.5, "reserved_qty": 1.0, "ordered_qty": 0.0} for n in range(6)],
+    "Item Price": [
+        {"name": f"p{n}", "price_list": "Standard Selling" if n < 3 else "Standard Buying",
+         "currency": "EUR", "item_code": f"ITEM/{n:03} \"a\" é", "price_list_rate": n * 1.5,
+         "packing_unit": 0, "selling": int(n < 3)} for n in range(1, 5)],
+    "Customer": [{"name": "Lumber & Co. 50%", "customer_name": "Lumber & Co. 50%",
+                  "customer_type": "Company", "default_currency": "EUR", "disabled": 0,
+                  "default_price_list": "Standard Selling", "customer_group": "Commercial"}],
+    "Sales Order": [
+        {"name": f"SO-{n}", "customer": "Lumber & Co. 50%", "status": "To Deliver and Bill",
+         "transaction_date": "2026-01-02", "currency": "EUR", "net_total": 100.0,
+         "total_taxes_and_charges": 23.0, "grand_total": 123.0,
+         "sales_team": [{"name": f"t{n}", "sales_person": "Ann"}],
+         "items": [{"name": f"l{n}", "idx": 1, "item_code": "ITEM/001 \"a\" é", "item_name": "One",
+                    "qty": 2.0, "uom": "Nos", "rate": 50.0, "net_amount": 100.0,
+                    "item_tax_template": "VAT 23 - O", "delivered_qty": 0.0}]} for n in (1, 2, 3)],
+    "Sales Invoice": [
+        {"name": "SI-1", "customer": "Lumber & Co. 50%", "docstatus": 1, "status": "Overdue",
+         "is_return": 0, "posting_date": "2026-01-03", "currency": "EUR", "net_total": 100.0,
+         "total_taxes_and_charges": 23.0, "grand_total": 123.0, "outstanding_amount": 123.0,
+         "sales_team": [], "items": [
+             {"name": "i1", "idx": 1, "item_code": "ITEM/001 \"a\" é", "item_name": "One",
+              "qty": 2.0, "uom": "Nos", "rate": 50.0, "net_amount": 100.0,
+              "sales_order": "SO-1"}]}],
+}
+
+
+@pytest.fixture
+def erpnext():
+    with rest_packs.ErpNext(ERPNEXT, ZoneInfo(ERPNEXT_ZONE)) as server:
+        yield server
+
+
+def test_erpnext_is_loaded_and_followed(load, erpnext):
+    auth = {"auth": {"header": {"Authorization": "token key:secret"}}}
+    project = load("erpnext", erpnext, auth, {"ERPNEXT_TIMEZONE": ERPNEXT_ZONE})
+    docs, quiet = first_load(
+        project, "erpnext", product=ERPNEXT_ITEMS, category=2, price_list=1, customer=1, rep=2,
+        stock=3, order=3, invoice=1, tax=1, unit=1, currency=1)
+    first = 'ITEM/001 "a" é'
+    assert docs["product:" + first]["price"] == "0.25"
+    assert [rule["price"] for rule in docs["price_list:Standard Selling"]["rules"]] == \
+        ["1.5", "3.0"]
+    assert (docs["stock:" + first]["quantity"], len(docs["stock:" + first]["levels"])) == ("2.0", 2)
+    order = docs["order:SO-2"]
+    assert (order["rep"], order["lines"][0]["product"]) == ("rep:Ann", "product:" + first)
+    assert docs["invoice:SI-1"]["orders"] == ["order:SO-1"]
+    assert quiet.mapper("product")["read"] == 1, quiet
+
+    erpnext.write("Sales Order", "SO-2", status="Completed")
+    erpnext.delete("Sales Order", "SO-3")
+    erpnext.forget()
+    project.run("order").counts("order", updated=1, unchanged=1)
+    assert {ask.path.rpartition("/")[2] for ask in erpnext.asked()} == \
+        {"Sales Order", "SO-1", "SO-2"}
+    project.run("--full", "order").counts("order", deleted=1, unchanged=2)
+    assert project.db("erp").docs()["order:SO-2"]["state"] == "done"
+
+
+def test_erpnext_says_what_is_wrong(load, erpnext):
+    auth = {"auth": {"header": {"Authorization": "token key:old"}}}
+    project = load("erpnext", erpnext, auth, only=["unit"])
+    project.erp2couch("preview", "unit").expect(Exit.CONFIG).says(
+        r"GET http://127.0.0.1:\d+/api/resource/UOM: [^\n]*401[^\n]*Invalid API key or secret")

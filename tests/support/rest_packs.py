@@ -386,3 +386,70 @@ class Dolibarr(RestServer):
         if not found:
             raise self.refused(503, "Error when validating parameter sqlfilters -> " + filters)
         return record["date_modification"] >= instant(found[1]).timestamp()
+
+
+# ---- ERPNext
+
+class ErpNext(RestServer):
+    """GET /api/resource/DOCTYPE and /api/resource/DOCTYPE/NAME: `doctypes` is {doctype: [record]};
+    what is a list in a record is a child table, which a list of records does not give."""
+
+    ACCESS = "token key:secret"
+
+    def __init__(self, doctypes, zone=timezone.utc):
+        super().__init__()
+        self.zone = zone
+        self.doctypes = {doctype: [{"modified": self.stamp(hours=24 + 2 * n), **record}
+                                   for n, record in enumerate(records)]
+                         for doctype, records in doctypes.items()}
+
+    def stamp(self, **distance):
+        return ago(**distance).astimezone(self.zone).strftime("%Y-%m-%d %H:%M:%S.%f")
+
+    def write(self, doctype, name, **values):
+        record = next(record for record in self.doctypes[doctype] if record["name"] == name)
+        record.update(values, modified=self.stamp())
+
+    def delete(self, doctype, name):
+        self.doctypes[doctype] = [record for record in self.doctypes[doctype]
+                                  if record["name"] != name]
+
+    @staticmethod
+    def refused(status, kind, message):
+        return Refused(status, {
+            "exception": f"frappe.exceptions.{kind}: {message}", "exc_type": kind,
+            "exc": json.dumps(["Traceback (most recent call last):\n  ..."])})
+
+    def answer(self, ask):
+        if ask.headers.get("Authorization") != self.ACCESS:
+            raise self.refused(401, "AuthenticationError", "Invalid API key or secret")
+        found = re.fullmatch(r"/api/resource/([^/]+)(?:/(.+))?", ask.path)
+        if not found or found[1] not in self.doctypes:
+            raise self.refused(404, "DoesNotExistError", f"DocType {ask.path} not found")
+        records = self.doctypes[found[1]]
+        if found[2]:
+            for record in records:
+                if record["name"] == found[2]:
+                    return {"data": {"doctype": found[1], "docstatus": 0, **record}}, {}
+            raise self.refused(404, "DoesNotExistError", f"{found[1]} {found[2]} not found")
+        return {"data": self.listed(ask, records)}, {}
+
+    def listed(self, ask, records):
+        for name, compare, value in json.loads(ask.param("filters") or "[]"):
+            assert compare in ("=", ">=")
+            if name == "modified":
+                datetime.strptime(value, "%Y-%m-%d %H:%M:%S.%f")
+            records = [r for r in records if (r[name] >= value if compare == ">=" else
+                                              r[name] == value)]
+        for term in reversed((ask.param("order_by") or "modified desc").split(", ")):
+            name, _, way = term.partition(" ")
+            records = sorted(records, key=lambda r: r[name], reverse=way == "desc")
+        at, size = int(ask.param("limit_start") or 0), int(ask.param("limit_page_length") or 20)
+        return [{name: self.field(record, name) for name in json.loads(
+            ask.param("fields") or '["name"]')} for record in records[at:at + size]]
+
+    def field(self, record, name):
+        value = record.get(name)
+        if isinstance(value, list):
+            raise self.refused(417, "DataError", f"Field not permitted in query: {name}")
+        return value
