@@ -7,13 +7,15 @@ embed.py OUT TEMPLATES SCHEMAS FILE...  writes the C file; FILEs are those of th
 A pack comes with the schemas of all types, and its erp2couch.yaml names their folder.
 A pack is a folder of MAPPERS with a README.md and mappers (*.yaml). The first line of its README,
 a heading, is what `init --help` says of it. The first ```sql block of its README, the role and the
-grants that suffice, is a comment in front of the DSN in its erp2couch.yaml.
+grants that suffice, is a comment in front of the DSN in its erp2couch.yaml. Of a pack for an API
+the first ```yaml block has the `sources` in place of those of the template.
 """
 import json
 import sys
 from pathlib import Path
 
 DSN = "    dsn: "  # the line of templates/erp2couch.yaml that the comment goes in front of
+SOURCES = "\nsources:\n"
 NO_SCHEMAS = "# schemas: schemas\n"  # the line that a pack has without its #
 # Of our own YAML files, not of documents.
 EDITOR = {"erp2couch.schema.json", "mapper.schema.json", "fields.schema.json"}
@@ -44,25 +46,46 @@ def summary(pack):
     return first[2:].strip()
 
 
-def grants(pack):
-    """The lines of the first SQL block of its README."""
+def block(pack, language):
+    """The lines of the first block in that language of its README."""
     lines = (pack / "README.md").read_text(encoding="utf-8").splitlines()
-    if "```sql" not in lines:
+    if "```" + language not in lines:
         return []
-    start = lines.index("```sql") + 1
+    start = lines.index("```" + language) + 1
     return lines[start:lines.index("```", start)]
 
 
+def api(pack):
+    """The `sources` of a pack for an API: the lines below that key; none for a database."""
+    lines = block(pack, "yaml")
+    if "    type: rest" not in lines:
+        return []
+    start = lines.index("sources:") + 1
+    end = next(n for n in range(start, len(lines)) if lines[n] and lines[n][0] != " ")
+    return lines[start:end]
+
+
+def with_sources(template, lines):
+    """The template with these lines below `sources`."""
+    if template.count(SOURCES) != 1:
+        sys.exit(f"templates/erp2couch.yaml: not one line '{SOURCES.strip()}'")
+    start = template.index(SOURCES) + len(SOURCES)
+    return template[:start] + "\n".join(lines) + "\n" + template[template.index("\n\n", start) + 1:]
+
+
 def configuration(template, pack):
-    """erp2couch.yaml with the pack's comment where the DSN is, and with schemas."""
+    """erp2couch.yaml with the pack's comment where the DSN is, or its sources, and with schemas."""
     lines = [f"This is what the mappers of the pack {pack.name} may read as; README.md says more."]
-    lines += ["  " + line for line in grants(pack)]
+    lines += ["  " + line for line in block(pack, "sql")]
     comment = "".join(f"    # {line}".rstrip() + "\n" for line in lines)
     if template.count(DSN) != 1:
         sys.exit(f"templates/erp2couch.yaml: not one line '{DSN}'")
     if template.count(NO_SCHEMAS) != 1:
         sys.exit(f"templates/erp2couch.yaml: not one line '{NO_SCHEMAS.strip()}'")
-    return template.replace(DSN, comment + DSN).replace(NO_SCHEMAS, NO_SCHEMAS[2:])
+    sources = api(pack)
+    template = (with_sources(template, sources) if sources
+                else template.replace(DSN, comment + DSN))
+    return template.replace(NO_SCHEMAS, NO_SCHEMAS[2:])
 
 
 def sets(templates, schemas, paths):

@@ -14,8 +14,10 @@ pytestmark = pytest.mark.once
 
 PACKS = sorted({path.parent.name for path in packs.FOLDER.glob("*/*.yaml")})
 MAPPERS = [(pack, name) for pack in PACKS for name in packs.mappers(pack)]
-TYPES = {"product", "category", "price_list", "customer", "rep", "stock", "order", "tax", "unit",
-         "currency"}
+TYPES = {"product", "category", "customer", "rep", "stock", "order", "unit", "currency"}
+# Of those that an API may not give: the pack's README says why it has none.
+MORE = {"price_list", "tax", "invoice"}
+SQL = {"odoo", "tryton"}
 SCHEMA = json.loads((ROOT / "schemas/mapper.schema.json").read_text())
 
 
@@ -28,17 +30,24 @@ def parsed(option_tables):
 
 
 def test_there_are_packs():
-    assert "odoo" in PACKS
+    assert SQL | {"odoo-jsonrpc", "business-central", "dolibarr", "erpnext"} == set(PACKS)
 
 
 @pytest.mark.parametrize("pack", PACKS)
 def test_pack_is_whole(pack):
-    """All documents that packs have in common; invoices where the ERP has them; a README."""
-    assert TYPES <= set(packs.mappers(pack)) <= TYPES | {"invoice"}
+    """All documents that packs have in common; the others where the ERP gives them; a README, with
+    the rights that are needed, and with the source of an API."""
+    assert TYPES <= set(packs.mappers(pack)) <= TYPES | MORE
     readme = (packs.FOLDER / pack / "README.md").read_text()
     for name in packs.mappers(pack):
         assert f"`{name}:" in readme, f"the README does not tell of {name}"
-    assert "GRANT SELECT" in readme
+    for name in MORE - {"invoice"} - set(packs.mappers(pack)):
+        assert f"no `{name}`" in readme.replace("\n", " "), f"the README does not say why no {name}"
+    assert (pack in SQL) == ("GRANT SELECT" in readme)
+    if pack not in SQL:
+        for words in ("type: rest", "rate_limit:", "max_concurrent:", "## What is read when",
+                      "## Limits and errors"):
+            assert words in readme, words
 
 
 @pytest.mark.parametrize("pack, name", MAPPERS)
@@ -53,6 +62,8 @@ def test_mapper_has_the_form_of_a_pack(parsed, pack, name):
     assert list(mapper["fields"])[0] == "type"
     assert mapper["fields"]["updated"]["significant"] is False
     assert mapper["tests"][0]["expect"]["_id"].startswith(name + ":")
+    assert ("path" in mapper["extract"]) == (pack not in SQL)
+    assert "cursor" not in mapper["extract"] or "full" in mapper
     text = packs.mappers(pack)[name].read_text()
     assert re.match(r"# \S.*\n(#.*\n)+mapper: ", text), "a comment at its top tells what it is"
 
@@ -86,6 +97,10 @@ def test_pack_is_checked(make_project, pack):
     project = make_project()
     project.configure(mappers=[str(packs.FOLDER / pack / "*.yaml")],
                       schemas=str(ROOT / "schemas"))
+    if pack not in SQL:
+        project.configure(sources={"erp": {"type": "rest", "dsn": None,
+                                           "url": "https://erp.example.com/api"}})
     answer = project.erp2couch("check", "--json").expect(0).json
     assert {mapper["mapper"] for mapper in answer["mappers"] if mapper["ok"]} == set(
         packs.mappers(pack))
+    project.erp2couch("test").expect(0)
