@@ -202,10 +202,10 @@ static int tell_pager(struct rest_walk *w, struct str text, struct err *e)
         if (w->is_keyset && is_picked) {
                 buf_clear(&w->last_field);
                 buf_put_str(&w->last_field, w->picked[w->keys]);
-                return buf_check(&w->last_field, "the field of the paging", e);
+                int rc = buf_check(&w->last_field, "the field of the paging", e);
+                if (rc)
+                        return rc;
         }
-        if (w->is_keyset)
-                return 0;
         return rest_pager_record(w->pager, key_hash(w, text, is_picked), hash_of(text)) ? 1 : 0;
 }
 

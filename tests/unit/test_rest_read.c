@@ -71,6 +71,8 @@ static void answer(void *ctx, const struct fake_request *q, struct fake_reply *r
                 buf_printf(&body, "{\"id\": %d, \"name\": \"alone\"}", id);
         else if (sscanf(q->path, "/items/%d", &id) == 1)
                 reply->status = 404;
+        else if (strncmp(q->path, "/from", 5) == 0) /* the record that is named comes again */
+                put_rows(&body, number_behind(q->path, "from=", 0), 4, word);
         else {
                 int offset = number_behind(q->path, "offset=", 0);
 
@@ -273,7 +275,26 @@ static void expect(struct scene *s, const char *got)
         assert_string_equal(buf_cstr(&s->got), got);
 }
 
-#define EVERY " 0 1 2 3 4 5 6 7 8 9 10 11"
+#define KEYSET "path: /from\nkey: id\nrecords: value\npaging: {type: keyset, param: from"
+#define EVERY  " 0 1 2 3 4 5 6 7 8 9 10 11"
+
+/* ---- pages that begin with the last record of the one before ---- */
+
+static void keysets_may_include_the_record_they_name(void **state)
+{
+        static const char *const extracts[] = {
+                KEYSET "}\n", KEYSET ", stop: empty}\n", KEYSET ", size: 4, stop: short}\n"};
+
+        (void)state;
+        for (size_t i = 0; i < COUNT(extracts); i++) {
+                struct scene s;
+
+                begin(&s, extracts[i]);
+                read_it(&s, ALL, NULL, 0);
+                expect(&s, EVERY);
+                finish(&s);
+        }
+}
 
 /* ---- sinks that pause and hold ---- */
 
@@ -550,6 +571,7 @@ static void a_read_without_memory_ends(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(keysets_may_include_the_record_they_name),
                 cmocka_unit_test(sinks_may_pause_and_hold),
                 cmocka_unit_test(a_read_that_is_cancelled_ends_once),
                 cmocka_unit_test(a_page_that_breaks_gives_no_record_twice),
