@@ -196,6 +196,11 @@ void rest_client_cancel(struct rest_pending *p)
                 rest_queue_end(p, err_set(&e, ERR_CANCEL, "cancelled"), &e);
 }
 
+int64_t rest_client_server_us(const struct rest_pending *p)
+{
+        return p->server_us;
+}
+
 struct fetching {
         bool done;
         struct buf *body;

@@ -70,6 +70,9 @@ int rest_client_send(struct rest_client *c, const struct rest_request *r, struct
 void rest_client_resume(struct rest_pending *p);
 void rest_client_cancel(struct rest_pending *p); /* on_done comes with -ERR_CANCEL */
 
+/** rest_client_server_us() - Date of the reply whose body comes, from on_body; -1: absent */
+int64_t rest_client_server_us(const struct rest_pending *p);
+
 /** rest_client_fetch() - one request in a straight line: runs the loop; the body into @body
  * (@r's callbacks are not used; @body NULL: not wanted)
  * @out: may be NULL; its texts and body are "" but err: they are gone with the request

@@ -362,6 +362,16 @@ static int pass_on(struct rest_read *r, const struct value *values, struct err *
         return give_alone(r, values, e);
 }
 
+/* How far the cursor may go. Return: 0; -ERR_REJECT; -class. */
+static int see_cursor(struct rest_read *r, struct err *e)
+{
+        int64_t now_us = r->walk ? rest_walk_page_us(r->walk) : -1;
+
+        if (now_us >= 0)
+                rest_progress_clock(r->since->seen, now_us);
+        return rest_progress_see(r->since->seen, rest_rows_cursor(r->rows), e);
+}
+
 /* @asked: the key it was asked for by; NULL
  * Return: 0; REST_WALK_PAUSE: it was taken, no more; -class: the read ends. */
 static int take(struct rest_read *r, struct str text, const struct value *asked, struct err *e)
@@ -382,7 +392,7 @@ static int take(struct rest_read *r, struct str text, const struct value *asked,
         if (rc)
                 return rc;
         if (r->since) {
-                rc = rest_progress_see(r->since->seen, rest_rows_cursor(r->rows), &why);
+                rc = see_cursor(r, &why);
                 if (rc == -ERR_REJECT)
                         return reject(r, values, why.text, e);
                 if (rc)

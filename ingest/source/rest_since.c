@@ -210,14 +210,18 @@ static int from_text(struct rest_since *since, int64_t lookback_ms, struct str *
 
 static int take_from(struct rest_since *since, struct source_observation *out, struct err *e)
 {
-        struct str shown;
+        struct str shown = {0};
         int rc = from_text(since, since->x->lookback_ms, &since->from, e);
 
-        if (!rc)
-                rc = from_text(since, 0, &shown, e);
         if (rc == REST_ABSENT) {
                 snprintf(out->why, sizeof(out->why), "no record had a cursor value yet");
                 return 0;
+        }
+        if (!rc)
+                rc = from_text(since, 0, &shown, e);
+        if (rc == REST_ABSENT) { /* of integers, nothing is proved without a lookback */
+                shown = since->from;
+                rc = 0;
         }
         if (rc)
                 return rc;

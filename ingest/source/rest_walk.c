@@ -58,7 +58,7 @@ struct rest_walk {
         size_t accept_count;
         struct buf base; /* address of the last reply */
         bool first_page, from_mark, after_is_number;
-        int64_t server_us;
+        int64_t server_us, page_us; /* of the first reply, and of this page's */
 
         struct json_records *records; /* of the page under way */
         struct json_records_options options;
@@ -267,6 +267,8 @@ static int on_body(void *ctx, struct str bytes, struct err *e)
 {
         struct rest_walk *w = ctx;
 
+        if (!w->any && w->pending)
+                w->page_us = rest_client_server_us(w->pending);
         w->any |= bytes.len > 0;
         if (w->body_rc) {
                 *e = w->body_err;
@@ -721,6 +723,11 @@ struct str rest_walk_etag(const struct rest_walk *w)
         return w->status == 200 ? buf_str(&w->etag) : (struct str){0};
 }
 
+int64_t rest_walk_page_us(const struct rest_walk *w)
+{
+        return w->page_us;
+}
+
 const char *rest_walk_doubt(const struct rest_walk *w)
 {
         return w->pager ? rest_pager_doubt(w->pager) : "";
@@ -868,7 +875,7 @@ int rest_walk_new(const struct rest_walk_plan *plan, struct rest_walk **out, str
         w->one_page.max_pages = 1;
         w->first_page = true;
         w->from_mark = plan->mark.len > 0;
-        w->server_us = -1;
+        w->server_us = w->page_us = -1;
         w->left = BUF_INIT(LEFT_MAX);
         w->base = BUF_INIT(URL_MAX);
         w->link = BUF_INIT(URL_MAX);

@@ -61,6 +61,9 @@ int rest_walk_mark(const struct rest_walk *w, struct buf *out, struct err *e)
 /** rest_walk_server_us() - the server's clock at the first reply; -1: it told none */
 int64_t rest_walk_server_us(const struct rest_walk *w);
 
+/** rest_walk_page_us() - the same at the reply whose records come now */
+int64_t rest_walk_page_us(const struct rest_walk *w);
+
 int rest_walk_status(const struct rest_walk *w); /* of the last reply */
 
 /** rest_walk_etag() - of the last reply, where it was a whole one */

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "ingest/loop/http.h"
 #include "ingest/record/json_scan.h"
@@ -26,6 +27,9 @@ struct service {
         _Atomic int cut;      /* replies to be cut, from now on */
         _Atomic int deny;     /* status of offsets other than 0; 0: none */
         _Atomic bool changes; /* names are others each time */
+        _Atomic bool ahead;   /* the stamp of record 5 is of 2099 */
+        _Atomic bool runs;    /* its clock is ours, less ten seconds */
+        char headers[128];
         _Atomic int asked;
 };
 
@@ -36,14 +40,15 @@ static int number_behind(const char *path, const char *name, int otherwise)
         return at ? (int)strtol(at + strlen(name), NULL, 10) : otherwise;
 }
 
-static void put_rows(struct buf *out, int from, int count, const char *word)
+static void put_rows(struct buf *out, int from, int count, const char *word, bool ahead)
 {
         buf_puts(out, "{\"value\": [");
         for (int i = from; i < from + count && i < ROWS; i++)
                 buf_printf(out,
                         "%s{\"id\": %d, \"name\": \"%s %d\", \"kind\": \"k%d\", \"at\": "
-                        "\"2026-01-%02dT00:00:00Z\"}",
-                        i > from ? ", " : "", i, word, i, i / 4, i + 1);
+                        "\"%d-01-%02dT00:00:00Z\"}",
+                        i > from ? ", " : "", i, word, i, i / 4, ahead && i == 5 ? 2099 : 2026,
+                        i + 1);
         buf_puts(out, "]}");
 }
 
@@ -53,6 +58,18 @@ static void put_lines(struct buf *out, int of)
         for (int i = 0; i < of % 3; i++)
                 buf_printf(out, "%s{\"n\": %d}", i ? "," : "", i);
         buf_puts(out, "]");
+}
+
+static void put_headers(struct service *s)
+{
+        char date[64] = "Sat, 31 Jan 2026 00:00:00 GMT";
+        time_t now = time(NULL) - 10;
+        struct tm tm;
+
+        if (atomic_load(&s->runs) && gmtime_r(&now, &tm))
+                strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", &tm);
+        snprintf(s->headers, sizeof(s->headers), "Content-Type: application/json\r\nDate: %s\r\n",
+                date);
 }
 
 static void answer(void *ctx, const struct fake_request *q, struct fake_reply *reply)
@@ -72,18 +89,19 @@ static void answer(void *ctx, const struct fake_request *q, struct fake_reply *r
         else if (sscanf(q->path, "/items/%d", &id) == 1)
                 reply->status = 404;
         else if (strncmp(q->path, "/from", 5) == 0) /* the record that is named comes again */
-                put_rows(&body, number_behind(q->path, "from=", 0), 4, word);
+                put_rows(&body, number_behind(q->path, "from=", 0), 4, word, false);
         else {
                 int offset = number_behind(q->path, "offset=", 0);
 
-                put_rows(&body, offset, number_behind(q->path, "limit=", ROWS), word);
+                put_rows(&body, offset, number_behind(q->path, "limit=", ROWS), word,
+                        atomic_load(&s->ahead));
                 if (offset && atomic_load(&s->deny))
                         reply->status = atomic_load(&s->deny);
                 if (atomic_load(&s->cut) > 0 && atomic_fetch_sub(&s->cut, 1) > 0)
                         reply->fault = FAKE_HALF;
         }
-        reply->headers =
-                "Content-Type: application/json\r\nDate: Sat, 31 Jan 2026 00:00:00 GMT\r\n";
+        put_headers(s);
+        reply->headers = s->headers;
         reply->body = buf_cstr(&body);
         reply->body_len = body.len;
         reply->owned = true;
@@ -454,6 +472,40 @@ static void a_read_goes_on_at_its_mark(void **state)
         }
 }
 
+static void a_stamp_beyond_the_servers_clock_moves_no_cursor(void **state)
+{
+        struct scene s;
+
+        (void)state;
+        begin(&s, CURSOR);
+        atomic_store(&s.service.ahead, true);
+        observe(&s, "", NULL, false);
+        read_it(&s, ALL, NULL, 0);
+        expect(&s, EVERY);
+        struct source_observation seen = observe(&s, position_of(&s), NULL, false);
+        assert_true(seen.usable);
+        assert_non_null(strstr(seen.cursor, "2026-01-1")); /* that of record 11 */
+        finish(&s);
+}
+
+/* Before the second read nothing is proved: the first one's value serves for the lookback. */
+static void an_integer_serves_while_the_lookback_lasts(void **state)
+{
+        struct scene s;
+
+        (void)state;
+        begin(&s, PLAIN "cursor: {field: id, param: since, format: integer}\nlookback: 5m\n");
+        atomic_store(&s.service.runs, true);
+        observe(&s, "", NULL, false);
+        read_it(&s, ALL, NULL, 0);
+        expect(&s, EVERY);
+        struct source_observation seen = observe(&s, position_of(&s), NULL, false);
+        if (!seen.usable)
+                fail_msg("%s", seen.why);
+        assert_string_equal(seen.cursor, "11");
+        finish(&s);
+}
+
 static void a_mark_that_is_refused_begins_anew(void **state)
 {
         struct scene s;
@@ -578,6 +630,8 @@ int main(void)
                 cmocka_unit_test(a_page_that_changed_meanwhile_ends_the_read),
                 cmocka_unit_test(a_page_that_stays_broken_ends_the_read),
                 cmocka_unit_test(a_read_goes_on_at_its_mark),
+                cmocka_unit_test(a_stamp_beyond_the_servers_clock_moves_no_cursor),
+                cmocka_unit_test(an_integer_serves_while_the_lookback_lasts),
                 cmocka_unit_test(a_mark_that_is_refused_begins_anew),
                 cmocka_unit_test(marks_that_are_none_are_not_followed),
                 cmocka_unit_test(records_by_key),
