@@ -7,7 +7,8 @@
 
 #define RESTARTS_MAX                                                                               \
         5 /* of the reads of one run; with RESTART_MS doubled each time: half a minute */
-#define RESTART_MS 1000
+#define RESTART_MS      1000
+#define RESTARTS_PAGING 2 /* of one that pages, without a new record: it asks again by itself */
 
 static void on_end(void *ctx, int rc, const struct err *e)
 {
@@ -207,10 +208,12 @@ static int begin_again(struct reading *p, const struct err *why, struct err *e)
 {
         struct run *r = p->run;
 
-        /* Records that come again are not counted again: more of them is progress. */
-        if (r->shifts && r->counts->read > r->read_at_restart)
+        /* Records that never came before are progress. Those that come again may be counted again:
+         * they changed. */
+        uint64_t seen = bitmap_count(&r->seen);
+        if (r->shifts && seen > r->seen_at_restart)
                 r->restarts = 0;
-        r->read_at_restart = r->counts->read;
+        r->seen_at_restart = seen;
         int64_t delay = (int64_t)RESTART_MS << r->restarts;
         r->restarts++;
         r->source_failed = false;
@@ -229,13 +232,21 @@ static int begin_again(struct reading *p, const struct err *why, struct err *e)
         return rc;
 }
 
+static bool may_begin_again(const struct run *r)
+{
+        bool progress = bitmap_count(&r->seen) > r->seen_at_restart;
+
+        return r->source_failed &&
+               r->restarts < (r->shifts && !progress ? RESTARTS_PAGING : RESTARTS_MAX);
+}
+
 static int read_through(struct reading *p, struct err *e)
 {
         struct run *r = p->run;
         struct err why;
         int rc = read_once(p, e);
 
-        while (rc == -ERR_RETRY && r->source_failed && r->restarts < RESTARTS_MAX) {
+        while (rc == -ERR_RETRY && may_begin_again(r)) {
                 why = *e;
                 rc = begin_again(p, &why, e);
                 if (!rc)

@@ -140,7 +140,7 @@ struct run {
         int64_t mark_ms;         /* when one was stored last, or the read began: monotonic */
         bool mark_wanted;        /* it is to be stored */
         bool parked;             /* claims were, since the last one */
-        uint64_t read_at_restart;
+        uint64_t seen_at_restart; /* records: distinct ones */
         bool settle_wanted; /* by a record that waits for its own earlier write */
 
         struct source_read *read;

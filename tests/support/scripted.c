@@ -125,10 +125,11 @@ static bool page_ends(const struct source_read *r)
 
 static bool breaks_off(struct script *script, const struct source_read *r)
 {
-        bool now =
-                r->what == ALL && script->fails_at && r->at == script->fails_at && !script->failed;
+        size_t times = script->fails_times ? script->fails_times : 1;
+        bool now = r->what == ALL && script->fails_at && r->at == script->fails_at &&
+                   script->failed < times;
 
-        script->failed |= now;
+        script->failed += now;
         return now;
 }
 

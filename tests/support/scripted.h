@@ -24,13 +24,14 @@ struct script {
         const struct scripted_row *there;
         size_t there_count;
         bool refuses_marks; /* each read begins at its beginning */
-        size_t fails_at;    /* once, behind so many rows, the read breaks off; 0: never */
+        size_t fails_at;    /* behind so many rows the read breaks off; 0: never */
+        size_t fails_times; /* so often; 0: once */
         size_t dies_at;     /* SIGKILL behind so many rows; 0: never */
         size_t dies_at_mark;
 
         /* What was asked of it. */
         size_t reads, keyed_reads, keys_asked, began_at, delivered, marks;
-        bool failed;
+        size_t failed;
 };
 
 /** scripted_use() - @source, of a configuration that is loaded, plays @script from now on */

@@ -729,6 +729,22 @@ static void a_crash_anywhere_loses_nothing(void **state)
 }
 #endif
 
+/* Records that are others each time are no progress. */
+static void a_read_that_always_breaks_ends(void **state)
+{
+        static const struct scripted_row rows[] = {A("\"x\""), A("\"z\""), B("\"y\"")};
+        struct script script = {ROWS(rows), .fails_at = 2, .fails_times = 8};
+        struct scene s;
+
+        (void)state;
+        test_couch_or_skip();
+        open_scene(&s);
+        struct result r = run(&s, &script);
+        assert_int_equal(r.report.outcome, RUN_UNAVAILABLE);
+        assert_true(r.script.reads <= 4);
+        close_scene(&s);
+}
+
 static int prepare(void **state)
 {
         (void)state;
@@ -758,6 +774,7 @@ int main(void)
                 cmocka_unit_test(another_mapper_voids_the_mark),
                 cmocka_unit_test(an_old_mark_is_void),
                 cmocka_unit_test(a_read_that_breaks_goes_on_within_the_run),
+                cmocka_unit_test(a_read_that_always_breaks_ends),
 #ifdef CRASH_POINTS
                 cmocka_unit_test(a_crash_anywhere_loses_nothing),
 #endif
