@@ -277,7 +277,7 @@ static int walk_orphans(struct sweep *s, struct err *e)
 
         if (r->mode != RUN_READS_ALL || !(gone_sweeps_all(r) || r->options.rebuild))
                 return 0;
-        bool missed = r->shifts && !r->unclaimed_before && !r->options.rebuild;
+        bool missed = r->shifts && (r->doubtful || !r->unclaimed_before) && !r->options.rebuild;
         if (s->step == SWEEP_COUNT)
                 s->looks = r->counts->rejected == 0 && !missed;
         if (s->looks)

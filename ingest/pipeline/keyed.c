@@ -1,14 +1,15 @@
 /*
  * Some records must be looked at although their cursor did not move: somebody else edited their
  * document, they were rejected, their deletion is owed, another record wants their document id.
- * They are read by key, a thousand at a time, each once in a run; a key that gives no record is
- * gone.
+ * They are read by key, a thousand at a time (more where each time costs a read of everything),
+ * each once in a run; a key that gives no record is gone.
  */
 #include "ingest/pipeline/run_internal.h"
 
 #include <string.h>
 
 #define KEYED_CHUNK     1000       /* keys in one statement */
+#define KEYED_CHUNK_ALL 100000     /* where each read by key is one of everything: 5 MiB */
 #define CHUNK_MAX_BYTES (4 << 20)  /* of them: the statement, with its quotes, may take 16 MiB */
 #define KEYED_MAX_BYTES (32 << 20) /* of the list: then reading everything is the better way */
 
@@ -45,7 +46,7 @@ struct chunk {
         struct arena *arena;
         struct value *keys;  /* r->shape.key_count each */
         struct str *encoded; /* the same; they point into the list */
-        size_t count, bytes;
+        size_t count, bytes, limit;
         uint32_t *ordinals; /* of the records that have one */
         size_t ordinal_count;
         struct buf text;
@@ -110,7 +111,7 @@ static int read_list(struct chunk *c, const struct buf *list, struct err *e)
 
         while (rc >= 0 && next_key(list, &at, &key)) {
                 rc = add_key(c, key, e);
-                if (rc >= 0 && (c->count == KEYED_CHUNK || c->bytes >= CHUNK_MAX_BYTES))
+                if (rc >= 0 && (c->count == c->limit || c->bytes >= CHUNK_MAX_BYTES))
                         rc = read_chunk(c, e);
         }
         if (rc >= 0)
@@ -118,9 +119,17 @@ static int read_list(struct chunk *c, const struct buf *list, struct err *e)
         return rc;
 }
 
+static size_t chunk_limit(const struct run *r, size_t keys)
+{
+        bool all = source_reads_all_for_keys(r->source, r->mapper->extract);
+        size_t most = all ? KEYED_CHUNK_ALL : KEYED_CHUNK;
+
+        return keys < most ? keys + 1 : most;
+}
+
 int keyed_read(struct run *r, struct err *e)
 {
-        struct chunk c = {.r = r};
+        struct chunk c = {.r = r, .limit = chunk_limit(r, r->wanted.count)};
         struct buf list = r->wanted.bytes;
         int rc = -ERR_NOMEM;
 
@@ -133,9 +142,9 @@ int keyed_read(struct run *r, struct err *e)
         r->overflow = false;
         buf_init(&c.text, KEYED_MAX_BYTES);
         c.arena = list.len ? arena_new(2 * KEYED_MAX_BYTES) : NULL;
-        c.keys = c.arena ? calloc(KEYED_CHUNK * r->shape.key_count, sizeof(*c.keys)) : NULL;
-        c.encoded = c.keys ? calloc(KEYED_CHUNK, sizeof(*c.encoded)) : NULL;
-        c.ordinals = c.encoded ? calloc(KEYED_CHUNK, sizeof(*c.ordinals)) : NULL;
+        c.keys = c.arena ? calloc(c.limit * r->shape.key_count, sizeof(*c.keys)) : NULL;
+        c.encoded = c.keys ? calloc(c.limit, sizeof(*c.encoded)) : NULL;
+        c.ordinals = c.encoded ? calloc(c.limit, sizeof(*c.ordinals)) : NULL;
         if (c.ordinals)
                 rc = plan_read_older(r, e);
         else

@@ -141,6 +141,22 @@ static int start(struct reading *p, struct err *e)
         return 0;
 }
 
+/* What did not come with such a read need not be gone. */
+static void note_doubt(struct reading *p)
+{
+        struct run *r = p->run;
+        const char *doubt = source_doubt(r->source);
+
+        if (!doubt[0] || p->what == READ_KEYS)
+                return;
+        r->doubtful = true;
+        if (p->what == READ_RECORDS_BY_KEY && !r->blind) {
+                log_warn(r->log, "%s: what is gone from the source cannot be told in this run",
+                        doubt);
+                r->blind = true;
+        }
+}
+
 static int read_once(struct reading *p, struct err *e)
 {
         struct run *r = p->run;
@@ -154,6 +170,8 @@ static int read_once(struct reading *p, struct err *e)
         r->source_failed = r->read_ended && rc && rc == r->read_rc && !r->failed;
         if (rc)
                 stop_read(r);
+        else
+                note_doubt(p);
         return rc;
 }
 

@@ -140,8 +140,9 @@ struct run {
         int64_t mark_ms;         /* when one was stored last, or the read began: monotonic */
         bool mark_wanted;        /* it is to be stored */
         bool parked;             /* claims were, since the last one */
+        bool doubtful;           /* a read may have left records out, as the source says */
         uint64_t seen_at_restart; /* records: distinct ones */
-        bool settle_wanted; /* by a record that waits for its own earlier write */
+        bool settle_wanted;       /* by a record that waits for its own earlier write */
 
         struct source_read *read;
         int restarts; /* of the read, after the source failed */

@@ -5,6 +5,7 @@
  */
 #include "ingest/source/rest.h"
 
+#include "ingest/source/rest_keys.h"
 #include "ingest/source/rest_probe.h"
 #include "ingest/source/rest_read.h"
 #include "ingest/source/rest_shape.h"
@@ -140,6 +141,17 @@ static const char *rest_ahead(struct source *source)
         return s->since && s->since->after ? rest_position_ahead(s->since->after) : "";
 }
 
+static const char *rest_doubt(struct source *source)
+{
+        return ((struct rest_source *)source)->doubt;
+}
+
+static bool rest_reads_all_for_keys(struct source *source, const struct extract *x)
+{
+        (void)source;
+        return !rest_keys_possible(x);
+}
+
 const struct source_ops source_rest = {
         .type = "rest",
         .no_snapshot = true,
@@ -162,6 +174,8 @@ const struct source_ops source_rest = {
         .read_since = rest_read_since,
         .position = rest_position_of,
         .ahead = rest_ahead,
+        .doubt = rest_doubt,
+        .reads_all_for_keys = rest_reads_all_for_keys,
         .read_keys = rest_read_keys,
         .read_deleted = rest_read_deleted,
         .resume = rest_read_resume,

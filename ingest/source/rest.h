@@ -21,6 +21,8 @@
 struct rest_read;
 struct rest_since;
 
+#define REST_DOUBT_MAX 300 /* bytes: a sentence */
+
 struct rest_source {
         struct source_base base;
         const struct source_config *config;
@@ -28,8 +30,9 @@ struct rest_source {
         struct loop *loop;
         const struct log *log;
         struct rest_client *client;
-        struct rest_read *reads;  /* under way, or ended and not yet reaped */
-        struct rest_since *since; /* of the last observation; NULL */
+        struct rest_read *reads;    /* under way, or ended and not yet reaped */
+        struct rest_since *since;   /* of the last observation; NULL */
+        char doubt[REST_DOUBT_MAX]; /* of the last read that finished; "" */
 };
 
 /** rest_discover() - source_ops.discover: entity sets of an OData service, one of them (q->table),

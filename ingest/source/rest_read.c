@@ -64,6 +64,7 @@ struct rest_read {
 
         bool input_ended; /* no record comes any more */
         bool group_ended, enough;
+        bool unreadable; /* of a read by key: a record could not be told from those wanted */
         bool paused, stopping, ended;
         int rc; /* of the first failure */
         struct err err;
@@ -107,6 +108,9 @@ static void finish_well(struct rest_read *r)
 
         if (doubt[0])
                 log_warn(r->source->log, "%s: records may be missing", doubt);
+        else if (r->unreadable && !r->enough)
+                doubt = "a record came without its key";
+        snprintf(r->source->doubt, sizeof(r->source->doubt), "%s", doubt);
         if (r->since)
                 rest_since_finished(r->since);
 }
@@ -380,8 +384,12 @@ static int take(struct rest_read *r, struct str text, const struct value *asked,
         struct err why;
         int rc = rest_rows_read(r->rows, text, &values, &why);
 
+        if (rc == -ERR_REJECT && r->wanted) {
+                r->unreadable = true; /* it may be one of those */
+                return 0;
+        }
         if (rc == -ERR_REJECT)
-                return r->wanted ? 0 : reject(r, NULL, why.text, e);
+                return reject(r, NULL, why.text, e);
         if (rc) {
                 *e = why;
                 return rc;
@@ -762,6 +770,7 @@ int rest_read_start(struct rest_source *s, const struct extract *x, const struct
         }
         r->next = s->reads;
         s->reads = r;
+        s->doubt[0] = '\0';
         wake(r);
         if (out)
                 *out = (struct source_read *)r;

@@ -206,6 +206,16 @@ const char *source_ahead(struct source *s)
         return ops_of(s)->ahead ? ops_of(s)->ahead(s) : "";
 }
 
+const char *source_doubt(struct source *s)
+{
+        return ops_of(s)->doubt ? ops_of(s)->doubt(s) : "";
+}
+
+bool source_reads_all_for_keys(struct source *s, const struct extract *x)
+{
+        return ops_of(s)->reads_all_for_keys && ops_of(s)->reads_all_for_keys(s, x);
+}
+
 int source_read_keys(struct source *s, const struct extract *x, const struct shape *shape,
         const struct source_sink *sink, struct source_read **out, struct err *e)
 {

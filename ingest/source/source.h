@@ -175,7 +175,15 @@ int source_read_deleted(struct source *s, const struct extract *x, const struct 
         const struct source_sink *sink, struct source_read **out, struct err *e)
         __attribute__((warn_unused_result));
 
+/** source_doubt() - after on_end of a read that finished: why it may have left records out
+ * What did not come with it need not be gone. Return: "" where nothing says so. */
+const char *source_doubt(struct source *s);
+
 /* ---- single records ---- */
+
+/** source_reads_all_for_keys() - whether source_read_by_keys() has to read everything: then all
+ * keys are best asked for at once */
+bool source_reads_all_for_keys(struct source *s, const struct extract *x);
 
 /** source_read_by_keys() - as read_all, only the records whose key text is in @keys
  * @keys: one value per key column, @count records */
@@ -243,6 +251,8 @@ struct source_ops {
                 const struct source_sink *sink, struct source_read **out, struct err *e);
         int (*position)(struct source *s, struct buf *out, struct err *e);
         const char *(*ahead)(struct source *s);
+        const char *(*doubt)(struct source *s);
+        bool (*reads_all_for_keys)(struct source *s, const struct extract *x);
         int (*read_keys)(struct source *s, const struct extract *x, const struct shape *shape,
                 const struct source_sink *sink, struct source_read **out, struct err *e);
         int (*read_deleted)(struct source *s, const struct extract *x, const struct shape *shape,

@@ -284,6 +284,17 @@ static void scripted_cancel(struct source_read *r)
                 loop_timer_soon(r->timer);
 }
 
+static const char *scripted_doubt(struct source *s)
+{
+        return s->script->keyed_reads && s->script->doubt ? s->script->doubt : "";
+}
+
+static bool scripted_reads_all(struct source *s, const struct extract *x)
+{
+        (void)x;
+        return s->script->reads_all;
+}
+
 static const struct source_ops scripted_ops = {
         .type = "scripted",
         .no_snapshot = true,
@@ -295,6 +306,8 @@ static const struct source_ops scripted_ops = {
         .read_by_keys = scripted_read_by_keys,
         .observe = scripted_observe,
         .position = scripted_position,
+        .doubt = scripted_doubt,
+        .reads_all_for_keys = scripted_reads_all,
         .read_keys = scripted_read_keys,
         .resume = scripted_resume,
         .cancel = scripted_cancel,

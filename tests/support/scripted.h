@@ -24,6 +24,8 @@ struct script {
         const struct scripted_row *there;
         size_t there_count;
         bool refuses_marks; /* each read begins at its beginning */
+        bool reads_all;     /* for keys, too */
+        const char *doubt;  /* of reads by key; NULL: none */
         size_t fails_at;    /* behind so many rows the read breaks off; 0: never */
         size_t fails_times; /* so often; 0: once */
         size_t dies_at;     /* SIGKILL behind so many rows; 0: never */

@@ -49,7 +49,7 @@ static void put_rows(struct buf *out, int from, int count, const char *word, boo
                         "\"%d-01-%02dT00:00:00Z\"}",
                         i > from ? ", " : "", i, word, i, i / 4, ahead && i == 5 ? 2099 : 2026,
                         i + 1);
-        buf_puts(out, "]}");
+        buf_printf(out, "], \"total\": %d}", ROWS + 2); /* two more than there are */
 }
 
 static void put_lines(struct buf *out, int of)
@@ -580,6 +580,25 @@ static void records_by_key(void **state)
         }
 }
 
+/* What such a read did not find may be among those that never came. */
+static void a_read_by_key_tells_its_doubt(void **state)
+{
+        static const char *const keys[] = {"7", "99"};
+        struct scene s;
+
+        (void)state;
+        begin(&s, "path: /items\nkey: id\nrecords: value\n"
+                  "paging: {type: offset, param: offset, size_param: limit, size: 4, total: "
+                  "total}\n");
+        read_it(&s, BY_KEYS, keys, 2);
+        expect(&s, " 7");
+        assert_non_null(strstr(source_doubt(s.source), "the source counts 14 records"));
+        read_it(&s, BY_KEYS, keys, 1);
+        expect(&s, " 7");
+        assert_string_equal(source_doubt(s.source), "");
+        finish(&s);
+}
+
 static void another_record_than_was_asked_for_is_an_error(void **state)
 {
         static const char *const keys[] = {"7"};
@@ -635,6 +654,7 @@ int main(void)
                 cmocka_unit_test(a_mark_that_is_refused_begins_anew),
                 cmocka_unit_test(marks_that_are_none_are_not_followed),
                 cmocka_unit_test(records_by_key),
+                cmocka_unit_test(a_read_by_key_tells_its_doubt),
                 cmocka_unit_test(another_record_than_was_asked_for_is_an_error),
                 cmocka_unit_test(a_read_without_memory_ends),
         };

@@ -421,6 +421,60 @@ static void holders_are_asked_for_beyond_the_brake(void **state)
         }
 }
 
+static void a_doubtful_read_by_key_deletes_nothing(void **state)
+{
+        struct script all = {.rows = many, .count = MANY};
+        struct script few = {
+                .rows = many, .count = MANY - 2, .doubt = "the source counts 24 records, 22 came"};
+        struct scene s;
+
+        (void)state;
+        test_couch_or_skip();
+        open_scene(&s);
+        struct result r = run(&s, &all);
+        r = run(&s, &few);
+        expect_counts(&r, "read 22 unchanged 22");
+        assert_int_equal(r.script.keys_asked, 2);
+        expect_many(&s, 0, MANY);
+        few.doubt = NULL;
+        r = run(&s, &few);
+        expect_counts(&r, "read 22 deleted 2 unchanged 22");
+        close_scene(&s);
+}
+
+#define CROWD 2100
+
+static void keys_that_cost_a_whole_read_are_asked_for_at_once(void **state)
+{
+        static struct scripted_row crowd[CROWD];
+        static char text[CROWD][2][16];
+        static const size_t reads[] = {3, 1};
+        struct run_options allow = {.allow_deletes = true};
+
+        (void)state;
+        test_couch_or_skip();
+        for (int i = 0; i < CROWD; i++) {
+                snprintf(text[i][0], 16, "%d", 10000 + i);
+                snprintf(text[i][1], 16, "\"c%d\"", i);
+                crowd[i] = (struct scripted_row){text[i][0], text[i][1], "\"v\"", NULL};
+        }
+        for (int all = 0; all < 2; all++) {
+                struct script first = {.rows = crowd, .count = CROWD};
+                struct script then = {.rows = crowd, .count = 1, .reads_all = all};
+                struct scene s;
+
+                then.there = crowd;
+                then.there_count = CROWD;
+                open_scene(&s);
+                struct result r = run(&s, &first);
+                r = run_with(&s, &then, &allow);
+                expect_counts(&r, "read 2100 unchanged 2100");
+                assert_int_equal(r.script.keys_asked, CROWD - 1);
+                assert_int_equal(r.script.keyed_reads, reads[all]);
+                close_scene(&s);
+        }
+}
+
 static void unclaimed_documents_go_after_a_second_read(void **state)
 {
         struct script script = {.rows = three, .count = 3};
@@ -766,6 +820,8 @@ int main(void)
                 cmocka_unit_test(what_does_not_come_is_asked_for),
                 cmocka_unit_test(nothing_is_asked_beyond_the_brake),
                 cmocka_unit_test(holders_are_asked_for_beyond_the_brake),
+                cmocka_unit_test(a_doubtful_read_by_key_deletes_nothing),
+                cmocka_unit_test(keys_that_cost_a_whole_read_are_asked_for_at_once),
                 cmocka_unit_test(unclaimed_documents_go_after_a_second_read),
                 cmocka_unit_test(a_read_goes_on_where_it_was_killed),
                 cmocka_unit_test(a_resumed_read_proves_no_absence),
