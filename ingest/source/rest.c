@@ -43,6 +43,8 @@ static int rest_open(const struct source_config *config, struct loop *loop, cons
                 rest_close((struct source *)s);
                 return rc;
         }
+        struct rest_options *all = config->own;
+        rest_client_share(s->client, &all->running);
         *out = (struct source *)s;
         return 0;
 }

@@ -101,6 +101,7 @@ int rest_client_open(const struct rest_options *o, const char *source, const cha
         c->options = o;
         c->loop = loop;
         c->log = log;
+        c->all = &c->alone;
         c->origin = origin_length(o->url);
         buf_init(&c->url, URL_MAX);
         arc4random_buf(&c->seed, sizeof(c->seed));
@@ -148,7 +149,13 @@ struct rest_client *rest_client_close(struct rest_client *c)
         free(c);
         return NULL;
 }
+
 /* ---- the interface ---- */
+
+void rest_client_share(struct rest_client *c, _Atomic int64_t *running)
+{
+        c->all = running;
+}
 
 int rest_client_send(struct rest_client *c, const struct rest_request *r, struct rest_pending **out,
         struct err *e)
@@ -178,7 +185,7 @@ void rest_client_resume(struct rest_pending *p)
                 return;
         if (p->paused) {
                 p->paused = false;
-                p->client->running++;
+                rest_turn_take_back(p->client);
         }
         http_resume(p->call);
 }

@@ -60,6 +60,9 @@ struct rest_request {
 int rest_client_open(const struct rest_options *o, const char *source, const char *folder,
         struct loop *loop, const struct log *log, struct rest_client **out, struct err *e)
         __attribute__((warn_unused_result));
+/** rest_client_share() - max_concurrent counts what all who have @running have under way; before
+ * the first request, any thread. @running outlives it. */
+void rest_client_share(struct rest_client *c, _Atomic int64_t *running);
 struct rest_client *rest_client_close(struct rest_client *c); /* on_done of what is pending comes */
 DEFINE_CLEANUP(struct rest_client *, rest_client_close);
 

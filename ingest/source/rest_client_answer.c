@@ -198,7 +198,8 @@ void rest_client_answer(void *ctx, const struct http_reply *reply)
         struct rest_client *c = p->client;
 
         p->call = NULL;
-        c->running -= !p->paused;
+        if (!p->paused)
+                rest_turn_give(c);
         p->paused = false;
         if (p->abandoned) {
                 rest_pending_free(p);

@@ -25,6 +25,8 @@ struct rest_client {
         size_t origin;           /* bytes of options->url up to its path */
         struct pending_list queued, sent, ended;
         int64_t running;       /* sent, and not paused */
+        _Atomic int64_t alone; /* the same, where nobody else uses the source */
+        _Atomic int64_t *all;  /* of all who do: see rest_client_share() */
         bool getting, refused; /* credentials; those in use are no good */
         int auth_rc;           /* 0, or why there will be none */
         struct err auth_err;
@@ -38,6 +40,12 @@ struct rest_client {
 
 void rest_list_append(struct rest_pending *p); /* to that of p->state */
 void rest_list_remove(struct rest_pending *p);
+
+/** rest_turn_take() - one of the turns that max_concurrent allows
+ * Return: false: there is none now; the timer is set where others hold them. */
+bool rest_turn_take(struct rest_client *c);
+void rest_turn_give(struct rest_client *c);
+void rest_turn_take_back(struct rest_client *c); /* after a pause, whatever others do */
 
 /** rest_queue_pump() - sends what may go now; calls nobody back */
 void rest_queue_pump(struct rest_client *c);

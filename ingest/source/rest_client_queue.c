@@ -10,6 +10,7 @@
 #include "ingest/source/rest_client_internal.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 
 #include "ingest/base/clock.h"
 
@@ -19,6 +20,7 @@
 #define BUDGET_WAIT_MAX_MS INT64_C(3600000)
 #define LOGGED_WAIT_MS     5000  /* shorter waits are no news */
 #define LOG_EVERY_MS       60000 /* nor are more of them */
+#define TURN_MS            20    /* until we look again whether others have given theirs back */
 
 /* ---- lists ---- */
 
@@ -214,6 +216,33 @@ static int take_budget(struct rest_client *c, struct err *e)
         loop_timer_set(c->timer, wait_ms);
         return 1;
 }
+/* ---- turns ---- */
+
+bool rest_turn_take(struct rest_client *c)
+{
+        int64_t all = atomic_load(c->all);
+
+        while (all < c->options->max_concurrent)
+                if (atomic_compare_exchange_weak(c->all, &all, all + 1)) {
+                        c->running++;
+                        return true;
+                }
+        loop_timer_set(c->timer, TURN_MS);
+        return false;
+}
+
+void rest_turn_give(struct rest_client *c)
+{
+        atomic_fetch_sub(c->all, 1);
+        c->running--;
+}
+
+void rest_turn_take_back(struct rest_client *c)
+{
+        atomic_fetch_add(c->all, 1);
+        c->running++;
+}
+
 /* ---- the pump ---- */
 
 /* The first that may go; else the timer is set for it. */
@@ -244,11 +273,15 @@ void rest_queue_pump(struct rest_client *c)
                                 break;
                         continue; /* it has ended */
                 }
-                int rc = take_budget(c, &e);
-                if (rc > 0)
+                if (!rest_turn_take(c))
                         break;
+                int rc = take_budget(c, &e);
                 if (rc == 0)
                         rc = rest_client_transmit(c, p, &e);
+                if (rc != 0)
+                        rest_turn_give(c);
+                if (rc > 0)
+                        break;
                 if (rc < 0)
                         rest_queue_end(p, rest_pending_wrap(p, rc, &e), &e);
         }

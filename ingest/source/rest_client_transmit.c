@@ -113,7 +113,7 @@ static int on_http_body(void *ctx, struct str bytes, struct err *e)
         if (rc != HTTP_PAUSE)
                 return rc;
         p->paused = true;
-        p->client->running--;
+        rest_turn_give(p->client);
         loop_timer_soon(p->client->timer); /* others may go now */
         return rc;
 }
@@ -142,6 +142,5 @@ int rest_client_transmit(struct rest_client *c, struct rest_pending *p, struct e
         p->tries++;
         p->generation = rest_auth_generation(c->auth);
         rest_list_append(p);
-        c->running++;
         return 0;
 }

@@ -77,8 +77,9 @@ struct rest_options {
         struct rest_budget_spec budgets[REST_MAX_BUDGETS]; /* rate_limit: 10/s, or a list */
         size_t budget_count;
         struct rest_budget_spec errors; /* error_limit: 10/h; count 0: none */
-        int64_t max_concurrent; /* requests at once, of all mappers of one process; default 4 */
-        int64_t retry_for_ms;   /* default 5 min */
+        int64_t max_concurrent;  /* requests at once, of all mappers of one process; default 4 */
+        _Atomic int64_t running; /* of them, those that are under way: no option */
+        int64_t retry_for_ms;    /* default 5 min */
         int64_t timeout_ms, connect_timeout_ms, idle_timeout_ms;
         int64_t max_record;    /* bytes of one record; default 24 MiB ... a reject beyond */
         int64_t max_redirects; /* default 5 */

@@ -164,6 +164,34 @@ static void concurrency_is_bounded(void **state)
         rest_test_end(&t);
 }
 
+/* Mappers of one source that run side by side have its turns together. */
+static void concurrency_is_bounded_for_all(void **state)
+{
+        struct crowd crowd = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+        _Atomic int64_t running = 0;
+        struct rest_test t[3];
+        struct rest_result r[COUNT(t)][4] = {0};
+
+        (void)state;
+        for (size_t i = 0; i < COUNT(t); i++) {
+                rest_test_begin_handler(&t[i], count_crowd, &crowd);
+                rest_test_share_loop(&t[i], &t[0]);
+                t[i].options.max_concurrent = 2;
+                rest_test_open(&t[i]);
+                rest_client_share(t[i].client, &running);
+        }
+        for (size_t i = 0; i < COUNT(t); i++)
+                for (size_t k = 0; k < COUNT(r[0]); k++)
+                        rest_test_send(&t[i], "/items", (struct rest_request){0}, &r[i][k]);
+        for (size_t i = 0; i < COUNT(t); i++)
+                for (size_t k = 0; k < COUNT(r[0]); k++)
+                        rest_test_wait(&t[i], &r[i][k]);
+        assert_int_equal(crowd.most, 2);
+        assert_int_equal(running, 0);
+        for (size_t i = COUNT(t); i > 0; i--)
+                rest_test_end(&t[i - 1]);
+}
+
 /* A page that waits until its records' children were asked for must not keep them from it. */
 static void a_paused_request_leaves_its_turn(void **state)
 {
@@ -449,6 +477,7 @@ int main(void)
                 cmocka_unit_test(tokens_are_renewed_once),
                 cmocka_unit_test(refused_credentials_are_not_sent_again),
                 cmocka_unit_test(concurrency_is_bounded),
+                cmocka_unit_test(concurrency_is_bounded_for_all),
                 cmocka_unit_test(a_paused_request_leaves_its_turn),
                 cmocka_unit_test(budgets_are_kept),
                 cmocka_unit_test(servers_limits_are_obeyed),
