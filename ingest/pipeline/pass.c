@@ -417,7 +417,7 @@ int pass_record(void *ctx, const struct record *record, struct err *e)
 }
 
 /* It may be any record. */
-static void note_keyless(struct run *r)
+void pass_note_keyless(struct run *r)
 {
         if (!r->blind)
                 log_warn(r->log, "a record came without its key: what is gone from the source "
@@ -433,7 +433,7 @@ int pass_reject(void *ctx, struct str key, const char *reason, struct err *e)
 
         r->counts->read++;
         if (!key.len)
-                note_keyless(r);
+                pass_note_keyless(r);
         int rc = key.len ? note_seen(r, key, e) : 0;
         if (!rc)
                 rc = add_reject(r, &note, e);

@@ -99,11 +99,24 @@ static int on_key(void *ctx, const struct record *record, struct err *e)
         return p->fn(r, buf_str(&r->key), e);
 }
 
+/* In a feed of deletions it names nothing; where all keys are listed, it may be any of them. */
+static int pass_over_keyless(struct reading *p, const char *reason)
+{
+        struct run *r = p->run;
+
+        log_debug(r->log, "a record among keys is passed over: %s", reason);
+        if (p->start != source_read_deleted)
+                pass_note_keyless(r);
+        return 0;
+}
+
 static int on_key_reject(void *ctx, struct str key, const char *reason, struct err *e)
 {
         cleanup_buf_ struct buf text = BUF_INIT(1 << 16);
+        struct reading *p = ctx;
 
-        (void)ctx;
+        if (p->run->shifts && !key.len)
+                return pass_over_keyless(p, reason);
         if (key.len)
                 key_text(key, &text);
         return err_set(

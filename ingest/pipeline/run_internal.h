@@ -354,6 +354,8 @@ int pass_walk(struct run *r, pass_start_fn start, pass_key_fn fn, struct err *e)
 /** pass_record(), pass_reject() - what a read of records delivers (struct source_sink) */
 int pass_record(void *run, const struct record *record, struct err *e);
 int pass_reject(void *run, struct str key, const char *reason, struct err *e);
+/** pass_note_keyless() - a record came that may be any: absence proves nothing in this run */
+void pass_note_keyless(struct run *r);
 /** pass_write_over() - what @doc replaces: @there as the state knows it; NULL: nothing */
 void pass_write_over(struct bulk_doc *doc, const struct state_doc *there);
 /** pass_push() - gives a pending write to the writer
