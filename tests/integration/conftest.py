@@ -7,7 +7,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from support import couchdb, erp, faultproxy, postgres, project as projects  # noqa: E402
+from support import (couchdb, erp, faultproxy, postgres, project as projects,  # noqa: E402
+                     rest_server, rest_tables)
 
 
 def pytest_configure(config):
@@ -128,6 +129,20 @@ def make_project(tmp_path, binary):
             one.remove()
         except OSError:
             pass  # its server is gone already
+
+
+@pytest.fixture
+def server():
+    """A REST server over tables in memory."""
+    with rest_server.RestServer() as running:
+        yield running
+
+
+@pytest.fixture
+def rest(make_project, couch, server):
+    """A function that makes a project of mappers that read `server`: rest({name: extract})."""
+    return lambda *args, **more: rest_tables.rest_project(make_project, couch, server, *args,
+                                                          **more)
 
 
 @pytest.fixture
