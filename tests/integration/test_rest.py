@@ -66,6 +66,24 @@ def test_changes_are_followed_with_each_paging_and_cursor(rest, server):
         assert result.mapper(name)["unchanged"] == ROWS, result
 
 
+@pytest.mark.parametrize("cursor", ["integer", "text"])
+def test_a_cursor_without_clock_is_followed_within_the_lookback(rest, server, cursor):
+    """Some seconds after a first read, too; beyond the lookback all is read once more."""
+    spec, options = CURSORS[cursor]
+    _, extract = paged(server, "page", since="since", **options)
+    project = rest({**extract, "cursor": spec, "lookback": "1m"})
+    server.ahead = -5  # as if the first run had been five seconds ago
+    project.run().counts(created=ROWS)
+    server.forget()
+    project.run()
+    assert "since" in dict(server.asked()[0].query)
+    project = rest({**extract, "cursor": spec, "lookback": "3s"})
+    project.run()
+    server.forget()
+    project.run()
+    assert "since" not in dict(server.asked()[0].query)
+
+
 @pytest.mark.parametrize("version", [4, 2])
 def test_odata_follows_changes_and_reads_by_key(rest, server, version):
     table, extract = paged(server, f"odata{version}")

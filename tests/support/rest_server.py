@@ -243,7 +243,7 @@ class Fault:
     `times` in a row.
 
     kinds: cut (half of the body, then the connection closes), reset, short (half of the body with
-    the length of all, as whole), slow, status, redirect, raw (these bytes as the body), hang
+    the length of all, as whole), slow, status, redirect, raw (these bytes as the body)
     """
 
     def __init__(self, kind, path=None, at=0, times=1, **more):
@@ -288,6 +288,8 @@ class Handler(BaseHTTPRequestHandler):
             owner.most_running = max(owner.most_running, owner.running)
         try:
             time.sleep(owner.delay)
+            if owner.before:
+                owner.before(ask)
             self._reply(ask, fault, *self._outcome(owner, ask, fault))
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
@@ -365,6 +367,7 @@ class RestServer:
         self.mutex = threading.Lock()
         self.tables, self.calls, self.seen, self.faults = {}, {}, [], []
         self.auth, self.gzip, self.delay = auth, False, 0
+        self.before = None  # called with each request before it is answered; may block
         self.running = self.most_running = 0
         self.ahead = 0  # seconds that its clock is fast
         self.thread = threading.Thread(
