@@ -54,10 +54,21 @@ void crash_point(enum crash_at at)
                 kill(getpid(), SIGKILL);
 }
 
-size_t crash_batch(size_t usual)
+/* The number in @name of the environment where it is less than @usual. */
+static unsigned long less_than(const char *name, unsigned long usual)
 {
-        const char *text = getenv("ERP2COUCH_CRASH_BATCH");
+        const char *text = getenv(name);
         unsigned long n = text ? strtoul(text, NULL, 10) : 0;
 
         return n > 0 && n < usual ? n : usual;
+}
+
+size_t crash_batch(size_t usual)
+{
+        return less_than("ERP2COUCH_CRASH_BATCH", usual);
+}
+
+int64_t crash_wait(int64_t usual_ms)
+{
+        return (int64_t)less_than("ERP2COUCH_CRASH_WAIT", (unsigned long)usual_ms);
 }

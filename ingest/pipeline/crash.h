@@ -13,6 +13,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 #define CRASH_TABLE(X)                                                                             \
         /* start (sections 1 and 2) */                                                             \
@@ -73,6 +74,9 @@ void crash_point(enum crash_at at);
 /** crash_batch() - @usual, or the smaller number of changes in a transaction that
  * ERP2COUCH_CRASH_BATCH names, so that a small table has many */
 size_t crash_batch(size_t usual);
+/** crash_wait() - @usual_ms, or the shorter wait that ERP2COUCH_CRASH_WAIT names, so that what
+ * fails again and again does so within a test */
+int64_t crash_wait(int64_t usual_ms);
 #else
 static inline void crash_point(enum crash_at at)
 {
@@ -81,5 +85,9 @@ static inline void crash_point(enum crash_at at)
 static inline size_t crash_batch(size_t usual)
 {
         return usual;
+}
+static inline int64_t crash_wait(int64_t usual_ms)
+{
+        return usual_ms;
 }
 #endif

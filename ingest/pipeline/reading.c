@@ -245,7 +245,7 @@ static int begin_again(struct reading *p, const struct err *why, struct err *e)
         if (r->shifts && seen > r->seen_at_restart)
                 r->restarts = 0;
         r->seen_at_restart = seen;
-        int64_t delay = (int64_t)RESTART_MS << r->restarts;
+        int64_t delay = crash_wait((int64_t)RESTART_MS << r->restarts);
         r->restarts++;
         r->source_failed = false;
         log_warn(r->log, "%s: reading again in %lld s", why->text, (long long)delay / 1000);

@@ -4,14 +4,13 @@ The next run goes on at the page where the first one stood, ends where the sourc
 revision twice, and takes nothing for deleted that it did not read again.
 """
 
-import re
 import threading
 
 import pytest
 
 from support.process import wait_until
-from support.project import ROOT, Exit
-from support.rest_tables import (CURSORS, ROWS, SIZE, docs_of, expected, paged, stamp, touch)
+from support.project import Exit
+from support.rest_tables import CURSORS, FIELDS, ROWS, docs_of, expected, paged, touch
 
 KILLED = -9
 PAGED = ["page", "offset", "keyset", "next_url", "link_header", "cursor", "odata4", "odata2"]
@@ -46,6 +45,12 @@ def followed(server, paging, cursor):
         table.since = spec.get("param")
         extract.update(cursor=spec, lookback="1m")
     return name, table, extract
+
+
+def turn(table):
+    """Every record changes, and the newest."""
+    for row in list(table.rows):
+        touch(table, row["id"], name=row["name"] + "+")
 
 
 class Barrier:
@@ -117,12 +122,114 @@ def test_a_kill_in_the_middle(rest, server, pagings, cursor):
     for name, table in tables.items():
         assert docs_of(project, name) == expected(table, name)
     for table in tables.values():
-        for row in list(table.rows):
-            touch(table, row["id"], name=f"turned {row['id']}")
-    crash_in_the_middle(project, server, tables, deleted=[ROWS - 1, ROWS])
+        turn(table)
+    crash_in_the_middle(project, server, tables, deleted=[2, ROWS])
     project.run("--full")
     for name, table in tables.items():
         assert docs_of(project, name) == expected(table, name)
     revs = project.db("catalog").revs()
     assert {rev[:2] for rev in revs.values()} == {"2-"}, revs  # none was written twice
     project.quiet_run("--full")
+
+
+# ---- the points of ingest/pipeline/crash.h
+
+# Of a first load; then each in a turn in which every record changed. SECOND: requests of the next
+# run stand behind the first page.
+FIRST, SECOND = ["MARK_OPENED:1"], ["MARK_STORED:2"]
+ANYWHERE = ["RECORD_ACKED:8", "APPLIED:2", "TARGETS_VERIFIED:1", "CLOSING_STORED:1",
+            "TARGET_CLOSED:1", "SESSION_STORED:1"]
+
+
+def crash_at(project, point, *words):
+    result = project.erp2couch("run", *words, env={**OFTEN, "ERP2COUCH_CRASH_AT": point})
+    assert result.code == KILLED, f"{point} was not passed\n{result}"
+
+
+@pytest.mark.parametrize("paging, cursor, more", [
+    (paging, FOLLOWED[n % len(FOLLOWED)], ANYWHERE[n % len(ANYWHERE)])
+    for n, paging in enumerate(PAGED)])
+def test_a_crash_at_the_points_of_a_mark(rest, server, paging, cursor, more):
+    name, table, extract = followed(server, paging, cursor)
+    server.delay = 0.006
+    project = rest({name: extract})
+    for n, point in enumerate([*FIRST, *SECOND, more]):
+        if n:
+            turn(table)
+        crash_at(project, point)
+        first = server.asked(table.path)[0].target
+        server.forget()
+        result = project.run(env=OFTEN)
+        if point in SECOND:
+            assert first not in [ask.target for ask in server.asked(table.path)], (point, result)
+        assert docs_of(project, name) == expected(table, name), (point, str(result))
+        revs = set(rev[:2] for rev in project.db("catalog").revs().values())
+        assert revs == {f"{n + 1}-"}, (point, revs, str(result))
+        server.forget()
+    project.quiet_run("--full", unchanged=ROWS)
+
+
+def test_a_mark_of_another_kind_of_read_is_forgotten(rest, server):
+    """A crash while that is done, too: all is read, and what is gone is deleted."""
+    name, table, extract = followed(server, "next_url", "time")
+    server.delay = 0.006
+    project = rest({name: extract})
+    project.run()
+    turn(table)
+    crash_at(project, "MARK_STORED:2")
+    table.delete(1)
+    crash_at(project, "MARK_FORGOTTEN:1", "--full")
+    server.forget()
+    result = project.run("--full")
+    assert "token" not in server.asked()[0].target
+    assert result.mapper()["deleted"] == 1, result
+    assert docs_of(project, name) == expected(table, name)
+
+
+@pytest.mark.parametrize("paging", ["page", "offset", "cursor"])
+@pytest.mark.parametrize("point", ["CLAIMS_OWED:1", "MARK_STORED:2"])
+def test_claims_on_ids_outlive_a_crash(rest, server, paging, point):
+    """Rows of the first and the last page swapped their documents' ids: a claim waits meanwhile."""
+    table, extract = paged(server, paging)
+    server.delay = 0.006
+    for row in table.rows:
+        row["code"] = f"c{row['id']}"
+    project = rest(extract, fields={"id": "id"})
+    path = project.folder / "mappers/item.yaml"
+    path.write_text(path.read_text().replace("${id}", "${code}"))
+    project.run()
+    table.row(1)["code"], table.row(ROWS)["code"] = f"c{ROWS}", "c1"
+    crash_at(project, point)
+    project.run(env=OFTEN)
+    assert {key: doc["id"] for key, doc in project.db("catalog").docs().items()} == \
+        {"item:" + row["code"]: row["id"] for row in table.rows}
+    project.quiet_run(unchanged=ROWS)
+
+
+@pytest.mark.parametrize("change, words", [
+    ("mapper", "fields changed"), ("refused", "not to be had any more; reading from the beginning"),
+    ("company", "does not go on where it stopped")])
+def test_a_mark_that_does_not_hold_costs_a_read_of_everything(rest, server, change, words):
+    name, table, extract = followed(server, "cursor", "none")
+    server.delay = 0.006
+    project = rest({name: extract})
+    crash_at(project, "MARK_STORED:3")
+    fields = None
+    if change == "mapper":
+        fields = {**FIELDS, "more": {"value": 1}}
+        path = project.folder / f"mappers/{name}.yaml"
+        path.write_text(path.read_text().replace('"fields": {', '"fields": {"more": {"value": 1}, '))
+    elif change == "refused":
+        server.fault("status", path=table.path, status=410)
+    else:
+        project.configure(sources={"erp": {"params": {"company": "another"}}})
+    server.forget()
+    result = project.run()
+    assert [ask.target for ask in server.asked()][change == "refused"].count("token") == 0, result
+    docs = docs_of(project, name)
+    if fields:
+        assert {doc.pop("more") for doc in docs.values()} == {1}
+    else:
+        result.says(words)
+    assert docs == expected(table, name)
+    project.quiet_run(unchanged=ROWS)
