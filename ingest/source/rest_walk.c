@@ -493,7 +493,7 @@ static void page_whole(struct rest_walk *w)
         if (rc) {
                 if (!w->named)
                         wrap(w, rc, &e);
-                page_broke(w, rc, w->body_rc && !w->named ? MALFORMED_TRIES : PAGE_TRIES, &e);
+                page_broke(w, rc, w->named ? PAGE_TRIES : MALFORMED_TRIES, &e);
                 return;
         }
         /* Fewer than were handed on. */
