@@ -125,6 +125,8 @@ int mark_take(void *ctx, struct str mark, struct err *e)
                 *e = r->why;
                 return r->failed;
         }
+        if (r->unread && r->mode == RUN_READS_SINCE)
+                return 0; /* the next run begins before what could not be read */
         buf_clear(&r->mark);
         buf_put_str(&r->mark, mark);
         if (buf_cstr(&r->mark) == NULL) {

@@ -432,8 +432,10 @@ int pass_reject(void *ctx, struct str key, const char *reason, struct err *e)
                 .stage = "read", .field = "", .reason = reason, .key = key, .unreadable = true};
 
         r->counts->read++;
-        if (!key.len)
+        if (!key.len) {
                 pass_note_keyless(r);
+                r->unread = true;
+        }
         int rc = key.len ? note_seen(r, key, e) : 0;
         if (!rc)
                 rc = add_reject(r, &note, e);

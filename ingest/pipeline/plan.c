@@ -245,12 +245,22 @@ static int keep_position(struct run *r, struct buf *position, struct err *e)
         return rc < 0 ? rc : buf_check(position, "position", e);
 }
 
+/* A record that could not be read, not even its key, can be read again in one way only. */
+static bool is_held(const struct run *r)
+{
+        if (!r->unread || r->mode != RUN_READS_SINCE)
+                return r->held_position;
+        log_warn(r->log, "the cursor stays where it was: a record could not be read, nor its key");
+        return true;
+}
+
 int plan_store(struct run *r, struct buf *position, struct err *e)
 {
+        bool held = is_held(r);
         int rc = mark_erase(r, e);
 
         buf_clear(position);
-        if (!rc && r->observed && !r->held_position) {
+        if (!rc && r->observed && !held) {
                 rc = source_position(r->source, position, e);
                 const char *ahead = source_ahead(r->source);
                 if (!rc && ahead[0])
@@ -258,8 +268,8 @@ int plan_store(struct run *r, struct buf *position, struct err *e)
                 if (!rc)
                         rc = state_batch_meta(r->batch, "position", buf_str(position), e);
         }
-        if (r->held_position)
-                return keep_position(r, position, e);
+        if (held)
+                return rc ? rc : keep_position(r, position, e);
         if (!rc && ((r->mode == RUN_READS_ALL && !r->resumed) || r->swept_keys))
                 rc = put_number(r, "swept", r->now_us, e);
         if (rc || r->mode != RUN_READS_ALL)

@@ -149,6 +149,7 @@ struct run {
         enum run_unclaimed unclaimed;
         uint64_t rejected_before; /* of those rejected: an incremental run read them again */
         bool blind;               /* a record came without its key: gone_by_absence() */
+        bool unread;              /* ... because it could not be read: plan_store() */
         bool replaced;            /* a target is not the one that the run began with */
         bool source_failed;       /* the read ended by itself, with an error */
         bool read_ended;
