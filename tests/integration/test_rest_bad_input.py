@@ -10,8 +10,8 @@ import pytest
 
 from bench.measure import AnonSampler
 from support.project import Exit
-from support.rest_server import Refused, RestServer
-from support.rest_tables import (ROWS, SIZE, expected, paged, rows, since_time, stamp, touch)
+from support.rest_server import RestServer
+from support.rest_tables import (ROWS, expected, paged, rows, since_time, stamp, touch)
 
 PAGE = {"data": {"items": [{"id": n, "name": f"old {n}", "price": "1.00"} for n in range(6, 11)]}}
 TEXT = json.dumps(PAGE)
@@ -124,3 +124,153 @@ def test_bad_records_are_rejects_until_they_are_well(followed, server, name):
     assert project.db("catalog").docs() == expected(table), result
     project.run("--full").counts(unchanged=ROWS)
     assert project.rejects() == []
+
+
+# ---- pages that go round
+
+ROUNDS = {"a token that never changes": {None: "again", "again": "again"},
+          "A-B-A": {None: "a", "a": "b", "b": "a"},
+          "A-B-C-A": {None: "a", "a": "b", "b": "c", "c": "a"}}
+
+
+@pytest.mark.parametrize("name", ROUNDS)
+def test_tokens_that_go_round(followed, server, name):
+    project, table = followed("cursor")
+    tokens = list(ROUNDS[name])
+
+    def page(ask):
+        token = ask.param("token")
+        return {"data": {"items": [table.rows[tokens.index(token)]]}, "after": ROUNDS[name][token]}
+
+    server.call("/items", page)
+    before = position(project)
+    project.run(code=Exit.UNAVAILABLE).says("the pages go round: .* names the token '.*' again")
+    assert len(server.asked("/items")) <= 6 * len(tokens)  # it does not go round for long
+    assert position(project) == before
+    server.calls.clear()
+    project.run()
+    assert project.db("catalog").docs() == expected(table)
+
+
+# ---- redirects to another host
+
+SECRETS = {
+    "bearer": ({"auth": {"bearer": "hidden"}}, "Authorization"),
+    "basic": ({"auth": {"user": "me", "password": "hidden"}}, "Authorization"),
+    "header": ({"auth": {"header": {"X-Api-Key": "hidden"}}}, "X-Api-Key"),
+    "query": ({"auth": {"query": {"key": "hidden"}}}, None),
+    "headers": ({"headers": {"X-Company": "hidden"}}, "X-Company"),
+    "session": ({"auth": {"session": {"path": "/Login", "body": {"password": "hidden"}}}},
+                "Cookie"),
+}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_another_host_is_asked_without_credentials(rest, server, name):
+    """It answers: what it gives is read, and it never sees who we are, nor a cookie."""
+    source, sent_as = SECRETS[name]
+    with RestServer() as other:
+        table = other.add("/items", rows(2))
+        server.add("/items", [])
+        server.call("/Login", lambda ask: ({}, {"Set-Cookie": "SESSION=hidden; Path=/"}))
+        server.fault("redirect", path="/items", to=other.url.replace("127.0.0.1", "localhost")
+                     + "/items")
+        project = rest({"path": "/items", "key": "id"}, source)
+        project.run().counts(created=2)
+        [told], [asked] = other.asked(), server.asked("/items")
+        assert "hidden" not in told.target + str(told.headers.items()) + str(told.body)
+        assert not {"Authorization", "Cookie", "X-Api-Key", "X-Company"} & set(told.headers)
+        if sent_as:
+            assert sent_as in asked.headers
+        else:
+            assert "hidden" in asked.target
+        assert project.db("catalog").docs() == expected(table)
+
+
+# ---- clocks
+
+@pytest.mark.parametrize("hours", [-9, 9])
+def test_a_clock_of_the_server_that_is_hours_off_loses_nothing(rest, server, hours):
+    """Date and stamps are of its clock; then its clock is set right."""
+    def now(back=0):
+        return stamp(back - 60 * hours)
+
+    server.ahead = 3600 * hours
+    table, extract = paged(server, "page", changed=since_time("changed"), since="since")
+    for n, row in enumerate(table.rows):
+        row["changed"] = now(600 + 10 * n)
+    extract.update(cursor={"field": "changed", "param": "since"}, lookback="1m",
+                   by_key={"path": "/items/${id}"})
+    project = rest(extract)
+    project.run().counts(created=ROWS)
+    for key in (3, 4):
+        table.update(key, name=f"another {key}", changed=now())
+        result = project.run()
+        assert result.mapper()["updated"] == 1 and result.mapper()["read"] <= 4, result
+    server.ahead = 0
+    table.update(5, name="by the right clock", changed=stamp(0))
+    project.run()
+    project.run("--full")
+    assert project.db("catalog").docs() == expected(table)
+
+
+@pytest.mark.parametrize("cursor", ["time", "header"])
+def test_stamps_of_the_future_are_told_and_not_followed(rest, server, cursor):
+    options = {"time": {"changed": since_time("changed"), "since": "since"},
+               "header": {"modified": "changed"}}[cursor]
+    spec = {"time": {"field": "changed", "param": "since"},
+            "header": {"header": "If-Modified-Since"}}[cursor]
+    table, extract = paged(server, "page", **options)
+    table.update(9, changed=stamp(-60 * 24 * 365))
+    project = rest({**extract, "cursor": spec, "lookback": "1m"})
+    first = project.run().counts(created=ROWS)
+    if cursor == "time":
+        first.says("changed is up to .*, later than the source's clock")
+    touch(table, 2, name="another")
+    result = project.run()
+    assert result.mapper()["updated"] == 1 and result.mapper()["read"] <= 3, result
+    assert project.db("catalog").docs() == expected(table)
+
+
+# ---- a string of hundreds of megabytes, and memory
+
+PIECE = b"x" * (1 << 20)
+HUGE = 300  # MiB
+
+
+def serve_huge(listener):
+    """Each connection gets [{"id": 1, "name": "xxx..."}, {"id": 2, ...}]."""
+    head = b'[{"id": 1, "name": "a", "price": "1"},{"id": 2, "name": "'
+    tail = b'", "price": "1"},{"id": 3, "name": "c", "price": "1"}]'
+    while True:
+        try:
+            connection = listener.accept()[0]
+        except OSError:
+            return
+        with connection:
+            connection.recv(1 << 16)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+                               b"Connection: close\r\nContent-Length: %d\r\n\r\n"
+                               % (len(head) + len(tail) + HUGE * len(PIECE)) + head)
+            for _ in range(HUGE):
+                connection.sendall(PIECE)
+            connection.sendall(tail)
+
+
+@pytest.mark.slow
+def test_a_huge_string_takes_no_memory(rest, server):
+    """It is one reject; what stands before and behind it comes."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve_huge, args=[listener], daemon=True).start()
+        project = rest({"path": "/items", "key": "id"},
+                       {"url": f"http://127.0.0.1:{listener.getsockname()[1]}",
+                        "max_record": "1MiB"})
+        process = project.start("run", "--json")
+        sampler = AnonSampler(process.pid)
+        sampler.start()
+        result = project.finish(process)
+        sampler.ended.set()
+    result.expect(Exit.REJECTS).counts(created=2, rejected=1)
+    assert 0 < sampler.peak < 32 << 10, sampler.peak  # KiB
+    assert "limit of 1048576 bytes" in project.rejects()[0]["reason"]
+    assert set(project.db("catalog").ids()) == {"item:1", "item:3"}
