@@ -80,9 +80,8 @@ ODOO_INVERSE = {
 }
 # What is false where it is empty is anything but these.
 ODOO_FLOATS = {
-        self.rows = {model: {row["id"]: {"write_date": ago(hours=24 + 2 * n), "active": True,
-                                         **row} for n, row in enumerate(records)}
-                     for model, records in rows.items()}
+    "weight", "volume", "price_unit", "discount", "product_uom_qty", "price_subtotal",
+    "price_total",
     "qty_delivered", "qty_invoiced", "quantity", "fixed_price", "percent_price", "price_discount",
     "price_surcharge", "price_round", "price_min_margin", "price_max_margin", "amount_untaxed",
     "amount_tax", "amount_total", "amount_residual", "min_quantity"}
