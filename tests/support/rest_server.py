@@ -148,7 +148,10 @@ class Table:
 
     def _following(self, ask, rows):
         size, token = self._size(ask, "limit"), ask.param("token")
-        at = int(base64.urlsafe_b64decode(token)) if token else 0
+        try:
+            at = int(base64.urlsafe_b64decode(token)) if token else 0
+        except ValueError as problem:
+            raise Refused(400, {"message": "no such token"}) from problem
         more = at + size < len(rows)
         return rows[at:at + size], \
             base64.urlsafe_b64encode(str(at + size).encode()).decode() if more else None
