@@ -96,7 +96,8 @@ static void call_end(struct http_call *c, CURLcode code, int rc, const struct er
         h->cancelled_count -= c->cancelled;
         h->resume_count -= c->paused && c->resume;
         CURL *easy = http_call_finish(c, code, rc, e);
-        if (h->spare_count < SPARE_HANDLES)
+        /* libcurl 7.88 keeps the buffer of a call that failed early, and then refuses a size. */
+        if (code == CURLE_OK && rc == 0 && h->spare_count < SPARE_HANDLES)
                 h->spare[h->spare_count++] = easy;
         else
                 curl_easy_cleanup(easy);

@@ -99,6 +99,7 @@ int rest_client_open(const struct rest_options *o, const char *source, const cha
         if (!c)
                 return err_nomem(e, "a REST client");
         c->options = o;
+        c->retry_for_ms = o->retry_for_ms;
         c->loop = loop;
         c->log = log;
         c->all = &c->alone;
@@ -157,10 +158,16 @@ void rest_client_share(struct rest_client *c, _Atomic int64_t *running)
         c->all = running;
 }
 
+void rest_client_hurry(struct rest_client *c, int64_t retry_for_ms)
+{
+        if (c->retry_for_ms > retry_for_ms)
+                c->retry_for_ms = retry_for_ms;
+}
+
 int rest_client_send(struct rest_client *c, const struct rest_request *r, struct rest_pending **out,
         struct err *e)
 {
-        const struct retry_policy policy = {RETRY_BASE_MS, RETRY_CAP_MS, c->options->retry_for_ms};
+        const struct retry_policy policy = {RETRY_BASE_MS, RETRY_CAP_MS, c->retry_for_ms};
         struct rest_pending *p;
 
         if (c->closing)

@@ -66,6 +66,9 @@ void rest_client_share(struct rest_client *c, _Atomic int64_t *running);
 struct rest_client *rest_client_close(struct rest_client *c); /* on_done of what is pending comes */
 DEFINE_CLEANUP(struct rest_client *, rest_client_close);
 
+/** rest_client_hurry() - somebody waits: from now on nothing is tried again for longer than this */
+void rest_client_hurry(struct rest_client *c, int64_t retry_for_ms);
+
 /** rest_client_send() - queues a request; on_done never from inside
  * @out: may be NULL; valid until on_done has returned */
 int rest_client_send(struct rest_client *c, const struct rest_request *r, struct rest_pending **out,

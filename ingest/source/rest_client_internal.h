@@ -22,7 +22,8 @@ struct rest_client {
         struct loop_timer *timer;
         struct buf header_lines; /* of the source, "Name: value", each with NUL */
         struct buf *params;      /* "name=value" encoded, options->params.count */
-        size_t origin;           /* bytes of options->url up to its path */
+        int64_t retry_for_ms;
+        size_t origin; /* bytes of options->url up to its path */
         struct pending_list queued, sent, ended;
         int64_t running;       /* sent, and not paused */
         _Atomic int64_t alone; /* the same, where nobody else uses the source */

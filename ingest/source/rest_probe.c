@@ -1,7 +1,10 @@
 /* A read of everything that is cancelled at its first record. */
 #include "ingest/source/rest_probe.h"
 
+#include "ingest/source/rest_client.h"
 #include "ingest/source/rest_read.h"
+
+#define RETRY_FOR_MS 3000 /* as for CouchDB: a server that starts just now is met */
 
 struct probe {
         struct source_read *read;
@@ -51,6 +54,8 @@ int rest_probe(
                 .limit = 1,
         };
         const struct rest_reading reading = {.what = REST_ALL};
+
+        rest_client_hurry(s->client, RETRY_FOR_MS);
         int rc = rest_read_start(s, x, shape, &reading, &sink, &p.read, e);
 
         if (!rc)

@@ -446,6 +446,26 @@ static void calls_can_start_calls(void **state)
         http_test_end(&c.f);
 }
 
+/* Handles are used again, but not those that libcurl left half made. */
+static void a_host_that_is_not_found_harms_no_other_call(void **state)
+{
+        static const struct fake_reply script[2] = {0};
+        struct http_test f;
+
+        (void)state;
+        http_test_begin(&f, NULL, script, COUNT(script));
+        for (int i = 0; i < 2; i++) {
+                struct http_result r, none;
+                struct http_request lost = http_test_get(&f, "/", &none);
+                lost.url = "http://no-such-host.invalid/";
+                http_test_perform(&f, lost, &none);
+                assert_int_equal(none.reply.rc, -ERR_RETRY);
+                http_test_perform(&f, http_test_get(&f, "/", &r), &r);
+                assert_int_equal(r.reply.rc, 0);
+        }
+        http_test_end(&f);
+}
+
 static void cookies_only_when_asked(void **state)
 {
         static const struct fake_reply script[] = {
@@ -502,6 +522,7 @@ int main(void)
                 cmocka_unit_test(a_second_look_at_urls),
                 cmocka_unit_test(connections_are_bounded),
                 cmocka_unit_test(calls_can_start_calls),
+                cmocka_unit_test(a_host_that_is_not_found_harms_no_other_call),
                 cmocka_unit_test(cookies_only_when_asked),
                 cmocka_unit_test(url_parts_are_encoded),
         };
