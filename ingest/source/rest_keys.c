@@ -1,11 +1,10 @@
 /*
  * Numbers and strings look alike as text, so the address of an OData entity is a guess until one
- * was answered: 400 and 404 then ask for the next spelling. What was right once is tried first from
- * then on, and its 404 is believed.
+ * was answered: 400 and 404 then ask for the next spelling. The types that were right once are
+ * taken from then on, and a 404 is believed; a value that cannot be of them is a guess again.
  */
 #include "ingest/source/rest_keys.h"
 
-#include <limits.h>
 #include <stdio.h>
 
 #include "ingest/record/key.h"
@@ -15,7 +14,6 @@
 #define CALLS_MAX      8 /* at once; the source's max_concurrent is below it as a rule */
 #define PATH_MAX_BYTES (64 << 10)
 #define ARENA_MAX      (64 << 20) /* keys of one read: the pipeline asks for 4 MiB of them */
-#define NO_ATTEMPT     UINT_MAX
 
 struct keys_call {
         struct rest_keys *all;
@@ -23,6 +21,7 @@ struct keys_call {
         struct rest_walk *walk;
         bool done;
         unsigned attempt; /* spelling of the entity's address */
+        bool guess;       /* nobody knows yet whether it is the right one */
         bool refused;     /* one spelling was answered with 400 */
         bool missing;     /* one with 404 */
         struct buf path;
@@ -43,7 +42,8 @@ struct rest_keys {
         size_t next; /* key to be asked for */
         struct keys_call calls[CALLS_MAX];
         size_t window, first, count;
-        unsigned spelling; /* that was right before; NO_ATTEMPT */
+        bool spelled;                              /* an entity was answered: */
+        enum rest_odata_type types[KEY_MAX_PARTS]; /* of its key */
         struct rest_odata_spec odata;
         struct rest_call entity;
         bool cancelled;
@@ -91,7 +91,6 @@ int rest_keys_new(const struct rest_keys_plan *plan, struct rest_keys **out, str
         if (!k)
                 return err_nomem(e, "keys");
         k->plan = *plan;
-        k->spelling = NO_ATTEMPT;
         k->window = concurrent > CALLS_MAX ? CALLS_MAX : concurrent ? concurrent : 1;
         k->odata = rest_own(plan->x)->odata;
         k->entity = rest_own(plan->x)->call;
@@ -162,6 +161,27 @@ static const struct value *key_of(const struct keys_call *c)
         return c->all->keys + c->at * c->all->plan.shape->key_count;
 }
 
+static size_t list_parts(const struct keys_call *c, struct str parts[KEY_MAX_PARTS])
+{
+        size_t count = rest_key_paths(c->all->plan.x)->count;
+
+        for (size_t i = 0; i < count; i++)
+                parts[i] = c->vars[i].value;
+        return count;
+}
+
+/* As what was right before, where the key can be that. */
+static void choose_spelling(struct keys_call *c)
+{
+        struct rest_keys *k = c->all;
+        struct str parts[KEY_MAX_PARTS];
+        size_t count = list_parts(c, parts);
+
+        c->attempt = 0;
+        c->guess = is_entity(k) && !(k->spelled && rest_odata_attempt(k->odata.version, parts,
+                                                           count, k->types, &c->attempt));
+}
+
 /* The address of the entity. Return: 0; REST_ABSENT no other spelling; -class. */
 static int put_entity(struct keys_call *c, struct err *e)
 {
@@ -176,8 +196,7 @@ static int put_entity(struct keys_call *c, struct err *e)
                 return rc == REST_ABSENT
                                ? err_set(e, ERR_CONFIG, "a variable in `path` has no value")
                                : rc;
-        for (size_t i = 0; i < names->count; i++)
-                parts[i] = c->vars[i].value;
+        (void)list_parts(c, parts);
         buf_clear(&c->path);
         rc = rest_odata_put_entity(k->odata.version, buf_str(&set),
                 (const char *const *)names->items, parts, names->count, c->attempt, &c->path, e);
@@ -198,7 +217,7 @@ static int begin_walk(struct keys_call *c, struct err *e)
                 .odata = is_entity(k) ? &k->odata : NULL,
                 .key = names,
                 .entity = true,
-                .guessed = is_entity(k) && k->spelling == NO_ATTEMPT,
+                .guessed = c->guess,
                 .vars = {c->vars, names->count},
                 .on_record = on_record,
                 .on_oversize = on_oversize,
@@ -223,7 +242,6 @@ static int begin_call(struct rest_keys *k, struct err *e)
 
         c->at = k->next++;
         c->refused = c->missing = false;
-        c->attempt = k->spelling == NO_ATTEMPT ? 0 : k->spelling;
         c->read_at = 0;
         buf_clear(&c->records);
         for (size_t i = 0; i < names->count; i++) {
@@ -232,6 +250,7 @@ static int begin_call(struct rest_keys *k, struct err *e)
                 c->vars[i] =
                         (struct rest_var){.name = str_of(names->items[i]), .value = {v.ptr, v.len}};
         }
+        choose_spelling(c);
         int rc = begin_walk(c, e);
         if (rc == REST_ABSENT)
                 return err_set(e, ERR_BUG, "an entity without an address");
@@ -245,10 +264,15 @@ static int judge_spelling(struct keys_call *c, struct err *e)
         struct rest_keys *k = c->all;
         int status = rest_walk_status(c->walk);
 
-        if (!is_entity(k) || c->attempt == k->spelling)
+        if (!c->guess)
                 return 0;
         if (status < 300) {
-                k->spelling = c->attempt;
+                struct str parts[KEY_MAX_PARTS];
+                size_t count = list_parts(c, parts);
+
+                rest_odata_types(k->odata.version, parts, count, c->attempt, k->types);
+                k->spelled = true;
+                c->guess = false;
                 return 0;
         }
         c->refused |= status == 400;
@@ -257,7 +281,7 @@ static int judge_spelling(struct keys_call *c, struct err *e)
         int rc = begin_walk(c, e);
         if (rc != REST_ABSENT)
                 return rc ? rc : 1;
-        c->attempt = k->spelling;
+        c->guess = false;
         if (c->missing)
                 return 0;
         return err_set(e, ERR_CONFIG,
@@ -287,7 +311,7 @@ static int fill(struct rest_keys *k, struct err *e)
         int rc = 0;
 
         /* The first answer tells how addresses are spelled. */
-        size_t window = is_entity(k) && k->spelling == NO_ATTEMPT ? 1 : k->window;
+        size_t window = is_entity(k) && !k->spelled ? 1 : k->window;
         while (!rc && k->count < window && k->next < k->plan.count)
                 rc = begin_call(k, e);
         return rc;

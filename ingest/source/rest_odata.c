@@ -386,6 +386,39 @@ int rest_odata_put_entity(int version, struct str path, const char *const *names
         return rc ? rc : buf_check(out, "an address", e);
 }
 
+void rest_odata_types(int version, const struct str *values, size_t count, unsigned attempt,
+        enum rest_odata_type *types)
+{
+        enum rest_odata_type can_be[SPELLINGS];
+
+        for (size_t i = 0; i < count; i++) {
+                unsigned n = spellings(version, values[i], can_be);
+
+                types[i] = can_be[attempt % n];
+                attempt /= n;
+        }
+}
+
+bool rest_odata_attempt(int version, const struct str *values, size_t count,
+        const enum rest_odata_type *types, unsigned *attempt)
+{
+        enum rest_odata_type can_be[SPELLINGS];
+        unsigned found = 0, weight = 1;
+
+        for (size_t i = 0; i < count; i++) {
+                unsigned n = spellings(version, values[i], can_be), at = 0;
+
+                while (at < n && can_be[at] != types[i])
+                        at++;
+                if (at == n)
+                        return false;
+                found += at * weight;
+                weight *= n;
+        }
+        *attempt = found;
+        return true;
+}
+
 /* ---- where things are ---- */
 
 const char *const *rest_odata_records(int version)

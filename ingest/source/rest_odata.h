@@ -58,6 +58,15 @@ int rest_odata_put_entity(int version, struct str path, const char *const *names
         const struct str *values, size_t count, unsigned attempt, struct buf *out, struct err *e)
         __attribute__((warn_unused_result));
 
+/** rest_odata_types() - as what @attempt spells the parts; @types: @count of them */
+void rest_odata_types(int version, const struct str *values, size_t count, unsigned attempt,
+        enum rest_odata_type *types);
+
+/** rest_odata_attempt() - the other way round. Which attempt spells a number depends on the value.
+ * Return: false: one of @values cannot be of its type. */
+bool rest_odata_attempt(int version, const struct str *values, size_t count,
+        const enum rest_odata_type *types, unsigned *attempt);
+
 /* Dotted paths in replies, the likeliest first; NULL behind the last. */
 #define REST_ODATA_PATHS 4
 
