@@ -2,6 +2,9 @@
  * Numbers and strings look alike as text, so the address of an OData entity is a guess until one
  * was answered: 400 and 404 then ask for the next spelling. The types that were right once are
  * taken from then on, and a 404 is believed; a value that cannot be of them is a guess again.
+ *
+ * Where the mapper has a filter, the key is added to it: the address would find what does not pass,
+ * and is no record of the mapper's any more.
  */
 #include "ingest/source/rest_keys.h"
 
@@ -20,11 +23,12 @@ struct keys_call {
         size_t at; /* of the key */
         struct rest_walk *walk;
         bool done;
-        unsigned attempt; /* spelling of the entity's address */
-        bool guess;       /* nobody knows yet whether it is the right one */
-        bool refused;     /* one spelling was answered with 400 */
-        bool missing;     /* one with 404 */
-        struct buf path;
+        unsigned attempt;        /* spelling of the entity's address */
+        bool guess;              /* nobody knows yet whether it is the right one */
+        bool refused;            /* one spelling was answered with 400 */
+        bool missing;            /* one with 404 */
+        struct buf path, filter; /* one of the two */
+        struct rest_odata_spec odata;
         struct rest_var vars[KEY_MAX_PARTS];
         struct buf records; /* length and text, one behind the other */
         size_t read_at;
@@ -98,6 +102,7 @@ int rest_keys_new(const struct rest_keys_plan *plan, struct rest_keys **out, str
         for (size_t i = 0; i < CALLS_MAX; i++) {
                 k->calls[i].all = k;
                 buf_init(&k->calls[i].path, PATH_MAX_BYTES);
+                buf_init(&k->calls[i].filter, PATH_MAX_BYTES);
                 buf_init(&k->calls[i].records, RECORD_MAX_BYTES);
         }
         k->arena = arena_new(ARENA_MAX);
@@ -114,6 +119,7 @@ struct rest_keys *rest_keys_free(struct rest_keys *k)
         for (size_t i = 0; i < CALLS_MAX; i++) {
                 rest_walk_free(k->calls[i].walk);
                 buf_deinit(&k->calls[i].path);
+                buf_deinit(&k->calls[i].filter);
                 buf_deinit(&k->calls[i].records);
         }
         arena_free(k->arena);
@@ -205,6 +211,30 @@ static int put_entity(struct keys_call *c, struct err *e)
         return rc;
 }
 
+static bool is_filtered(const struct rest_keys *k)
+{
+        return is_entity(k) && k->odata.filter;
+}
+
+/* The filter that finds the entity. Return: as put_entity(). */
+static int put_filter(struct keys_call *c, struct err *e)
+{
+        struct rest_keys *k = c->all;
+        struct str parts[KEY_MAX_PARTS];
+        size_t count = list_parts(c, parts);
+
+        buf_clear(&c->filter);
+        buf_printf(&c->filter, "(%s) and ", k->odata.filter);
+        int rc = rest_odata_put_key_filter(k->odata.version,
+                (const char *const *)rest_key_paths(k->plan.x)->items, parts, count, c->attempt,
+                &c->filter, e);
+        if (!rc && !buf_cstr(&c->filter))
+                rc = buf_check(&c->filter, "a filter", e);
+        c->odata = k->odata;
+        c->odata.filter = c->filter.data;
+        return rc;
+}
+
 static int begin_walk(struct keys_call *c, struct err *e)
 {
         struct rest_keys *k = c->all;
@@ -214,9 +244,11 @@ static int begin_walk(struct keys_call *c, struct err *e)
                 .source = k->plan.source,
                 .extract = own,
                 .call = is_entity(k) ? &k->entity : &own->by_key,
-                .odata = is_entity(k) ? &k->odata : NULL,
+                .odata = is_filtered(k) ? &c->odata
+                         : is_entity(k) ? &k->odata
+                                        : NULL,
                 .key = names,
-                .entity = true,
+                .entity = !is_filtered(k),
                 .guessed = c->guess,
                 .vars = {c->vars, names->count},
                 .on_record = on_record,
@@ -224,11 +256,11 @@ static int begin_walk(struct keys_call *c, struct err *e)
                 .on_end = on_end,
                 .ctx = c,
         };
-        int rc = is_entity(k) ? put_entity(c, e) : 0;
+        int rc = is_filtered(k) ? put_filter(c, e) : is_entity(k) ? put_entity(c, e) : 0;
 
         if (rc)
                 return rc;
-        if (is_entity(k))
+        if (is_entity(k) && !is_filtered(k))
                 plan.path = c->path.data;
         c->walk = rest_walk_free(c->walk);
         c->done = false;
@@ -266,7 +298,7 @@ static int judge_spelling(struct keys_call *c, struct err *e)
 
         if (!c->guess)
                 return 0;
-        if (status < 300) {
+        if (status < 300 && (c->records.len || !is_filtered(k))) {
                 struct str parts[KEY_MAX_PARTS];
                 size_t count = list_parts(c, parts);
 

@@ -386,6 +386,29 @@ int rest_odata_put_entity(int version, struct str path, const char *const *names
         return rc ? rc : buf_check(out, "an address", e);
 }
 
+int rest_odata_put_key_filter(int version, const char *const *names, const struct str *values,
+        size_t count, unsigned attempt, struct buf *out, struct err *e)
+{
+        enum rest_odata_type types[SPELLINGS];
+        size_t start = out->len;
+
+        for (size_t i = 0; i < count; i++) {
+                unsigned n = spellings(version, values[i], types);
+
+                buf_puts(out, i ? " and " : "");
+                for (const char *c = names[i]; *c; c++)
+                        buf_putc(out, *c == '.' ? '/' : *c);
+                buf_puts(out, " eq ");
+                rest_odata_put_literal(version, types[attempt % n], values[i], out);
+                attempt /= n;
+        }
+        if (attempt > 0 && !out->error) {
+                out->len = start;
+                return REST_ABSENT;
+        }
+        return buf_check(out, "a filter", e);
+}
+
 void rest_odata_types(int version, const struct str *values, size_t count, unsigned attempt,
         enum rest_odata_type *types)
 {

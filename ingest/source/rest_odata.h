@@ -58,6 +58,12 @@ int rest_odata_put_entity(int version, struct str path, const char *const *names
         const struct str *values, size_t count, unsigned attempt, struct buf *out, struct err *e)
         __attribute__((warn_unused_result));
 
+/** rest_odata_put_key_filter() - appends "NAME eq VALUE and ...", the same as a filter: it finds
+ * the entity only where it passes another filter as well */
+int rest_odata_put_key_filter(int version, const char *const *names, const struct str *values,
+        size_t count, unsigned attempt, struct buf *out, struct err *e)
+        __attribute__((warn_unused_result));
+
 /** rest_odata_types() - as what @attempt spells the parts; @types: @count of them */
 void rest_odata_types(int version, const struct str *values, size_t count, unsigned attempt,
         enum rest_odata_type *types);

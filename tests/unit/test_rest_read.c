@@ -85,6 +85,22 @@ static void put_thing(struct buf *out, const char *path, struct fake_reply *repl
                 reply->status = 404;
 }
 
+/* The set itself: "open" things whose key is a string, of those with a filter for them. */
+static void put_open_things(struct buf *out, const char *path, struct fake_reply *reply)
+{
+        static const char open[] = "/things?$filter=(state%20eq%20'open')%20and%20id%20eq%20";
+        const char *key = path + sizeof(open) - 1;
+
+        buf_puts(out, "{\"value\": [");
+        if (strncmp(path, open, sizeof(open) - 1) != 0)
+                reply->status = 403;
+        else if (strcmp(key, "'7'") == 0)
+                buf_puts(out, "{\"id\": \"7\", \"name\": \"thing\"}");
+        else if (key[0] != '\'')
+                reply->status = 400; /* a number */
+        buf_puts(out, "]}");
+}
+
 static void answer(void *ctx, const struct fake_request *q, struct fake_reply *reply)
 {
         struct service *s = ctx;
@@ -101,6 +117,8 @@ static void answer(void *ctx, const struct fake_request *q, struct fake_reply *r
                 buf_printf(&body, "{\"id\": %d, \"name\": \"alone\"}", id);
         else if (sscanf(q->path, "/items/%d", &id) == 1)
                 reply->status = 404;
+        else if (strncmp(q->path, "/things?", 8) == 0)
+                put_open_things(&body, q->path, reply);
         else if (strncmp(q->path, "/things", 7) == 0)
                 put_thing(&body, q->path, reply);
         else if (strncmp(q->path, "/from", 5) == 0) /* the record that is named comes again */
@@ -617,6 +635,19 @@ static void keys_of_strings_may_look_like_numbers(void **state)
         }
 }
 
+/* A thing that is not open any more has its address still: it is none of the mapper's. */
+static void a_key_is_looked_for_behind_the_filter(void **state)
+{
+        static const char *const keys[] = {"8", "7", "A1"};
+        struct scene s;
+
+        (void)state;
+        begin(&s, "path: /things\nkey: id\nodata: {version: 4, filter: \"state eq 'open'\"}\n");
+        read_it(&s, BY_KEYS, keys, COUNT(keys));
+        expect(&s, " 7");
+        finish(&s);
+}
+
 /* What such a read did not find may be among those that never came. */
 static void a_read_by_key_tells_its_doubt(void **state)
 {
@@ -692,6 +723,7 @@ int main(void)
                 cmocka_unit_test(marks_that_are_none_are_not_followed),
                 cmocka_unit_test(records_by_key),
                 cmocka_unit_test(a_read_by_key_tells_its_doubt),
+                cmocka_unit_test(a_key_is_looked_for_behind_the_filter),
                 cmocka_unit_test(keys_of_strings_may_look_like_numbers),
                 cmocka_unit_test(another_record_than_was_asked_for_is_an_error),
                 cmocka_unit_test(a_read_without_memory_ends),
