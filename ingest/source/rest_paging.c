@@ -131,6 +131,11 @@ struct rest_pager *rest_pager_free(struct rest_pager *p)
         return NULL;
 }
 
+void rest_pager_each_counts(struct rest_pager *p)
+{
+        p->each_counts = true;
+}
+
 const struct rest_page *rest_pager_page(const struct rest_pager *p)
 {
         return &p->page;
@@ -148,20 +153,46 @@ const char *rest_pager_doubt(const struct rest_pager *p)
 
 /* ---- the records of a page ---- */
 
-bool rest_pager_record(struct rest_pager *p, uint64_t key, uint64_t bytes)
+/* Only the first record of a page may be the one that ended the page before. */
+static const struct pager_anchor *meet_in_step(const struct rest_pager *p, uint64_t key)
+{
+        const struct pager_anchor *last = &p->anchors.items[(p->anchors.count - 1) % PAGER_ANCHORS];
+        bool overlaps = p->must_meet || p->spec->kind == REST_PAGING_KEYSET;
+
+        return overlaps && p->anchors.count && !p->tail.count && last->key == key ? last : NULL;
+}
+
+static const struct pager_anchor *meet(const struct rest_pager *p, uint64_t key)
 {
         uint64_t held = p->anchors.count < PAGER_ANCHORS ? p->anchors.count : PAGER_ANCHORS;
-        bool same = false;
 
         for (uint64_t i = 0; i < held; i++)
-                if (p->anchors.items[i].key == key) {
-                        p->met = true;
-                        p->repeats++;
-                        same = p->anchors.items[i].bytes == bytes;
-                        break;
-                }
+                if (p->anchors.items[i].key == key)
+                        return &p->anchors.items[i];
+        return NULL;
+}
+
+bool rest_pager_record(struct rest_pager *p, uint64_t key, uint64_t bytes)
+{
+        const struct pager_anchor *met = p->each_counts ? meet_in_step(p, key) : meet(p, key);
+        bool same = met && met->bytes == bytes;
+
+        p->met |= met != NULL;
+        p->repeats += met != NULL;
         p->tail.items[p->tail.count++ % PAGER_ANCHORS] = (struct pager_anchor){key, bytes};
         return same;
+}
+
+int rest_pager_in_step(const struct rest_pager *p, struct err *e)
+{
+        bool shrank = p->shrank && !p->must_meet && p->at > 0;
+
+        if (!p->each_counts || (!shrank && (!p->must_meet || p->met)))
+                return 0;
+        return err_set(e, ERR_RETRY,
+                "page %" PRIu64 " does not begin where the page before it ended: records came or "
+                "went while they were read, or they come in no fixed order (ask for one)",
+                p->page.number + 1);
 }
 
 void rest_pager_again(struct rest_pager *p)
@@ -400,6 +431,10 @@ static bool look_back(struct rest_pager *p)
 
 static int next_counted(struct rest_pager *p, const struct said *s, bool *more, struct err *e)
 {
+        int rc = rest_pager_in_step(p, e);
+
+        if (rc)
+                return rc;
         if (p->must_meet && !p->met) {
                 *more = true;
                 return step_back(p, s, e);

@@ -63,6 +63,11 @@ int rest_pager_new(const struct rest_paging_spec *spec, struct str mark, struct 
 struct rest_pager *rest_pager_free(struct rest_pager *p);
 DEFINE_CLEANUP(struct rest_pager *, rest_pager_free);
 
+/** rest_pager_each_counts() - records have no key: rows of a group, or a child's, of which two may
+ * be equal and both count. Then a page that does not begin with the very last record of the page
+ * before is no reason to step back, which would double records, but an error. */
+void rest_pager_each_counts(struct rest_pager *p);
+
 const struct rest_page *rest_pager_page(const struct rest_pager *p);
 
 /** rest_pager_record() - one record of the current page came, in order; each one, also those that
@@ -72,6 +77,12 @@ const struct rest_page *rest_pager_page(const struct rest_pager *p);
  * Return: true: it is the record that ended the page before, unchanged: it need not be handed on.
  */
 bool rest_pager_record(struct rest_pager *p, uint64_t key, uint64_t bytes);
+
+/** rest_pager_in_step() - whether the current page may be handed on, after its first record
+ * Return: 0; -ERR_RETRY each record counts, and the page does not begin where the last one ended.
+ */
+int rest_pager_in_step(const struct rest_pager *p, struct err *e)
+        __attribute__((warn_unused_result));
 
 /** rest_pager_again() - the current page is asked for again: forgets the records that came of it */
 void rest_pager_again(struct rest_pager *p);

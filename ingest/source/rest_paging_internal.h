@@ -42,6 +42,7 @@ struct rest_pager {
         struct pager_tail tail;    /* of the current page */
         bool must_meet, met;       /* an anchor in the current page */
         int64_t repeats;           /* anchors in the current page */
+        bool each_counts;          /* equal records are not one */
         int64_t back;              /* pages that the next step back takes */
         int64_t steps_back;
 

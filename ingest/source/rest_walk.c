@@ -178,6 +178,8 @@ static void begin_anew(struct rest_walk *w, const struct err *why)
         w->from_mark = false;
         w->pager = rest_pager_free(w->pager);
         int rc = rest_pager_new(spec, (struct str){0}, &w->pager, &e);
+        if (!rc && !w->plan.key)
+                rest_pager_each_counts(w->pager);
         if (rc)
                 walk_finish(w, rc, &e);
         else

@@ -28,7 +28,7 @@ struct rest_walk_plan {
         const struct rest_odata_spec *odata;   /* NULL */
         const struct rest_cursor_spec *cursor; /* NULL: everything is asked for */
         const struct string_list *only;        /* OData: these columns alone; NULL */
-        const struct string_list *key;         /* paths: tell records apart where pages shift */
+        const struct string_list *key;         /* paths; NULL: each record counts, equal ones too */
         const char *path;                      /* in place of the call's; NULL */
         struct str from;                       /* ${cursor}; .ptr NULL: absent; copied */
         struct rest_vars vars;                 /* of the call; what they point to outlives it */

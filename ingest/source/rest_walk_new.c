@@ -128,6 +128,8 @@ static int init(struct rest_walk *w, struct err *e)
         rc = set_pick(w, e);
         if (!rc)
                 rc = rest_pager_new(spec, w->plan.mark, &w->pager, e);
+        if (!rc && !w->plan.key)
+                rest_pager_each_counts(w->pager);
         if (!rc)
                 rc = loop_timer_new(w->plan.source->loop, walk_on_soon, w, &w->soon, e);
         return rc;

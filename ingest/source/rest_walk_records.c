@@ -54,7 +54,9 @@ static int tell_pager(struct rest_walk *w, struct str text, struct err *e)
                 if (rc)
                         return rc;
         }
-        return rest_pager_record(w->pager, key_hash(w, text, is_picked), hash_of(text)) ? 1 : 0;
+        bool known = rest_pager_record(w->pager, key_hash(w, text, is_picked), hash_of(text));
+        int rc = rest_pager_in_step(w->pager, e);
+        return rc ? walk_wrap(w, rc, e) : known;
 }
 
 /* Return: 0: it is to be handed on; 1: it need not; -class. */
