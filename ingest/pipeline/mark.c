@@ -75,6 +75,14 @@ int mark_forget(struct run *r, struct err *e)
         return rc;
 }
 
+int mark_drop_void(struct run *r, struct err *e)
+{
+        bool is_void = r->mark_void;
+
+        r->mark_void = false;
+        return is_void ? mark_forget(r, e) : 0;
+}
+
 int mark_erase(struct run *r, struct err *e)
 {
         return state_batch_meta(r->batch, META, (struct str){0}, e);
@@ -124,6 +132,11 @@ int mark_take(void *ctx, struct str mark, struct err *e)
         if (r->failed) {
                 *e = r->why;
                 return r->failed;
+        }
+        if (mark.len == 0) {
+                buf_clear(&r->mark);
+                r->mark_void = true;
+                return 0;
         }
         if (r->unread && r->mode == RUN_READS_SINCE)
                 return 0; /* the next run begins before what could not be read */
@@ -199,6 +212,8 @@ void mark_rescue(struct run *r)
 {
         struct err e;
 
+        if (mark_drop_void(r, &e) != 0)
+                log_debug(r->log, "forgetting how far the read was: %s", e.text);
         if (r->failed || r->mark.len == 0 || r->options.dry_run || !checkpoint_is_open(r))
                 return;
         if (owe_claims(r, &e) != 0 || put_mark(r, &e) != 0 ||

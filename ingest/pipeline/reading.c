@@ -250,12 +250,15 @@ static int begin_again(struct reading *p, const struct err *why, struct err *e)
         r->source_failed = false;
         log_warn(r->log, "%s: reading again in %lld s", why->text, (long long)delay / 1000);
         int rc = loop_sleep(r->loop, delay, e);
-        if (!rc && r->shifts)
+        if (!rc && r->shifts) {
                 rc = settle_all(r, false, e); /* what comes again is known to have come */
-        else if (!rc && p->what == READ_RECORDS)
+                if (!rc)
+                        rc = mark_drop_void(r, e);
+        } else if (!rc && p->what == READ_RECORDS) {
                 rc = forget_read(r, e);
-        else if (!rc && p->what == READ_RECORDS_BY_KEY)
+        } else if (!rc && p->what == READ_RECORDS_BY_KEY) {
                 rc = forget_keys(p, e);
+        }
         if (rc || p->what != READ_RECORDS)
                 return rc;
         rc = plan_observe(r, e);

@@ -139,6 +139,7 @@ struct run {
         uint64_t mark_records;   /* read before it, by all runs */
         int64_t mark_ms;         /* when one was stored last, or the read began: monotonic */
         bool mark_wanted;        /* it is to be stored */
+        bool mark_void;          /* the source said that no mark of its read is any good */
         bool parked;             /* claims were, since the last one */
         bool doubtful;           /* a read may have left records out, as the source says */
         uint64_t seen_at_restart; /* records: distinct ones */
@@ -394,6 +395,8 @@ int mark_find(struct run *r, struct str *mark, uint64_t *records, struct err *e)
 int mark_check_fingerprint(struct run *r, struct err *e) __attribute__((warn_unused_result));
 /** mark_forget() - removes it, durably */
 int mark_forget(struct run *r, struct err *e) __attribute__((warn_unused_result));
+/** mark_drop_void() - the same where the source said that it is no good */
+int mark_drop_void(struct run *r, struct err *e) __attribute__((warn_unused_result));
 /** mark_erase() - the same, with whatever else the batch holds */
 int mark_erase(struct run *r, struct err *e) __attribute__((warn_unused_result));
 

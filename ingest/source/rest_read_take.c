@@ -149,12 +149,15 @@ int read_on_page(void *ctx, struct err *e)
 void read_on_walk_end(void *ctx, int rc, const struct err *e)
 {
         struct rest_read *r = ctx;
+        struct err ignored; /* the read fails in any case */
 
         r->input_ended = true;
         if (r->since) {
                 rest_since_clock(r->since, rest_walk_server_us(r->walk));
                 rest_progress_etag(r->since->seen, rest_walk_etag(r->walk));
         }
+        if (rc && r->since && r->sink.on_mark && rest_walk_astray(r->walk))
+                (void)r->sink.on_mark(r->sink.ctx, (struct str){0}, &ignored);
         if (rc && !r->enough)
                 read_stop(r, rc, e);
         read_wake(r);

@@ -113,6 +113,7 @@ static void page_done(struct rest_walk *w)
                 return;
         int rc = walk_advance(w, &more, &e);
 
+        w->astray = rc == -ERR_RETRY;
         if (rc)
                 walk_wrap(w, rc, &e);
         if (rc || !more) {
@@ -160,10 +161,12 @@ static void page_whole(struct rest_walk *w)
 
 /* ---- requests ---- */
 
+/* 500: many say so of a token that they do not know any more. */
 static bool mark_is_refused(const struct rest_walk *w, const struct rest_reply *reply)
 {
         return w->from_mark && w->first_page &&
-               (reply->status == 400 || reply->status == 404 || reply->status == 410);
+               (reply->status == 400 || reply->status == 404 || reply->status == 410 ||
+                       reply->status == 500);
 }
 
 static void begin_anew(struct rest_walk *w, const struct err *why)
@@ -387,6 +390,11 @@ struct str rest_walk_etag(const struct rest_walk *w)
 const char *rest_walk_doubt(const struct rest_walk *w)
 {
         return w->pager ? rest_pager_doubt(w->pager) : "";
+}
+
+bool rest_walk_astray(const struct rest_walk *w)
+{
+        return w->astray;
 }
 
 bool rest_walk_from_mark(const struct rest_walk *w)

@@ -72,6 +72,10 @@ struct str rest_walk_etag(const struct rest_walk *w);
 /** rest_walk_doubt() - after the last page: why records may be missing all the same; "" if not */
 const char *rest_walk_doubt(const struct rest_walk *w);
 
+/** rest_walk_astray() - whether it failed since its pages went round, or came in no order: then
+ * what it read before may not be all there is before the page where it stands */
+bool rest_walk_astray(const struct rest_walk *w);
+
 /** rest_walk_from_mark() - whether it began, and still stands, behind plan.mark
  * A server that refuses the page of a mark is asked from the beginning. */
 bool rest_walk_from_mark(const struct rest_walk *w);

@@ -44,7 +44,7 @@ struct rest_walk {
         int accept[REST_ACCEPT_MAX];
         size_t accept_count;
         struct buf base; /* address of the last reply */
-        bool first_page, from_mark, after_is_number;
+        bool first_page, from_mark, after_is_number, astray;
         int64_t server_us, page_us; /* of the first reply, and of this page's */
 
         struct json_records *records; /* of the page under way */

@@ -95,7 +95,9 @@ struct source_sink {
         int (*on_reject)(void *ctx, struct str key, const char *reason, struct err *e);
 
         /* Optional. All records before it were handed over; with @mark a later run goes on here,
-         * once they are safe. Return: 0, SOURCE_PAUSE (until source_resume()), -class. */
+         * once they are safe. An empty one before the end of a read that failed: it went astray,
+         * and no mark of it is any good. Return: 0, SOURCE_PAUSE (until source_resume()), -class.
+         */
         int (*on_mark)(void *ctx, struct str mark, struct err *e);
 
         /* Exactly once, from the loop: rc 0 when all was read, else -class. */
