@@ -71,19 +71,15 @@ BAD_PAGES = {
     "text": ({"body": b"Fatal error in line 7"}, Exit.UNAVAILABLE, "not JSON"),
     "no records": ({"body": b'{"data": {"error": "x"}}'}, Exit.CONFIG, "no array of records"),
     "bomb": ({"body": BOMB, "headers": {"Content-Encoding": "gzip"}}, Exit.CONFIG, "compressed"),
-    "no gzip": ({"slow": True, "body": TEXT.encode(), "headers": {"Content-Encoding": "gzip"}},
-                Exit.UNAVAILABLE, "encoding|compressed"),
     "redirects": ({"kind": "redirect", "to": "/items?page=2"}, Exit.CONFIG, "redirect"),
     "forbidden": ({"kind": "status", "status": 403, "body": {"message": "not yours"}},
                   Exit.CONFIG, "403.*not yours"),
     "short": ({"kind": "short"}, Exit.UNAVAILABLE, "cut|end"),
-    "cut": ({"slow": True, "kind": "cut"}, Exit.UNAVAILABLE, "closed|cut|end|transfer"),
+    "cut": ({"kind": "cut"}, Exit.UNAVAILABLE, "closed|cut|end|transfer"),
 }
 
 
-@pytest.mark.parametrize("name", [
-    pytest.param(name, marks=[pytest.mark.slow] * BAD_PAGES[name][0].pop("slow", False))
-    for name in BAD_PAGES])
+@pytest.mark.parametrize("name", BAD_PAGES)
 def test_bad_pages_end_the_run_and_move_nothing(followed, server, name):
     fault, code, words = BAD_PAGES[name]
     fault = dict(fault)

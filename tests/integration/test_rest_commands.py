@@ -171,7 +171,7 @@ def test_a_dry_run_and_a_diff_tell_what_would_be_and_change_nothing(followed):
     full = project.run("--dry-run", "--full")
     full.counts(created=1, updated=1, deleted=1, unchanged=ROWS - 2)
     told = project.erp2couch("diff", "item", "--json").expect(Exit.OK).json
-    assert (told["create"], told["update"], told["delete"]) == (1, 1, 0)  # no cursor shows the third
+    assert (told["create"], told["update"], told["delete"]) == (1, 1, 0)
     assert (project.snapshot("catalog"), position(project)) == before
     project.run("--full").counts(created=1, updated=1, deleted=1, unchanged=ROWS - 2)
     assert project.db("catalog").docs() == expected(table)

@@ -219,8 +219,8 @@ def test_a_mark_that_does_not_hold_costs_a_read_of_everything(rest, server, chan
     if change == "mapper":
         fields = {**FIELDS, "more": {"value": 1}}
         path = project.folder / f"mappers/{name}.yaml"
-        path.write_text(path.read_text().replace('"fields": {',
-                                                 '"fields": {"more": {"value": 1}, '))
+        more = '"fields": {"more": {"value": 1}, '
+        path.write_text(path.read_text().replace('"fields": {', more))
     elif change.isdigit():
         server.fault("status", path=table.path, status=int(change))
     else:
