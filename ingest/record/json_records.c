@@ -262,6 +262,11 @@ enum json_records_found json_records_found(const struct json_records *j)
         return j->found;
 }
 
+bool json_records_is_markup(const struct json_records *j)
+{
+        return j->state == RECORDS_MARKUP;
+}
+
 size_t json_records_count(const struct json_records *j)
 {
         return j->count;

@@ -72,6 +72,8 @@ int json_records_feed(struct json_records *j, struct str bytes, size_t *taken, s
 int json_records_end(struct json_records *j, struct err *e) __attribute__((warn_unused_result));
 
 enum json_records_found json_records_found(const struct json_records *j);
+/** json_records_is_markup() - whether it begins as a web page or XML does: another try is vain */
+bool json_records_is_markup(const struct json_records *j);
 size_t json_records_count(const struct json_records *j); /* handed on or oversized */
 
 /** json_records_hash() - over the records' bytes, in order, and where each ends; inside a callback

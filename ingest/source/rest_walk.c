@@ -130,6 +130,12 @@ static void page_done(struct rest_walk *w)
                 next_page(w);
 }
 
+/* Not cut off, but something else. */
+static bool is_malformed(const struct rest_walk *w)
+{
+        return (w->body_rc || json_records_is_markup(w->records)) && !w->named;
+}
+
 /* The reply is whole, and all of it was taken. */
 static void page_whole(struct rest_walk *w)
 {
@@ -148,7 +154,7 @@ static void page_whole(struct rest_walk *w)
         if (rc) {
                 if (!w->named)
                         walk_wrap(w, rc, &e);
-                page_broke(w, rc, w->body_rc && !w->named ? MALFORMED_TRIES : PAGE_TRIES, &e);
+                page_broke(w, rc, is_malformed(w) ? MALFORMED_TRIES : PAGE_TRIES, &e);
                 return;
         }
         /* Fewer than were handed on. */

@@ -28,6 +28,7 @@ struct service {
         _Atomic int deny;     /* status of offsets other than 0; 0: none */
         _Atomic bool changes; /* names are others each time */
         _Atomic bool ahead;   /* the stamp of record 5 is of 2099 */
+        _Atomic bool page;    /* of HTML, in place of any reply */
         _Atomic bool runs;    /* its clock is ours, less ten seconds */
         char headers[128];
         _Atomic int asked;
@@ -132,6 +133,10 @@ static void answer(void *ctx, const struct fake_request *q, struct fake_reply *r
                         reply->status = atomic_load(&s->deny);
                 if (atomic_load(&s->cut) > 0 && atomic_fetch_sub(&s->cut, 1) > 0)
                         reply->fault = FAKE_HALF;
+        }
+        if (atomic_load(&s->page)) {
+                buf_clear(&body);
+                buf_puts(&body, "<html><title>Maintenance</title></html>");
         }
         put_headers(s);
         reply->headers = s->headers;
@@ -444,6 +449,20 @@ static void a_page_that_stays_broken_ends_the_read(void **state)
         finish(&s);
 }
 
+static void a_web_page_is_not_asked_for_again_and_again(void **state)
+{
+        struct scene s;
+
+        (void)state;
+        begin(&s, PLAIN);
+        atomic_store(&s.service.page, true);
+        read_it(&s, ALL, NULL, 0);
+        assert_int_equal(s.rc, -ERR_RETRY);
+        assert_non_null(strstr(s.err.text, "an HTML page, not JSON: \"Maintenance\""));
+        assert_int_equal(atomic_load(&s.service.asked), 2);
+        finish(&s);
+}
+
 /* ---- marks ---- */
 
 static struct source_observation observe(
@@ -716,6 +735,7 @@ int main(void)
                 cmocka_unit_test(a_page_that_breaks_gives_no_record_twice),
                 cmocka_unit_test(a_page_that_changed_meanwhile_ends_the_read),
                 cmocka_unit_test(a_page_that_stays_broken_ends_the_read),
+                cmocka_unit_test(a_web_page_is_not_asked_for_again_and_again),
                 cmocka_unit_test(a_read_goes_on_at_its_mark),
                 cmocka_unit_test(a_stamp_beyond_the_servers_clock_moves_no_cursor),
                 cmocka_unit_test(an_integer_serves_while_the_lookback_lasts),
