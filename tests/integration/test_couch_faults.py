@@ -211,32 +211,6 @@ def test_writes_that_couchdb_stops_before_its_disk_is_full(make_project, databas
 
 # ---- the way there ----
 
-def openssl(folder, *words):
-    done = subprocess.run(["openssl", *map(str, words)], cwd=folder, capture_output=True, text=True)
-    if done.returncode != 0:
-        pytest.skip("no certificate can be made here: " + done.stderr)
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    """An authority, ca.pem, and what it signed for localhost: good, expired, for another name;
-    alone.pem is signed by nobody."""
-    folder = tmp_path_factory.mktemp("certificates")
-    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    openssl(folder, "req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-days", 2,
-            "-subj", "/CN=authority")
-    openssl(folder, "req", "-x509", *key, "-keyout", "alone.key", "-out", "alone.pem", "-days", 2,
-            "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
-    for name, host, days in ("good", "localhost", 2), ("expired", "localhost", -1), (
-            "other", "elsewhere.invalid", 2):
-        (folder / f"{name}.ext").write_text(f"subjectAltName=DNS:{host}\n")
-        openssl(folder, "req", "-new", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr",
-                "-subj", f"/CN={host}")
-        openssl(folder, "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
-                "-CAcreateserial", "-out", f"{name}.pem", "-days", days, "-extfile", f"{name}.ext")
-    return folder
-
-
 def tls(certificates, name):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates / f"{name}.pem", certificates / f"{name}.key")

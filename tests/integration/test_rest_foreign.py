@@ -1,6 +1,8 @@
 """REST sources against servers that nobody here wrote: json-server and an OData service from npm,
 nginx with a rate limit, and a real Tryton on the database of ../shared/data/erp."""
 
+import ssl
+
 import pytest
 
 from support import foreign
@@ -165,6 +167,36 @@ def test_a_rate_limit_is_kept(rest, items):
         assert nginx.statuses()[429] > 0
     finally:
         nginx.remove()
+
+
+def test_by_way_of_a_proxy(rest, items):
+    """The proxy finds the host, we need not."""
+    nginx = foreign.Nginx(items.url, rate="1000r/s", burst=100)
+    try:
+        project = rest("http://erp.invalid", proxy=nginx.url)
+        project.mapper("item", MAPPER % "")
+        project.run().counts(read=60, created=60)
+        assert nginx.statuses() == {200: 1}
+    finally:
+        nginx.remove()
+
+
+def test_a_server_that_asks_for_our_certificate(rest, items, proxy, certificates):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates / "good.pem", certificates / "good.key")
+    context.load_verify_locations(certificates / "ca.pem")
+    context.verify_mode = ssl.CERT_REQUIRED
+    front = proxy("http", "127.0.0.1", items.port, tls=context)
+    ours = {"ca_file": str(certificates / "ca.pem"),
+            "cert_file": str(certificates / "other.pem"),
+            "key_file": str(certificates / "other.key")}
+    project = rest(front.url, tls=ours, retry_for="1s")
+    project.mapper("item", MAPPER % "")
+    project.run().counts(read=60, created=60)
+    project.configure(sources={"erp": {"tls": {"cert_file": None, "key_file": None}}})
+    asked = front.count()
+    project.erp2couch("preview", "item").expect(Exit.UNAVAILABLE)
+    assert front.count() == asked
 
 
 def test_an_odata_service(rest):
