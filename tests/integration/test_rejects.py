@@ -326,7 +326,7 @@ def test_a_row_too_large_without_a_key_may_be_any_record(project, database, grow
         result = project.run(*words, code=Exit.REJECTS).says("a record came without its key")
         assert result.mapper()["deleted"] == 0
     database.sql("DELETE FROM base WHERE id = 5")
-    project.run().counts(deleted=1)
+    assert project.run().mapper()["deleted"] == 1  # the cursor stayed: rows may be read again
 
 
 # ---- rejects of earlier runs, and max_rejects ----
