@@ -69,3 +69,23 @@ int buf_check(const struct buf *b, const char *what, struct err *e)
                 return err_nomem(e, what);
         return err_set(e, ERR_REJECT, "%s is larger than its limit of %zu bytes", what, b->max);
 }
+
+void buf_put_base64(struct buf *out, struct str s)
+{
+        static const char digits[] =
+                "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        const unsigned char *p = (const unsigned char *)s.ptr;
+
+        for (size_t i = 0; i < s.len; i += 3) {
+                size_t n = s.len - i < 3 ? s.len - i : 3;
+                unsigned bits = (unsigned)p[i] << 16;
+                if (n > 1)
+                        bits |= (unsigned)p[i + 1] << 8;
+                if (n > 2)
+                        bits |= p[i + 2];
+                buf_putc(out, digits[bits >> 18]);
+                buf_putc(out, digits[bits >> 12 & 63]);
+                buf_putc(out, n > 1 ? digits[bits >> 6 & 63] : '=');
+                buf_putc(out, n > 2 ? digits[bits & 63] : '=');
+        }
+}

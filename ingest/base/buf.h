@@ -92,6 +92,9 @@ static inline struct str buf_str(const struct buf *b)
 
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/** buf_put_base64() - appends @s in base64 with padding (RFC 4648) */
+void buf_put_base64(struct buf *out, struct str s);
+
 /** buf_cstr() - the content with a NUL behind it (not counted in len); NULL on error */
 const char *buf_cstr(struct buf *b);
 

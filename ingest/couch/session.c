@@ -34,26 +34,6 @@ static void forget_buf(struct buf *b)
         buf_deinit(b);
 }
 
-static void put_base64(struct buf *out, struct str s)
-{
-        static const char digits[] =
-                "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        const unsigned char *p = (const unsigned char *)s.ptr;
-
-        for (size_t i = 0; i < s.len; i += 3) {
-                size_t n = s.len - i < 3 ? s.len - i : 3;
-                unsigned bits = (unsigned)p[i] << 16;
-                if (n > 1)
-                        bits |= (unsigned)p[i + 1] << 8;
-                if (n > 2)
-                        bits |= p[i + 2];
-                buf_putc(out, digits[bits >> 18]);
-                buf_putc(out, digits[bits >> 12 & 63]);
-                buf_putc(out, n > 1 ? digits[bits >> 6 & 63] : '=');
-                buf_putc(out, n > 2 ? digits[bits & 63] : '=');
-        }
-}
-
 static int use_basic(struct couch *c, struct err *e)
 {
         struct buf plain, coded;
@@ -63,7 +43,7 @@ static int use_basic(struct couch *c, struct err *e)
         buf_put_str(&plain, str_of(c->options->user));
         buf_putc(&plain, ':');
         buf_put_str(&plain, str_of(c->options->password));
-        put_base64(&coded, buf_str(&plain));
+        buf_put_base64(&coded, buf_str(&plain));
         int rc = buf_check(&plain, "couchdb: user name and password", e);
         if (rc == 0)
                 rc = buf_check(&coded, "couchdb: user name and password", e);

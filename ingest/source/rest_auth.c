@@ -6,26 +6,6 @@
 
 #include <stdio.h>
 
-void auth_put_base64(struct buf *out, struct str s)
-{
-        static const char digits[] =
-                "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        const unsigned char *p = (const unsigned char *)s.ptr;
-
-        for (size_t i = 0; i < s.len; i += 3) {
-                size_t n = s.len - i < 3 ? s.len - i : 3;
-                unsigned bits = (unsigned)p[i] << 16;
-                if (n > 1)
-                        bits |= (unsigned)p[i + 1] << 8;
-                if (n > 2)
-                        bits |= p[i + 2];
-                buf_putc(out, digits[bits >> 18]);
-                buf_putc(out, digits[bits >> 12 & 63]);
-                buf_putc(out, n > 1 ? digits[bits >> 6 & 63] : '=');
-                buf_putc(out, n > 2 ? digits[bits & 63] : '=');
-        }
-}
-
 void auth_lines_clear(struct rest_auth *a)
 {
         for (size_t i = 0; i < a->line_count; i++)
@@ -86,7 +66,7 @@ static int open_basic(struct rest_auth *a, struct err *e)
 
         buf_printf(&plain, "%s:%s", o->user ? o->user : "", o->password ? o->password : "");
         int rc = buf_check(&plain, "credentials", e);
-        auth_put_base64(&coded, buf_str(&plain));
+        buf_put_base64(&coded, buf_str(&plain));
         if (rc == 0)
                 rc = buf_check(&coded, "credentials", e);
         if (rc == 0)

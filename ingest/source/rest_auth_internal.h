@@ -99,9 +99,6 @@ int auth_line_add(struct rest_auth *a, const char *name, struct str value, struc
 void auth_forget_text(char **text);
 void auth_forget_buf(struct buf *b);
 
-/** auth_put_base64() - appends @s in base64 with padding */
-void auth_put_base64(struct buf *out, struct str s);
-
 /** auth_call_new() - an empty call with room for a body */
 struct auth_call *auth_call_new(struct rest_auth *a);
 struct auth_call *auth_call_free(struct auth_call *c);

@@ -271,7 +271,7 @@ static void put_basic(const struct rest_auth *a, struct buf *b)
         buf_putc(&plain, ':');
         http_url_encode(&plain, str_of(o->client_secret ? o->client_secret : ""));
         buf_puts(b, "Authorization: Basic ");
-        auth_put_base64(b, buf_str(&plain));
+        buf_put_base64(b, buf_str(&plain));
         auth_forget_buf(&plain);
 }
 

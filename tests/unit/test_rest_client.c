@@ -11,7 +11,7 @@
 
 #include "ingest/base/clock.h"
 #include "ingest/source/rest_pending.h"
-#include "tests/unit/rest_fixture.h"
+#include "tests/unit/rest_client_fixture.h"
 
 /* ---- replies ---- */
 

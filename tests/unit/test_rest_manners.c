@@ -12,7 +12,7 @@
 #include <time.h>
 
 #include "ingest/base/clock.h"
-#include "tests/unit/rest_fixture.h"
+#include "tests/unit/rest_client_fixture.h"
 
 /* ---- credentials ---- */
 

@@ -1,5 +1,5 @@
 /*
- * rest_fixture.h: a REST client, its source, and a scripted server for it, for unit tests.
+ * rest_client_fixture.h: a REST client, its source, and a scripted server for it, for unit tests.
  */
 #pragma once
 

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "tests/unit/rest_fixture.h"
+#include "tests/unit/rest_client_fixture.h"
 
 #include <stdio.h>
 #include <string.h>
