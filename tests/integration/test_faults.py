@@ -48,23 +48,30 @@ def soon(seconds):
 def per_document(error, reason, status=201):
     """A reply of _bulk_docs that says the same of every document, none of which was written."""
     def reply(request):
+        docs = json.loads(request)["docs"] if request else []  # the client may have been killed
         return faultproxy.answer(status, json.dumps([
-            {"id": doc["_id"], "error": error, "reason": reason}
-            for doc in json.loads(request)["docs"]]).encode())
+            {"id": doc["_id"], "error": error, "reason": reason} for doc in docs]).encode())
 
     return faultproxy.make(reply)
 
 
-def below_quorum(status, body):
-    """As a cluster answers that could write to one of its replicas only."""
-    return 202, json.dumps([{**row, "accepted": True} if row.get("ok") else row
-                            for row in json.loads(body)]).encode()
+def each_row(status, change):
+    """For replies of _bulk_docs; what refuses the whole request passes as it is."""
+    def rewrite(met, body):
+        rows = json.loads(body)
+        if not isinstance(rows, list):
+            return met, body
+        return status, json.dumps([change(row) for row in rows]).encode()
+
+    return rewrite
 
 
-def silent_workers(status, body):
-    """As CouchDB answers when the processes that write did not answer in time, but wrote."""
-    return 500, json.dumps([{"id": row["id"], "error": "error", "reason": "internal_server_error"}
-                            for row in json.loads(body)]).encode()
+# As a cluster answers that could write to one of its replicas only.
+below_quorum = each_row(202, lambda row: {**row, "accepted": True} if row.get("ok") else row)
+
+# As CouchDB answers when the processes that write did not answer in time, but wrote.
+silent_workers = each_row(
+    500, lambda row: {"id": row["id"], "error": "error", "reason": "internal_server_error"})
 
 
 def failed(status, body):
