@@ -9,7 +9,7 @@
 
 #include "ingest/base/text.h"
 #include "ingest/pipeline/starter_internal.h"
-#include "ingest/source/rest_catalog.h"
+#include "ingest/source/rest/catalog.h"
 
 #define ARENA_MAX  ((size_t)16 << 20) /* names of at most 5 x 1664 columns */
 #define ALSO_NAMED 12                 /* tables that refer to this one, in a comment */

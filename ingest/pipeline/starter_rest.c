@@ -6,7 +6,7 @@
 
 #include "ingest/base/text.h"
 #include "ingest/pipeline/starter_internal.h"
-#include "ingest/source/rest_catalog.h"
+#include "ingest/source/rest/catalog.h"
 
 #define SELECT_MAX  1500 /* bytes of $select: servers take addresses of some 2,000 */
 #define FEW_RECORDS 50   /* of a page: smaller ones cost more requests than they are worth */

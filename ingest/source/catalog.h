@@ -71,7 +71,7 @@ struct catalog_column {
 };
 
 struct catalog_table;
-struct catalog_rest; /* rest_catalog.h */
+struct catalog_rest; /* rest/catalog.h */
 
 /* A foreign key of another table (or of the table itself) to this one. */
 struct catalog_child {

@@ -74,5 +74,5 @@ int extract_of_query(const struct source_config *source, const struct ydoc *doc,
 int extract_error(const struct extract *x, const char *key, struct err *e, const char *fmt, ...)
         __attribute__((format(printf, 4, 5)));
 
-/* The option tables, for the test that keeps the editor schema in step; REST's: rest_extract.h. */
+/* The option tables, for the test that keeps the editor schema in step; REST's: rest/extract.h. */
 extern const struct option_table extract_sql_table, extract_sql_child_table;

@@ -2,7 +2,7 @@
  * extract_internal.h: what the two kinds of `extract:` share, and nobody else includes.
  *
  * extract.c has the keys and rules that hold for every connector, extract_sql.c those of
- * databases, rest_extract.c those of REST. A kind's tables name all keys of its blocks, the common
+ * databases, rest/extract.c those of REST. A kind's tables name all keys of its blocks, the common
  * ones by the macros below, so that one pass decodes a block, and a message lists them all.
  */
 #pragma once

@@ -22,7 +22,7 @@
 #include <curl/curl.h>
 
 #include "ingest/base/clock.h"
-#include "ingest/source/rest_client.h"
+#include "ingest/source/rest/client.h"
 
 #define MAX_BODY (1 << 20)
 

@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-#include "ingest/source/rest_extract.h"
+#include "ingest/source/rest/extract.h"
 #include "ingest/source/source.h"
 #include "mappers/lookup.h"
 #include "tests/support/mapper_fixture.h"

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "ingest/pipeline/starter.h"
-#include "ingest/source/rest_entity.h"
+#include "ingest/source/rest/entity.h"
 #include "mappers/spec.h"
 
 #define ARENA (64 << 20)

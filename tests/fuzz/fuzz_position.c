@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "ingest/source/postgres_position.h"
+#include "ingest/source/postgres/position.h"
 
 #define ARENA_MAX (4 << 20)
 

@@ -4,8 +4,8 @@
 
 #include <stdlib.h>
 
-#include "ingest/source/rest_cursor.h"
-#include "ingest/source/rest_paging.h"
+#include "ingest/source/rest/cursor.h"
+#include "ingest/source/rest/paging.h"
 
 #define ARENA_MAX (4 << 20)
 #define LATE_US   INT64_C(1785585600000000)

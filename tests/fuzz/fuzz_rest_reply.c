@@ -4,9 +4,9 @@
 
 #include <stdlib.h>
 
-#include "ingest/source/rest_cursor.h"
-#include "ingest/source/rest_paging.h"
-#include "ingest/source/rest_time.h"
+#include "ingest/source/rest/cursor.h"
+#include "ingest/source/rest/paging.h"
+#include "ingest/source/rest/time.h"
 
 static void fuzz_link(struct str text)
 {

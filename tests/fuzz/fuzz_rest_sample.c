@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "ingest/pipeline/starter.h"
-#include "ingest/source/rest_sample.h"
+#include "ingest/source/rest/sample.h"
 #include "ingest/source/source.h"
 #include "mappers/spec.h"
 

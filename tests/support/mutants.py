@@ -9,7 +9,7 @@ tests/mutants/N-NAME.toml holds the sentences of one section of the protocol, in
     out = "`or cursor is null` in the query"   # what is taken out of the code to prove it
     tests = ["test_since.c::null_cursors_are_read", "test_incremental.py::test_null_cursor"]
     [[sentence.edit]]                          # how; each text stands once in its file
-    file = "ingest/source/postgres_since.c"
+    file = "ingest/source/postgres/since.c"
     from = '''...'''
     to = '''...'''
 

@@ -3,7 +3,7 @@
  */
 #pragma once
 
-#include "ingest/source/rest_extract.h"
+#include "ingest/source/rest/extract.h"
 #include "ingest/source/source.h"
 
 struct rest_fixture {

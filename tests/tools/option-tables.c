@@ -16,7 +16,7 @@
 #include <cjson/cJSON.h>
 
 #include "ingest/pipeline/config.h"
-#include "ingest/source/rest_extract.h"
+#include "ingest/source/rest/extract.h"
 
 static const char *type_name(enum option_type type)
 {

@@ -10,7 +10,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-#include "ingest/source/rest_auth_internal.h"
+#include "ingest/source/rest/auth_internal.h"
 #include "tests/support/http_test.h"
 
 /* What must never be seen in an error or in the log. */

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "ingest/source/rest_client.h"
+#include "ingest/source/rest/client.h"
 #include "tests/support/fake_http.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

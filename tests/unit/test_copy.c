@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "ingest/source/postgres_copy.h"
+#include "ingest/source/postgres/copy.h"
 
 #define MAX_FIELDS 16
 

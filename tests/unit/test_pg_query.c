@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "ingest/source/postgres_query.h"
+#include "ingest/source/postgres/query.h"
 
 /* What PostgreSQL names the columns; NULL: it is not told. */
 static const struct {

@@ -5,10 +5,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "ingest/source/postgres_dsn.h"
-#include "ingest/source/postgres_error.h"
-#include "ingest/source/postgres_sql.h"
-#include "ingest/source/postgres_types.h"
+#include "ingest/source/postgres/dsn.h"
+#include "ingest/source/postgres/error.h"
+#include "ingest/source/postgres/sql.h"
+#include "ingest/source/postgres/types.h"
 
 struct text_case {
         const char *in, *out; /* NULL: refused */

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "ingest/source/postgres_position.h"
+#include "ingest/source/postgres/position.h"
 #include "tests/support/alloc_fail.h"
 #include "tests/support/random_json.h"
 

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "ingest/source/postgres_position.h"
+#include "ingest/source/postgres/position.h"
 #include "tests/support/random_json.h"
 
 #define SCENARIOS     1500

@@ -18,7 +18,7 @@
 #include "ingest/base/buf.h"
 #include "ingest/base/clock.h"
 #include "ingest/base/file.h"
-#include "ingest/source/rest_budget.h"
+#include "ingest/source/rest/budget.h"
 #include "tests/support/alloc_fail.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "ingest/base/clock.h"
-#include "ingest/source/rest_pending.h"
+#include "ingest/source/rest/pending.h"
 #include "tests/unit/rest_client_fixture.h"
 
 /* ---- replies ---- */

@@ -9,8 +9,8 @@
 #include <cmocka.h>
 #include <stdio.h>
 
-#include "ingest/source/rest_cursor.h"
-#include "ingest/source/rest_time.h"
+#include "ingest/source/rest/cursor.h"
+#include "ingest/source/rest/time.h"
 #include "tests/support/alloc_fail.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

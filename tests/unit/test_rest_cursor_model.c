@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "ingest/source/rest_cursor.h"
+#include "ingest/source/rest/cursor.h"
 #include "tests/support/random_json.h"
 
 #define SCENARIOS   1000

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ingest/source/rest_error.h"
-#include "ingest/source/rest_limits.h"
-#include "ingest/source/rest_url.h"
+#include "ingest/source/rest/error.h"
+#include "ingest/source/rest/limits.h"
+#include "ingest/source/rest/url.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 #include "ingest/base/buf.h"
-#include "ingest/source/rest_metadata.h"
+#include "ingest/source/rest/metadata.h"
 #include "tests/support/alloc_fail.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))

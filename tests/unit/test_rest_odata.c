@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "ingest/source/rest_odata.h"
+#include "ingest/source/rest/odata.h"
 #include "tests/support/alloc_fail.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

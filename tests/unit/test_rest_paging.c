@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <xxhash.h>
 
-#include "ingest/source/rest_paging.h"
+#include "ingest/source/rest/paging.h"
 #include "tests/support/alloc_fail.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
-#include "ingest/source/rest_paging.h"
+#include "ingest/source/rest/paging.h"
 #include "tests/support/random_json.h"
 
 #define SCENARIOS 6000

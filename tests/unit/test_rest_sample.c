@@ -8,8 +8,8 @@
 #include <stdio.h>
 
 #include "ingest/base/buf.h"
-#include "ingest/source/rest_infer.h"
-#include "ingest/source/rest_sample.h"
+#include "ingest/source/rest/infer.h"
+#include "ingest/source/rest/sample.h"
 #include "tests/support/alloc_fail.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))

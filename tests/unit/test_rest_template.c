@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "ingest/base/yaml.h"
-#include "ingest/source/rest_template.h"
+#include "ingest/source/rest/template.h"
 #include "tests/support/alloc_fail.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))

@@ -7,8 +7,8 @@
 
 #include <stdio.h>
 
-#include "ingest/source/postgres.h"
-#include "ingest/source/postgres_describe.h"
+#include "ingest/source/postgres/postgres.h"
+#include "ingest/source/postgres/describe.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

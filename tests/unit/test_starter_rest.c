@@ -8,8 +8,8 @@
 #include <stdio.h>
 
 #include "ingest/pipeline/starter.h"
-#include "ingest/source/rest_entity.h"
-#include "ingest/source/rest_sample.h"
+#include "ingest/source/rest/entity.h"
+#include "ingest/source/rest/sample.h"
 #include "ingest/source/source.h"
 #include "mappers/spec.h"
 #include "tests/support/alloc_fail.h"
