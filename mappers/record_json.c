@@ -61,6 +61,8 @@ static bool put_member(const struct column *c, const struct value *v, size_t end
         if (!out->error && out->len <= end)
                 return true;
         out->len = before;
+        if (out->error == -ERR_REJECT) /* more than @out may hold: no failure of what it holds */
+                out->error = 0;
         return false;
 }
 
