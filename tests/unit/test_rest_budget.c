@@ -491,6 +491,43 @@ static void plenty_left_is_not_spread(void **state)
         rest_budget_close(b);
 }
 
+/* Nothing is counted where nothing limits the source; but what comes up is obeyed, by the one that
+ * heard it at once, by others 10 ms later. */
+static void unlimited_sources_listen(void **state)
+{
+        struct rest_options o = options_of("", NULL), limited = options_of("2/min", NULL);
+        struct rest_budget *b = opened(&o, folder), *other = opened(&o, folder);
+        struct err e;
+
+        (void)state;
+        assert_int_equal(take(b, T0), 0);
+        assert_int_equal(take(other, T0), 0);
+        assert_int_equal(rest_budget_refuse(b, T0 + 1 * MS, 3000, &e), 0);
+        assert_int_equal(take(b, T0 + 1 * MS), 3000);
+        assert_int_equal(take(other, T0 + 9 * MS), 0);
+        assert_int_equal(take(other, T0 + 10 * MS), 2991);
+        assert_int_equal(take(other, T0 + 11 * MS), 2990);
+
+        /* Requests that were not counted are known all the same: two seconds after the last. */
+        int64_t now = T0 + 4 * S;
+        assert_int_equal(take(b, now), 0);
+        assert_int_equal(take(b, now += 1 * MS), 0);
+        assert_int_equal(rest_budget_note(b, now, 4, now + 10 * S, &e), 0);
+        assert_int_equal(take(b, now), 2000);
+
+        /* One with budgets comes: all are counted in from then on. */
+        now += 11 * S;
+        assert_int_equal(take(b, now), 0);
+        struct rest_budget *strict = opened(&limited, folder);
+        assert_int_equal(take(strict, now), 0);
+        assert_int_equal(take(b, now + 10 * MS), 0);
+        assert_int_equal(take(b, now - 5 * S), 0); /* the clock goes back, too */
+        assert_true(take(strict, now + 11 * MS) > 0);
+        rest_budget_close(b);
+        rest_budget_close(other);
+        rest_budget_close(strict);
+}
+
 static void errors_have_a_budget(void **state)
 {
         struct rest_options o = options_of("1000/s", "3/h");
@@ -750,6 +787,7 @@ int main(void)
                 TEST(clocks_that_go_back_do_no_harm),
                 TEST(servers_are_obeyed),
                 TEST(plenty_left_is_not_spread),
+                TEST(unlimited_sources_listen),
                 TEST(errors_have_a_budget),
                 TEST(one_damaged_copy_costs_one_request),
                 TEST(damaged_files_are_begun_anew),

@@ -8,6 +8,9 @@
  *
  * Windows that this process does not know (another one has a newer configuration) are counted in
  * all the same, and make room only where ours need it.
+ *
+ * Where nothing limits a source, neither here nor in the file, there is nothing to count: the file
+ * is only looked at from time to time, for what others have put there.
  */
 #include "ingest/source/rest/budget.h"
 
@@ -19,6 +22,7 @@
 #define US_PER_MS     1000
 #define CLOCK_SLACK   INT64_C(2000000)     /* us: behind by less is no clock that was set back */
 #define MAX_WAIT_US   INT64_C(86400000000) /* a day: what a server can make us wait */
+#define LOOK_US       10000                /* a refusal of another process may go unseen so long */
 #define FEW_LEFT      10                   /* of the server's limit: from here on they are spread */
 #define MAX_COUNT     INT64_C(1000000000)  /* of a budget */
 #define MAX_WINDOW_MS (INT64_C(366) * 86400000)
@@ -28,6 +32,8 @@ struct rest_budget {
         struct budget_file *file;
         const struct log *log; /* borrowed; may be NULL */
         char names[REST_MAX_BUDGETS][32], error_name[48];
+        int64_t free_us;      /* when the file was seen to limit nothing; 0: it does */
+        int64_t last_take_us; /* of those that were not counted */
 };
 
 struct unit {
@@ -168,6 +174,9 @@ static struct budget_counts *enter(struct rest_budget *b, int64_t *now_us, bool 
         else if (behind_us > 0)
                 *now_us = c->last_us;
         c->last_us = *now_us;
+        if (b->last_take_us > c->last_take_us && b->last_take_us <= *now_us)
+                c->last_take_us = b->last_take_us;
+        b->free_us = 0;
         return c;
 }
 
@@ -280,10 +289,28 @@ static void count_request(const struct rest_options *o, struct budget_counts *c,
         c->last_take_us = now_us;
 }
 
+static bool is_free(const struct budget_counts *c, int64_t now_us)
+{
+        return c->window_count == 0 && c->server_reset_us <= now_us;
+}
+
+/* It was looked at a moment ago. */
+static bool is_known_free(const struct rest_budget *b, int64_t now_us)
+{
+        return b->free_us && now_us >= b->free_us && now_us - b->free_us < LOOK_US;
+}
+
 int rest_budget_take(
         struct rest_budget *b, int64_t now_us, int64_t *wait_ms, const char **why, struct err *e)
 {
         bool dirty;
+
+        if (is_known_free(b, now_us)) {
+                b->last_take_us = now_us;
+                *wait_ms = 0;
+                *why = NULL;
+                return 0;
+        }
         struct budget_counts *c = enter(b, &now_us, &dirty);
         struct due due = {now_us, NULL};
 
@@ -292,9 +319,13 @@ int rest_budget_take(
         ask_server(c, now_us, &due);
         *wait_ms = (due.us - now_us + US_PER_MS - 1) / US_PER_MS;
         *why = due.why;
-        if (*wait_ms == 0)
+        if (*wait_ms == 0 && is_free(c, now_us)) {
+                b->free_us = b->last_take_us = now_us;
+        } else if (*wait_ms == 0) {
                 count_request(b->options, c, now_us);
-        leave(b, dirty || *wait_ms == 0);
+                dirty = true;
+        }
+        leave(b, dirty);
         return 0;
 }
 

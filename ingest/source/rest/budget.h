@@ -5,7 +5,8 @@
  * errors an hour), and what the server says of its own limit (RateLimit-*, X-RateLimit-*,
  * Retry-After). The counts are shared by all mappers, threads and processes that use the source:
  * they stand in one small file under a lock, so that cron's next run knows what the day has left.
- * Pure but for that file; times are given. A take costs a few microseconds.
+ * Pure but for that file; times are given. A take costs a few microseconds, and next to nothing
+ * where nothing limits the source: then what another process is told to wait is seen 10 ms later.
  *
  * The scheme: sliding windows (budget_window.h). No window of a budget's length, wherever it
  * begins, ever holds more requests than the budget has. Nine tenths of a budget may go out at once;
