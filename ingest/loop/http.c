@@ -1,8 +1,8 @@
 /*
  * curl tells through two callbacks which descriptors and which time-out it waits for; they only
  * arm watches and a timer, because curl must not be called from its own callbacks. Everything
- * else happens in http_step(), which a timer runs in a turn of its own: cancelled calls end,
- * finished ones are reported, waiting ones start.
+ * else happens in http_step(), which the loop alone runs, at once where curl has finished calls,
+ * else by a timer: cancelled calls end, finished ones are reported, waiting ones start.
  *
  * The queue in front of curl is ours: a call's time-outs begin when it has a connection, not
  * while it waits for one.
@@ -46,6 +46,7 @@ struct http {
         CURL *spare[SPARE_HANDLES]; /* owned; of calls that are over */
         size_t spare_count;
         struct watch *watches;
+        bool stepping; /* before waiting calls are looked at */
         bool closing;
         int broken; /* 0 or the rc of broken_err */
         struct err broken_err;
@@ -118,8 +119,9 @@ static void set_broken(struct http *h, int rc)
         loop_timer_soon(h->step);
 }
 
-/* Lets curl work on @fd or, for CURL_SOCKET_TIMEOUT, on what is due. */
-static void run_curl(struct http *h, curl_socket_t fd, int what)
+/* Lets curl work on @fd or, for CURL_SOCKET_TIMEOUT, on what is due.
+ * Return: whether calls have finished: a step is needed. */
+static bool run_curl(struct http *h, curl_socket_t fd, int what)
 {
         int alive = 0;
         CURLMcode code = curl_multi_socket_action(h->multi, fd, what, &alive);
@@ -128,16 +130,19 @@ static void run_curl(struct http *h, curl_socket_t fd, int what)
                 set_broken(h,
                         err_set(&h->broken_err, code == CURLM_OUT_OF_MEMORY ? ERR_NOMEM : ERR_BUG,
                                 "HTTP client: %s", curl_multi_strerror(code)));
-        else if (alive < h->running_count)
-                loop_timer_soon(h->step); /* some finished */
+        return alive < h->running_count;
 }
+
+static void http_step(void *http);
 
 static void on_ready(void *ctx, bool readable, bool writable)
 {
         struct watch *w = ctx; /* may be gone after the call */
+        struct http *h = w->http;
 
-        run_curl(w->http, w->fd,
-                (readable ? CURL_CSELECT_IN : 0) | (writable ? CURL_CSELECT_OUT : 0));
+        if (run_curl(
+                    h, w->fd, (readable ? CURL_CSELECT_IN : 0) | (writable ? CURL_CSELECT_OUT : 0)))
+                http_step(h);
 }
 
 static struct watch *watch_free(struct watch *w)
@@ -210,7 +215,8 @@ static int on_curl_timeout(CURLM *multi, long ms, void *ctx)
 
 static void on_curl_timer(void *ctx)
 {
-        run_curl(ctx, CURL_SOCKET_TIMEOUT, 0);
+        if (run_curl(ctx, CURL_SOCKET_TIMEOUT, 0))
+                http_step(ctx);
 }
 
 static struct http_call *first_cancelled(const struct http *h)
@@ -298,8 +304,9 @@ static void start_waiting(struct http *h)
                 call_set_state(c, HTTP_CALL_RUNNING);
                 started = true;
         }
-        if (started) /* not in curl's own time: that would cost a turn */
-                run_curl(h, CURL_SOCKET_TIMEOUT, 0);
+        h->stepping = false;
+        if (started && run_curl(h, CURL_SOCKET_TIMEOUT, 0)) /* by its timer: another turn */
+                loop_timer_soon(h->step);
 }
 
 static void http_step(void *ctx)
@@ -310,6 +317,7 @@ static void http_step(void *ctx)
                 end_all(h, h->broken, &h->broken_err);
                 return;
         }
+        h->stepping = true;
         end_cancelled(h);
         end_finished(h);
         resume_calls(h);
@@ -335,7 +343,8 @@ int http_start(
         c->http = h;
         c->state = HTTP_CALL_WAITING;
         list_append(c);
-        loop_timer_soon(h->step);
+        if (!h->stepping)
+                loop_timer_soon(h->step);
         if (out)
                 *out = c;
         return 0;
