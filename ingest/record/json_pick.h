@@ -27,3 +27,8 @@ int json_pick_new(const char *const *paths, size_t count, struct arena *arena,
  * what, and where. */
 int json_pick_values(const struct json_pick *p, struct str text, struct str *values, struct err *e)
         __attribute__((warn_unused_result));
+
+/** json_pick_glance() - the same, but no further than to the last value: for text that somebody
+ * else proves. What stands behind, a name that comes once more too, is not looked at. */
+int json_pick_glance(const struct json_pick *p, struct str text, struct str *values, struct err *e)
+        __attribute__((warn_unused_result));

@@ -25,6 +25,7 @@ struct walk {
         struct err *e;
         unsigned high; /* not 0: there are bytes outside ASCII */
         size_t depth;
+        size_t missing; /* values until the walk ends early; of a whole one: never 0 */
         uint64_t seen[PICK_MAX_NODES / 64]; /* nodes that were found; as many words as needed */
         struct frame frames[JSON_MAX_DEPTH];
 };
@@ -277,8 +278,10 @@ static inline const char *take_name(struct walk *w, const char *p, const struct 
 
 static inline void keep(struct walk *w, const struct pick_node *n, const char *p, const char *stop)
 {
-        if (n && n->value != PICK_NOTHING)
-                w->values[n->value] = (struct str){p, (size_t)(stop - p)};
+        if (!n || n->value == PICK_NOTHING)
+                return;
+        w->values[n->value] = (struct str){p, (size_t)(stop - p)};
+        w->missing--;
 }
 
 static const char *open_bracket(struct walk *w, const char *p, const struct pick_node *node)
@@ -314,12 +317,13 @@ static inline const char *after_value(struct walk *w, const char *p)
         }
 }
 
-/* Elements, one after the other, until the outermost bracket is closed. @p: behind it. */
+/* Elements, one after the other, until the outermost bracket is closed, or nothing is missing.
+ * @p: behind it. */
 static const char *take_elements(struct walk *w, const char *p)
 {
         bool opened = true;
 
-        while (p && w->depth) {
+        while (p && w->depth && w->missing) {
                 struct frame *f = &w->frames[w->depth - 1];
                 const struct pick_node *node = f->node;
                 if (opened && *p == f->close) {
@@ -360,7 +364,9 @@ static int refuse_start(struct str text, struct err *e)
                                      : "something else");
 }
 
-int json_pick_values(const struct json_pick *p, struct str text, struct str *values, struct err *e)
+/* @missing: how many values are enough */
+static int pick(const struct json_pick *p, size_t missing, struct str text, struct str *values,
+        struct err *e)
 {
         struct walk w;
 
@@ -374,21 +380,36 @@ int json_pick_values(const struct json_pick *p, struct str text, struct str *val
         w.e = e;
         w.high = 0;
         w.depth = 0;
+        w.missing = missing;
         memset(w.seen, 0, (p->node_count + 63) / 64 * sizeof(w.seen[0]));
         for (size_t i = 0; i < p->count; i++)
                 values[i] = (struct str){NULL, 0};
 
         const char *stop = open_bracket(&w, text.ptr, p->root);
         stop = take_elements(&w, stop);
-        if (stop && stop < w.end)
+        if (stop && stop < w.end && w.missing)
                 stop = malformed(&w, stop, "nothing more");
         if (!stop)
                 return -ERR_REJECT;
-        size_t valid = w.high ? str_utf8_prefix(text) : text.len;
+        size_t valid = w.high && w.missing ? str_utf8_prefix(text) : text.len;
         if (valid < text.len)
                 return err_set(
                         e, ERR_REJECT, "not JSON in UTF-8: not a character at byte %zu", valid);
         for (size_t i = 0; p->has_same && i < p->count; i++)
                 values[i] = values[p->same_as[i]];
         return 0;
+}
+
+int json_pick_values(const struct json_pick *p, struct str text, struct str *values, struct err *e)
+{
+        return pick(p, SIZE_MAX, text, values, e);
+}
+
+int json_pick_glance(const struct json_pick *p, struct str text, struct str *values, struct err *e)
+{
+        size_t distinct = 0;
+
+        for (size_t i = 0; i < p->count; i++)
+                distinct += p->same_as[i] == i;
+        return pick(p, distinct ? distinct : SIZE_MAX, text, values, e);
 }

@@ -22,6 +22,17 @@
 #define MAX_PATHS 8
 #define COUNT(a)  (sizeof(a) / sizeof((a)[0]))
 
+/* A glance finds the same in what is JSON. */
+static void check_glance(const struct json_pick *p, struct str text, const struct str *values)
+{
+        struct str seen[MAX_PATHS] = {{NULL}};
+        struct err e;
+
+        assert_int_equal(json_pick_glance(p, text, seen, &e), 0);
+        for (size_t i = 0; i < MAX_PATHS; i++)
+                assert_true(seen[i].ptr == values[i].ptr && seen[i].len == values[i].len);
+}
+
 /* json_pick_values() on a copy of exactly this size, where reading beyond it is seen. */
 static int pick(const struct json_pick *p, struct str text, struct str *values, struct err *e)
 {
@@ -31,6 +42,8 @@ static int pick(const struct json_pick *p, struct str text, struct str *values, 
         if (text.len)
                 memcpy(copy, text.ptr, text.len);
         int rc = json_pick_values(p, (struct str){copy, text.len}, values, e);
+        if (rc == 0)
+                check_glance(p, (struct str){copy, text.len}, values);
         for (size_t i = 0; i < MAX_PATHS && !rc; i++)
                 if (values[i].ptr)
                         values[i].ptr = text.ptr + (values[i].ptr - copy);
@@ -101,6 +114,41 @@ static void values_are_picked_as_they_stand(void **state)
                                 fail_msg("%s: %s is %.*s", cases[i].text, cases[i].paths[k],
                                         STR_ARG(values[k]));
         }
+}
+
+static void a_glance_stops_at_the_last_value(void **state)
+{
+        static const struct {
+                const char *text, *a, *b; /* a: NULL: refused */
+        } cases[] = {
+                {"{\"a\":1,\"b\":2,\"a\":3}", "1", "2"},
+                {"{\"a\":1,\"b\":{\"c\":[1]}, oops}", "1", "{\"c\":[1]}"},
+                {"{\"a\":1,\"a\":3,\"b\":2}", NULL, NULL},
+                {"{\"a\":1,\"b\":[2}", NULL, NULL},
+                {"{\"a\":1,oops,\"b\":2}", NULL, NULL},
+                {"{\"a\":1}}", NULL, NULL},
+                {"{\"a\":1,\"c\":\"\xC3\",\"b\":2}", "1", "2"},
+                {"[{\"a\":1,\"b\":2}]", NULL, NULL},
+        };
+        static const char *const paths[] = {"a", "b", "a"};
+        cleanup_(arena_freep) struct arena *a = arena_new(MAX_ARENA);
+        struct json_pick *p, *none;
+        struct str values[COUNT(paths)];
+        struct err e;
+
+        (void)state;
+        assert_int_equal(json_pick_new(paths, COUNT(paths), a, &p, &e), 0);
+        for (size_t i = 0; i < COUNT(cases); i++) {
+                int rc = json_pick_glance(p, str_of(cases[i].text), values, &e);
+                if ((rc == 0) != (cases[i].a != NULL))
+                        fail_msg("%s: %d", cases[i].text, rc);
+                if (rc == 0)
+                        assert_true(str_is(values[0], cases[i].a) &&
+                                    str_is(values[1], cases[i].b) && str_is(values[2], cases[i].a));
+        }
+        assert_int_equal(json_pick_new(NULL, 0, a, &none, &e), 0);
+        assert_int_equal(json_pick_glance(none, STR("{\"a\":1}"), NULL, &e), 0);
+        assert_int_equal(json_pick_glance(none, STR("{\"a\":1 2}"), NULL, &e), -ERR_REJECT);
 }
 
 static void what_is_no_object_is_refused(void **state)
@@ -182,7 +230,7 @@ static void depth_is_limited(void **state)
 {
         cleanup_(arena_freep) struct arena *a = arena_new(MAX_ARENA);
         struct json_pick *p;
-        struct str values[MAX_PATHS];
+        struct str values[MAX_PATHS] = {{NULL}};
         struct err e;
 
         assert_int_equal(json_pick_new(NULL, 0, a, &p, &e), 0);
@@ -391,6 +439,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(values_are_picked_as_they_stand),
+                cmocka_unit_test(a_glance_stops_at_the_last_value),
                 cmocka_unit_test(what_is_no_object_is_refused),
                 cmocka_unit_test(depth_is_limited),
                 cmocka_unit_test(wrong_paths_are_refused),

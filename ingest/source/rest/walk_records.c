@@ -46,7 +46,7 @@ static int tell_pager(struct rest_walk *w, struct str text, struct err *e)
 
         if (!w->pick)
                 return 0;
-        is_picked = json_pick_values(w->pick, text, w->picked, &ignored) == 0;
+        is_picked = json_pick_glance(w->pick, text, w->picked, &ignored) == 0;
         if (w->is_keyset && is_picked) {
                 buf_clear(&w->last_field);
                 buf_put_str(&w->last_field, w->picked[w->keys]);
