@@ -29,6 +29,8 @@ struct scenario {
         struct reply replies[PAGES];
         const char *error; /* a part of it; NULL: it ends */
         const char *doubt;
+        const char *given; /* records that are to be handed on; NULL: whichever */
+        bool each_counts;
 };
 
 static const char *asked(const struct rest_page *page, enum rest_paging_kind kind, char *out)
@@ -51,10 +53,14 @@ static struct str json(const char *text)
         return str_of(text);
 }
 
-static void hand_over(struct rest_pager *p, const struct reply *r, struct rest_page_facts *f)
+/* @given: the records that need to be handed on, at its end. Return: 0; of rest_pager_in_step(). */
+static int hand_over(struct rest_pager *p, const struct reply *r, struct rest_page_facts *f,
+        char *given, struct err *e)
 {
         static char last[8];
+        int rc = 0;
 
+        given += strlen(given);
         *f = (struct rest_page_facts){.records = strlen(r->records),
                 .hash = XXH3_64bits(r->records, strlen(r->records)),
                 .next = json(r->next),
@@ -62,11 +68,16 @@ static void hand_over(struct rest_pager *p, const struct reply *r, struct rest_p
                 .pages = json(r->pages),
                 .more = json(r->more),
                 .link_next = json(r->link)};
-        for (const char *c = r->records; *c; c++) {
-                (void)rest_pager_record(p, (uint64_t)*c, (uint64_t)*c);
+        for (const char *c = r->records; *c && !rc; c++) {
+                bool known = rest_pager_record(p, (uint64_t)*c, (uint64_t)*c);
+                rc = rest_pager_in_step(p, e);
+                if (!known && !rc)
+                        *given++ = *c;
                 snprintf(last, sizeof(last), "\"%c\"", *c);
                 f->last_field = json(last);
         }
+        *given = '\0';
+        return rc;
 }
 
 static void check_scenario(const struct scenario *s)
@@ -74,11 +85,13 @@ static void check_scenario(const struct scenario *s)
         cleanup_(rest_pager_freep) struct rest_pager *p = NULL;
         struct rest_page_facts facts;
         struct err e = {0};
-        char text[256];
+        char text[256], given[PAGES * PAGES] = "";
         bool more = true;
         int rc = 0;
 
         assert_int_equal(rest_pager_new(&s->spec, (struct str){0}, &p, &e), 0);
+        if (s->each_counts)
+                rest_pager_each_counts(p);
         for (size_t i = 0; rc == 0 && more; i++) {
                 if (i == PAGES || !s->replies[i].asked)
                         fail_msg("%s: more than %zu pages", s->name, i);
@@ -86,8 +99,9 @@ static void check_scenario(const struct scenario *s)
                 if (strcmp(text, s->replies[i].asked) != 0)
                         fail_msg("%s: page %zu is %s, not %s", s->name, i + 1, text,
                                 s->replies[i].asked);
-                hand_over(p, &s->replies[i], &facts);
-                rc = rest_pager_advance(p, &facts, &more, &e);
+                rc = hand_over(p, &s->replies[i], &facts, given, &e);
+                if (!rc)
+                        rc = rest_pager_advance(p, &facts, &more, &e);
                 if (!(rc || !more) == !(i + 1 < PAGES && s->replies[i + 1].asked))
                         fail_msg("%s: page %zu: %s", s->name, i + 1,
                                 rc ? e.text : "the number of pages is another one");
@@ -96,6 +110,8 @@ static void check_scenario(const struct scenario *s)
                 fail_msg("%s: %s", s->name, rc ? e.text : "no error");
         if (s->doubt ? !strstr(rest_pager_doubt(p), s->doubt) : *rest_pager_doubt(p))
                 fail_msg("%s: doubt '%s'", s->name, rest_pager_doubt(p));
+        if (s->given && strcmp(given, s->given) != 0)
+                fail_msg("%s: handed on are %s, not %s", s->name, given, s->given);
 }
 
 #define KIND(k) .kind = REST_PAGING_##k, .max_pages = 100
@@ -247,6 +263,27 @@ static const struct scenario scenarios[] = {
         {"link_header", {KIND(LINK_HEADER)}, {{"-", "ab", .link = "/2"}, {"u:/2", "cd"}}},
         {"odata: an empty page with a link", {KIND(ODATA)},
                 {{"-", "ab", .next = "\"/2\""}, {"u:/2", "", .next = "\"/3\""}, {"u:/3", "c"}}},
+
+        /* Records without a key: only the first of a page may be the last of the page before. */
+        {"a key: one that came is not handed on again", {KIND(OFFSET), .size = 3},
+                {{"o0", "abb"}, {"o2", "bbc"}, {"o4", "c"}}, .given = "abbc"},
+        {"each counts, offset: equal ones too", {KIND(OFFSET), .size = 3},
+                {{"o0", "abb"}, {"o2", "bbc"}, {"o4", "c"}}, .each_counts = true, .given = "abbbc"},
+        {"each counts, page: nothing overlaps", {KIND(PAGE), .size = 2},
+                {{"p1", "aa"}, {"p2", "ab"}, {"p3", ""}}, .each_counts = true, .given = "aaab"},
+        {"each counts, disjoint: nothing overlaps", {KIND(OFFSET), .size = 2, .disjoint = true},
+                {{"o0", "ab"}, {"o2", "bc"}, {"o4", "c"}}, .each_counts = true, .given = "abbcc"},
+        {"each counts, keyset: from here on", {KIND(KEYSET), .size = 2, .field = "id"},
+                {{"-", "ab"}, {"a:b", "bc"}, {"a:c", "c"}}, .each_counts = true, .given = "abc"},
+        {"each counts, offset: one was deleted", {KIND(OFFSET), .size = 3},
+                {{"o0", "abc"}, {"o2", "def"}}, .each_counts = true, .given = "abc",
+                .error = "page 2 does not begin where the page before it ended"},
+        {"each counts, offset: one was inserted", {KIND(OFFSET), .size = 3},
+                {{"o0", "abc"}, {"o2", "bcd"}}, .each_counts = true, .given = "abc",
+                .error = "page 2 does not begin"},
+        {"each counts, page: the total shrinks", {KIND(PAGE), .size = 2, .total = "n"},
+                {{"p1", "ab", .total = "5"}, {"p2", "de", .total = "4"}}, .each_counts = true,
+                .error = "does not begin"},
 };
 
 static void scripted_servers_are_read_to_their_end(void **state)
