@@ -473,9 +473,20 @@ struct verdict {
         const char *hint; /* what to do, or NULL */
 };
 
-/* Everything that is not here is the network's doing and may pass. */
-static const struct verdict *verdict_of(CURLcode code)
+/* OpenSSL's name of an alert that the server sent: it takes no client without a certificate, or
+ * not with this one. TLS 1.3 tells so behind the handshake, as an error of reading. */
+static bool is_about_our_certificate(const char *words)
 {
+        const char *alert = strstr(words, " alert ");
+
+        return alert && (strstr(alert, "certificate") || strstr(alert, "unknown ca"));
+}
+
+/* Everything that is not here is the network's doing and may pass. */
+static const struct verdict *verdict_of(CURLcode code, const char *words)
+{
+        static const struct verdict ours = {CURLE_OK, ERR_CONFIG,
+                "the server wants a client certificate that it knows: set cert_file and key_file"};
         static const char ca_hint[] =
                 "set ca_file to the authority that signed the server's certificate, use the host "
                 "name that stands in the certificate, and renew one that has expired";
@@ -485,7 +496,9 @@ static const struct verdict *verdict_of(CURLcode code)
                 {CURLE_COULDNT_RESOLVE_HOST, ERR_RETRY, "check the host name"},
                 {CURLE_COULDNT_RESOLVE_PROXY, ERR_RETRY, "check the name of the proxy"},
                 {CURLE_UNSUPPORTED_PROTOCOL, ERR_RETRY, "is this the port of an HTTP server?"},
-                {CURLE_SSL_CONNECT_ERROR, ERR_RETRY, "does the server speak TLS on this port?"},
+                {CURLE_SSL_CONNECT_ERROR, ERR_RETRY,
+                        "does the server speak TLS on this port, and without a client certificate "
+                        "(cert_file)?"},
                 {CURLE_PEER_FAILED_VERIFICATION, ERR_CONFIG, ca_hint},
                 {CURLE_SSL_ISSUER_ERROR, ERR_CONFIG, ca_hint},
                 {CURLE_SSL_INVALIDCERTSTATUS, ERR_CONFIG, ca_hint},
@@ -499,6 +512,8 @@ static const struct verdict *verdict_of(CURLcode code)
         };
         static const struct verdict network = {CURLE_OK, ERR_RETRY, NULL};
 
+        if (is_about_our_certificate(words))
+                return &ours;
         for (size_t i = 0; i < COUNT(verdicts); i++)
                 if (verdicts[i].code == code)
                         return &verdicts[i];
@@ -508,8 +523,8 @@ static const struct verdict *verdict_of(CURLcode code)
 /* libcurl's words for @code into @e, with the system's where a call failed. */
 static int set_curl_error(const struct http_call *c, CURLcode code, struct err *e)
 {
-        const struct verdict *v = verdict_of(code);
         const char *words = *c->curl_error ? c->curl_error : curl_easy_strerror(code);
+        const struct verdict *v = verdict_of(code, words);
         long errnum = 0;
 
         curl_easy_getinfo(c->easy, CURLINFO_OS_ERRNO, &errnum);

@@ -195,7 +195,7 @@ def test_a_server_that_asks_for_our_certificate(rest, items, proxy, certificates
     project.run().counts(read=60, created=60)
     project.configure(sources={"erp": {"tls": {"cert_file": None, "key_file": None}}})
     asked = front.count()
-    project.erp2couch("preview", "item").expect(Exit.UNAVAILABLE)
+    project.erp2couch("preview", "item").expect(Exit.CONFIG).says("set cert_file and key_file")
     assert front.count() == asked
 
 

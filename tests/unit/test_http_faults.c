@@ -223,14 +223,15 @@ static void endless_headers_end(void **state)
         free(raw);
 }
 
-/* A TLS server with a certificate for localhost that only @dir/cert.pem vouches for. */
+/* A TLS server with a certificate for localhost that only @dir/cert.pem vouches for.
+ * @verify: "-Verify": it takes clients with that certificate alone; "-verify": others too */
 struct tls_server {
         char dir[64];
         int port;
         pid_t pid;
 };
 
-static bool tls_server_start(struct tls_server *s)
+static bool tls_server_start(struct tls_server *s, const char *verify)
 {
         char command[1024];
 
@@ -256,7 +257,7 @@ static bool tls_server_start(struct tls_server *s)
                 char key[128];
                 snprintf(key, sizeof(key), "%s/key.pem", s->dir);
                 execlp("openssl", "openssl", "s_server", "-accept", "127.0.0.1:0", "-www", "-cert",
-                        command, "-key", key, (char *)NULL);
+                        command, "-key", key, "-CAfile", command, verify, "1", (char *)NULL);
                 _exit(127);
         }
         close(out[1]);
@@ -286,7 +287,7 @@ static void certificates_are_checked(void **state)
         char ca[128], key[128], url[128];
 
         (void)state;
-        if (!tls_server_start(&tls)) {
+        if (!tls_server_start(&tls, "-verify")) {
                 print_message("openssl s_server did not start: skipped\n");
                 skip();
         }
@@ -319,6 +320,37 @@ static void certificates_are_checked(void **state)
                         fail_msg("case %zu: %d %s", i, r.reply.rc, r.reply.err.text);
                 assert_int_equal(r.reply.status, cases[i].rc ? 0 : 200);
                 assert_int_equal(r.reply.sent, cases[i].rc == 0);
+                http_test_end(&f);
+        }
+        tls_server_stop(&tls);
+}
+
+static void a_missing_client_certificate_is_told(void **state)
+{
+        struct tls_server tls = {0};
+        char ca[128], key[128], url[128];
+
+        (void)state;
+        if (!tls_server_start(&tls, "-Verify")) {
+                print_message("openssl s_server did not start: skipped\n");
+                skip();
+        }
+        snprintf(ca, sizeof(ca), "%s/cert.pem", tls.dir);
+        snprintf(key, sizeof(key), "%s/key.pem", tls.dir);
+        snprintf(url, sizeof(url), "https://localhost:%d/", tls.port);
+        for (int given = 0; given < 2; given++) {
+                const struct http_options options = {.ca_file = ca,
+                        .cert_file = given ? ca : NULL,
+                        .key_file = given ? key : NULL};
+                struct http_test f;
+                struct http_result r;
+                http_test_begin(&f, &options, NULL, 0);
+                struct http_request q = http_test_get(&f, "/", &r);
+                q.url = url;
+                http_test_perform(&f, q, &r);
+                assert_int_equal(r.reply.rc, given ? 0 : -ERR_CONFIG);
+                if (!given)
+                        assert_non_null(strstr(r.reply.err.text, "set cert_file and key_file"));
                 http_test_end(&f);
         }
         tls_server_stop(&tls);
@@ -401,6 +433,7 @@ int main(void)
                 cmocka_unit_test(an_unknown_host_is_named),
                 cmocka_unit_test(endless_headers_end),
                 cmocka_unit_test(certificates_are_checked),
+                cmocka_unit_test(a_missing_client_certificate_is_told),
                 cmocka_unit_test(tls_to_a_plain_port_is_explained),
                 cmocka_unit_test(every_allocation_may_fail),
         };
