@@ -322,6 +322,20 @@ def test_errors_with_status_200_and_empty_pages_with_404(rest, server):
     assert len(project.erp2couch("preview", "item").expect(Exit.OK).lines) == 2 * SIZE
 
 
+@pytest.mark.parametrize("times, code", [(2, Exit.OK), (9, Exit.UNAVAILABLE)])
+def test_errors_with_status_200_that_pass(rest, server, times, code):
+    _, extract = paged(server, "page")
+    extract["error_when"] = {"path": "error.code", "message": "error.text", "retry": [429, "busy"]}
+    project = rest(extract)
+    server.fault("raw", path="/items", at=2, times=times,
+                 body={"error": {"code": 429, "text": "slow down"}})
+    result = project.erp2couch("preview", "item").expect(code)
+    if code == Exit.OK:
+        assert len(result.lines) == ROWS
+    else:
+        result.says("is an error: slow down")
+
+
 def test_tokens_that_never_change(rest, server):
     server.call("/items", lambda ask: {"items": [{"id": len(server.seen)}], "next": "again"})
     project = rest({"path": "/items", "key": "id", "records": "items",

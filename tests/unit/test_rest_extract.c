@@ -106,7 +106,8 @@ static void every_key_is_decoded(void **state)
                 "    params: {c: \"${customer.id}\", id: \"${id}\", n: \"${size}\"},\n"
                 "    paging: {type: offset, param: skip, size: 10, overlap: false}}\n"
                 "empty_on: [404, 410]\n"
-                "error_when: {path: error, equals: 'yes', message: error.text}\n"
+                "error_when: {path: error, equals: 'yes', message: error.text, retry: [429, "
+                "Busy]}\n"
                 "deletes: {max: 5%, column: state, when: gone, path: /deleted, records: ids,\n"
                 "  key: [c, i], params: {since: \"${cursor}\"}, paging: link_header}\n");
         assert_string_equal(r->call.method, "POST");
@@ -143,6 +144,8 @@ static void every_key_is_decoded(void **state)
         assert_int_equal(r->empty_count, 2);
         assert_int_equal(r->empty_on[1], 410);
         assert_string_equal(r->error_equals, "yes");
+        assert_int_equal(r->error_retry.count, 2);
+        assert_string_equal(r->error_retry.items[0], "429");
         assert_string_equal(r->error_message, "error.text");
         assert_true(r->has_feed);
         assert_int_equal(r->feed_paging.kind, REST_PAGING_LINK_HEADER);

@@ -136,6 +136,7 @@ struct rest_extract {
         const char *error_path;   /* error_when.path: a 200 whose reply has a value there that is
                                    * neither null, false, "", 0 nor empty is an error */
         const char *error_equals; /* error_when.equals: only this text; NULL */
+        struct string_list error_retry; /* error_when.retry: texts there that pass by themselves */
         const char
                 *error_message; /* error_when.message: path of the text to show; NULL: all of it */
 };

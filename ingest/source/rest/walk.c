@@ -150,6 +150,7 @@ static void page_whole(struct rest_walk *w)
                 }
         } else if (!walk_is_accepted(w)) {
                 rc = json_records_end(w->records, &e);
+                rc = rc ? rc : walk_check_error(w, &e);
         }
         if (rc) {
                 if (!w->named)

@@ -106,6 +106,10 @@ bool walk_feed_left(struct rest_walk *w);
 /** walk_is_accepted() - whether the reply's status says that the page is empty */
 bool walk_is_accepted(const struct rest_walk *w);
 
-/** walk_advance() - after a page that was taken whole: looks for errors in it, and tells the pager
+/** walk_check_error() - whether a reply that is whole says that it is an error
+ * Return: 0; -ERR_RETRY one that passes by itself; -ERR_CONFIG. */
+int walk_check_error(struct rest_walk *w, struct err *e);
+
+/** walk_advance() - after a page that was taken whole, and is no error: tells the pager
  * @more: whether another page follows */
 int walk_advance(struct rest_walk *w, bool *more, struct err *e);

@@ -32,7 +32,15 @@ static struct str plain(struct str json, struct buf *room)
         return rest_value_text(json, room, &text, &ignored) == 0 ? text : json;
 }
 
-static int check_error_inside(struct rest_walk *w, struct err *e)
+static bool passes_by_itself(const struct rest_extract *x, struct str error)
+{
+        for (size_t i = 0; i < x->error_retry.count; i++)
+                if (str_is(error, x->error_retry.items[i]))
+                        return true;
+        return false;
+}
+
+int walk_check_error(struct rest_walk *w, struct err *e)
 {
         const struct rest_extract *x = w->plan.extract;
         cleanup_buf_ struct buf room = BUF_INIT(JSON_RECORDS_MAX_FACT);
@@ -41,15 +49,17 @@ static int check_error_inside(struct rest_walk *w, struct err *e)
 
         if (!x->error_path || is_nothing(found))
                 return 0;
-        if (x->error_equals && !str_is(plain(found, &room), x->error_equals))
+        struct str error = plain(found, &room);
+        if (x->error_equals && !str_is(error, x->error_equals))
                 return 0;
+        enum err_class class = passes_by_itself(x, error) ? ERR_RETRY : ERR_CONFIG;
         buf_clear(&room);
         struct str text = plain(message.ptr ? message : found, &room);
         for (size_t i = 0; i < text.len && i < SHOWN_MAX; i++)
                 buf_putc(&shown, (unsigned char)text.ptr[i] < 0x20 ? ' ' : text.ptr[i]);
         const char *words = buf_cstr(&shown);
-        return err_set(e, ERR_CONFIG, "the reply says that it is an error: %s%s",
-                words ? words : "?", text.len > SHOWN_MAX ? "..." : "");
+        return err_set(e, class, "the reply says that it is an error: %s%s", words ? words : "?",
+                text.len > SHOWN_MAX ? "..." : "");
 }
 
 static int wrong_place(struct rest_walk *w, enum json_records_found found, struct err *e)
@@ -70,10 +80,7 @@ static int wrong_place(struct rest_walk *w, enum json_records_found found, struc
 static int check_found(struct rest_walk *w, struct err *e)
 {
         enum json_records_found found = json_records_found(w->records);
-        int rc = check_error_inside(w, e);
 
-        if (rc)
-                return rc;
         if (found == JSON_RECORDS_ABSENT || found == JSON_RECORDS_OTHER)
                 return wrong_place(w, found, e);
         return 0;
