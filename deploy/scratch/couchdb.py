@@ -189,13 +189,14 @@ class Endpoint:
 class Installed(Endpoint):
     """An installed Apache CouchDB, started in a folder of its own; may be stopped and restarted.
 
-    The folder is the caller's. `more` is added to local.ini.
+    The folder is the caller's. `more` is added to local.ini, `flags` to vm.args.
     """
 
     kind = "installed"
     direct = True
 
-    def __init__(self, folder, user, password, port=0, more="", outlive=False):
+    def __init__(self, folder, user, password, port=0, more="", flags=(),
+                 outlive=False):
         super().__init__("http://127.0.0.1:0", user, password)
         if " " in str(folder):
             raise ServerError(f"CouchDB cannot live in '{folder}': set TMPDIR to a folder without"
@@ -207,7 +208,7 @@ class Installed(Endpoint):
         ini.write_text(INI.format(folder=folder, uuid=uuid.uuid4().hex, port=port, user=user,
                                   password=password) + more)
         stock = (INSTALLED / "etc/vm.args").read_text()
-        (folder / "vm.args").write_text(stock + "\n" + "\n".join(VM_ARGS) + "\n")
+        (folder / "vm.args").write_text(stock + "\n" + "\n".join([*VM_ARGS, *flags]) + "\n")
 
     def start(self, started=lambda server: None):
         """`started` is told of the process before it is waited for."""

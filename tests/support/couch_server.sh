@@ -45,11 +45,12 @@ required_claims = exp
 [admins]
 adm = pass
 INI
-# No name service and no distribution port are shared with another CouchDB; no busy waiting.
+# No name service and no distribution port are shared with another CouchDB; no busy waiting, and
+# one thread for files: on few processors more of them only wake each other up.
 {
         cat "$home/etc/vm.args"
         printf '%s\n' '-start_epmd false' '-dist_listen false' \
-                '+sbwt none' '+sbwtdcpu none' '+sbwtdio none'
+                '+sbwt none' '+sbwtdcpu none' '+sbwtdio none' '+SDio 1'
 } >"$folder/vm.args"
 
 COUCHDB_ARGS_FILE="$folder/vm.args" HOME="$folder" \
