@@ -16,7 +16,7 @@ from .process import ServerError, temporary_folder, unprivileged_user, wait_unti
 
 SETTINGS = """
 wal_level = logical
-max_wal_size = 4GB
+max_wal_size = 1GB
 shared_buffers = 256MB
 maintenance_work_mem = 256MB
 max_connections = 60
@@ -89,14 +89,18 @@ class Cluster(Postgres):
     def create(self, name=None, encoding=None, template=None):
         """A new database: a copy of `template`, or an empty one in `encoding`."""
         name = name or "t_" + uuid.uuid4().hex[:12]
-        options = ""
+        # Copied as files, not written to the log page by page: half the time. 14 does nothing else.
+        options = " STRATEGY file_copy" if self.copies_as_it_is_told() else ""
         if template:
             self.forget(template)
-            options = f" TEMPLATE \"{template}\" STRATEGY file_copy"
+            options += f" TEMPLATE \"{template}\""
         elif encoding:
-            options = f" TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'"
+            options += f" TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'"
         self.sql("postgres", f'CREATE DATABASE "{name}"{options}')
         return Database(self, name)
+
+    def copies_as_it_is_told(self):
+        return self.connection("postgres").server_version >= 150000
 
     def forget(self, name):
         connection = self._connections.pop(name, None)
