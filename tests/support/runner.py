@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import fcntl
 import importlib.util
 import json
 import os
@@ -9,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
 from collections import namedtuple
@@ -24,9 +26,18 @@ BUILDS = {
     "release": ["--buildtype=release"],
 }
 STEP_SECONDS = 1200  # of one step; CI as a whole has 20 minutes
+AT_A_TIME = min(8, 2 * (os.cpu_count() or 1))  # tests: much of each is waiting
+
+# Servers of tests make and remove thousands of files, which a disk takes much longer for. A step
+# needs up to 2 GB.
+MEMORY_FOLDER = Path("/dev/shm")
+SCRATCH = "e2c-tests-"
+FREE_BYTES = 6 << 30  # of it, and of memory: below that, files of tests are where $TMPDIR says
 
 Outcome = namedtuple("Outcome", "suite name result detail")
 TAP = re.compile(r"^(not )?ok\b\s*\d*\s*-?\s*(.*?)\s*(?:# SKIP\s*(.*))?$", re.I)
+
+GROUP = re.compile(r"@\w+$")  # what xdist adds to the name of a test that has a group
 
 
 class Tally:
@@ -95,6 +106,55 @@ def build(tally, name):
     return None if code else folder
 
 
+def memory_free_bytes():
+    match = re.search(r"(?m)^MemAvailable:\s*(\d+) kB", Path("/proc/meminfo").read_text())
+    return int(match[1]) << 10 if match else 0
+
+
+def memory_usable():
+    """Whether there is a memory file system with much room, where programs may be started."""
+    try:
+        found = os.statvfs(MEMORY_FOLDER)
+        return (not found.f_flag & os.ST_NOEXEC and os.access(MEMORY_FOLDER, os.W_OK)
+                and min(found.f_bavail * found.f_frsize, memory_free_bytes()) >= FREE_BYTES)
+    except OSError:
+        return False
+
+
+def locked(folder):
+    """A descriptor that holds the folder's lock; OSError where another run holds it."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+@contextlib.contextmanager
+def scratch():
+    """A folder in memory for the files of a step, as $TMPDIR, unless the caller has one set."""
+    if "TMPDIR" in os.environ or not memory_usable():
+        yield
+        return
+    for left in MEMORY_FOLDER.glob(SCRATCH + "*"):  # by a run that was killed
+        with contextlib.suppress(OSError):
+            os.close(locked(left))
+            shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=MEMORY_FOLDER))
+    lock = locked(folder)
+    folder.chmod(0o755)  # PostgreSQL runs as another user
+    os.environ["TMPDIR"], tempfile.tempdir = str(folder), None
+    try:
+        yield
+    finally:
+        del os.environ["TMPDIR"]
+        tempfile.tempdir = None
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
 @contextlib.contextmanager
 def unit_environment():
     """Variables for unit tests; Apache CouchDB is started once for all that want it."""
@@ -122,7 +182,7 @@ def unit(tally, name, folder, only):
     log = folder / "meson-logs" / "testlog.json"
     log.unlink(missing_ok=True)
     with unit_environment() as env:
-        command(["meson", "test", "-C", folder, "--no-rebuild", "--num-processes", os.cpu_count()],
+        command(["meson", "test", "-C", folder, "--no-rebuild", "--num-processes", AT_A_TIME],
                 env=env)
     if not log.exists():
         if listing.strip() and "No tests" not in listing:
@@ -188,8 +248,8 @@ def integration(tally, name, folder, only, chosen):
     report.unlink(missing_ok=True)
     words = [sys.executable, "-m", "pytest", "-q", "--tb=short", "--durations=10",
              f"--junitxml={report}", "-o", "junit_family=xunit1"]
-    if importlib.util.find_spec("xdist"):  # whole files side by side: much of a test is waiting
-        words += ["-n", str(min(4, (os.cpu_count() or 1) + 1)), "--dist", "loadfile"]
+    if importlib.util.find_spec("xdist"):
+        words += ["-n", str(AT_A_TIME), "--dist", "loadgroup"]
     if only:
         words += ["-k", only]
     if chosen:
@@ -205,7 +265,8 @@ def integration(tally, name, folder, only, chosen):
 
 def add_junit(tally, suite, report):
     for case in ElementTree.parse(report).getroot().iter("testcase"):
-        name = "{}::{}".format(case.get("classname", "").split(".")[-1], case.get("name"))
+        name = "{}::{}".format(case.get("classname", "").split(".")[-1],
+                               GROUP.sub("", case.get("name", "")))
         result, detail = "passed", ""
         for child in case:
             if child.tag in ("failure", "error"):
@@ -230,7 +291,8 @@ def style(tally, only):
 def step(title, action, *arguments):
     say(f"== {title}")
     started = time.monotonic()
-    result = action(*arguments)
+    with scratch():
+        result = action(*arguments)
     say(f"   {time.monotonic() - started:.0f} s")
     return result
 
