@@ -21,14 +21,37 @@ def pytest_configure(config):
         config.addinivalue_line("markers", line)
 
 
-def pytest_collection_modifyitems(items):
-    """Files that take long come first: several run side by side, and none shall be alone at the
-    end."""
+def group_of(item):
+    """The tests that one worker runs, in their order: those that share a fixture of their file, or
+    the same dump of an ERP, which takes long to restore. None: the test stands alone."""
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    names = [*item.fixturenames, *(value for value in parameters if isinstance(value, str))]
+    definitions = [found[-1] for found in item._fixtureinfo.name2fixturedefs.values()]
+    if any(fixture.scope == "module" for fixture in definitions):
+        return item.path.stem
+    return next((name for name in ("odoo", "tryton") if name in names), None)
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
+def pytest_collection_modifyitems(config, items):
+    """What takes long comes first: several workers take one test or group after the other, and none
+    shall be alone with a long one at the end."""
+    groups = {item: group_of(item) for item in items}
     weight = {}
-    for item in items:
+    for item, group in groups.items():
         slow = item.get_closest_marker("slow") is not None
-        weight[item.path] = weight.get(item.path, 0) + (60 if slow else 1)
-    items.sort(key=lambda item: (-weight[item.path], str(item.path)))
+        for unit in (group, item.path):
+            weight[unit] = weight.get(unit, 0) + (20 if slow else 1)
+        if group and config.pluginmanager.hasplugin("xdist"):
+            item.add_marker(pytest.mark.xdist_group(group))
+
+    def order(item):
+        group = groups[item]
+        slow = item.get_closest_marker("slow") is not None
+        return (group is None, -weight[group] if group else not slow, group or "",
+                -weight[item.path], str(item.path))
+
+    items.sort(key=order)
 
 
 @pytest.fixture(scope="session")
