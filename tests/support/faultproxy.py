@@ -11,10 +11,13 @@ A rule applies to requests (or connections) that match, after `skip` of them, `t
 
 import re
 import socket
+import ssl
 import struct
 import threading
 import time
 from collections import namedtuple
+
+ALERT_SECONDS = 5  # for a client to read why its handshake failed, and to close
 
 # What happens to a request. `before`/`after` are seconds of delay before the request goes on and
 # before the reply comes back; status: answer ourselves, nothing goes on; request_bytes: that much
@@ -141,9 +144,11 @@ class Proxy:
             if self.tls:
                 with self.lock:
                     self._open.discard(client)
-                client = self.tls.wrap_socket(client, server_side=True)
+                client = self.tls.wrap_socket(client, server_side=True,
+                                              do_handshake_on_connect=False)
                 with self.lock:
                     self._open.add(client)
+                self._shake_hands(client)
             self.serve(client, number)
         except OSError:
             pass  # one of the two went away: that is what we are here for
@@ -151,6 +156,17 @@ class Proxy:
             with self.lock:
                 self._open.discard(client)
             hang_up(client)
+
+    @staticmethod
+    def _shake_hands(client):
+        try:
+            client.do_handshake()
+        except ssl.SSLError:
+            # What is closed with something unread is reset, and our alert would be lost with it.
+            client.settimeout(ALERT_SECONDS)
+            while socket.socket.recv(client, 1 << 16):  # past TLS
+                pass
+            raise
 
     def connect(self):
         server = socket.create_connection(self.target, timeout=60)
