@@ -205,6 +205,7 @@ def kill_at_random_moments(project, database, times, seed):
     project.quiet_run(unchanged=ROWS)
 
 
+@pytest.mark.once
 def test_kill_at_a_few_random_moments(table, database, apache_couch):
     kill_at_random_moments(table, database, 6, seed=1)
 

@@ -232,12 +232,11 @@ def until(process, beginning):
 
 @pytest.mark.parametrize("number, code, step", [
     (signal.SIGINT, Exit.INTERRUPTED, "erp2couch"),
-    (signal.SIGTERM, Exit.TERMINATED, "$ erp2couch run"),
     (signal.SIGKILL, -9, "CouchDB"),
     pytest.param(signal.SIGTERM, Exit.TERMINATED, "PostgreSQL", marks=pytest.mark.slow),
     pytest.param(signal.SIGINT, Exit.INTERRUPTED, "$ erp2couch run", marks=pytest.mark.slow),
     pytest.param(signal.SIGKILL, -9, "check", marks=pytest.mark.slow),
-], ids=["int couchdb", "term run", "kill postgres", "term load", "int run", "kill run"])
+], ids=["int couchdb", "kill postgres", "term load", "int run", "kill run"])
 @pytest.mark.slow
 def test_whatever_ends_it_nothing_stays(quickstart, number, code, step):
     process = quickstart.start("--no-install")
