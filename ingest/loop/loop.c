@@ -12,20 +12,29 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
 
 #include "ingest/base/clock.h"
 
+struct loop_posted {
+        struct loop_posted *next;
+        loop_fn fn;
+        void *ctx;
+};
+
 struct loop {
         struct event_base *base;
-        struct event *wake; /* readable when loop_cancel() was called */
+        struct event *wake; /* readable when loop_cancel() or loop_post() was called */
         int wake_fd;
         atomic_int cancels;
         bool running;
         int failed_errno;           /* of the first event that could not be armed */
         int64_t turn_ms;            /* monotonic time of this turn; 0: not read yet */
         struct loop_timer *sleeper; /* of loop_sleep() */
+        pthread_mutex_t post_mutex; /* guards what was posted */
+        struct loop_posted *posted, **posted_end;
 };
 
 struct loop_timer {
@@ -52,15 +61,30 @@ static void arm(struct loop *l, struct event *ev, const struct timeval *timeout)
         l->failed_errno = errno ? errno : ENOMEM;
 }
 
+static void call_posted(struct loop *l)
+{
+        pthread_mutex_lock(&l->post_mutex);
+        struct loop_posted *next = l->posted;
+        l->posted = NULL;
+        l->posted_end = &l->posted;
+        pthread_mutex_unlock(&l->post_mutex);
+        while (next) {
+                struct loop_posted p = *next;
+                free(next);
+                next = p.next;
+                p.fn(p.ctx);
+        }
+}
+
 static void on_wake(evutil_socket_t fd, short what, void *ctx)
 {
         uint64_t count;
 
         (void)what;
-        (void)ctx;
-        /* Only empties the descriptor; the counter says what happened. */
+        /* Only empties the descriptor; the counter and the list say what happened. */
         while (read(fd, &count, sizeof(count)) < 0 && errno == EINTR)
                 ;
+        call_posted(ctx);
 }
 
 static struct event_base *new_base(void)
@@ -95,6 +119,8 @@ int loop_new(struct loop **out, struct err *e)
 
         if (!l)
                 return err_nomem(e, "the event loop");
+        pthread_mutex_init(&l->post_mutex, NULL);
+        l->posted_end = &l->posted;
         event_set_log_callback(keep_quiet);
         l->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
         if (l->wake_fd < 0)
@@ -102,7 +128,7 @@ int loop_new(struct loop **out, struct err *e)
         l->base = new_base();
         if (!l->base)
                 return err_nomem(e, "the event loop");
-        l->wake = event_new(l->base, l->wake_fd, EV_READ | EV_PERSIST, on_wake, NULL);
+        l->wake = event_new(l->base, l->wake_fd, EV_READ | EV_PERSIST, on_wake, l);
         if (!l->wake || event_add(l->wake, NULL) < 0)
                 return err_nomem(e, "the event loop");
         int rc = loop_timer_new(l, on_slept, NULL, &l->sleeper, e);
@@ -123,6 +149,11 @@ struct loop *loop_free(struct loop *l)
                 event_base_free(l->base);
         if (l->wake_fd >= 0)
                 close(l->wake_fd);
+        for (struct loop_posted *p = l->posted, *next; p; p = next) {
+                next = p->next;
+                free(p);
+        }
+        pthread_mutex_destroy(&l->post_mutex);
         free(l);
         return NULL;
 }
@@ -167,16 +198,37 @@ int loop_run_until_done(struct loop *l, const bool *done, struct err *e)
         return run(l, done, 2, e);
 }
 
-void loop_cancel(struct loop *l)
+static void wake_up(struct loop *l)
 {
         const uint64_t one = 1;
-        int saved = errno; /* a signal handler must not change it */
 
-        atomic_fetch_add(&l->cancels, 1);
         /* Fails only when the counter is full, and then the descriptor is readable anyway. */
         while (write(l->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR)
                 ;
+}
+
+void loop_cancel(struct loop *l)
+{
+        int saved = errno; /* a signal handler must not change it */
+
+        atomic_fetch_add(&l->cancels, 1);
+        wake_up(l);
         errno = saved;
+}
+
+int loop_post(struct loop *l, loop_fn fn, void *ctx, struct err *e)
+{
+        struct loop_posted *p = malloc(sizeof(*p));
+
+        if (!p)
+                return err_nomem(e, "the event loop");
+        *p = (struct loop_posted){.fn = fn, .ctx = ctx};
+        pthread_mutex_lock(&l->post_mutex);
+        *l->posted_end = p;
+        l->posted_end = &p->next;
+        pthread_mutex_unlock(&l->post_mutex);
+        wake_up(l);
+        return 0;
 }
 
 int loop_cancelled(const struct loop *l)

@@ -4,7 +4,7 @@
  * A run of a mapper is straight-line code on a thread of its own with a loop of its own: it
  * starts something and calls loop_run_until() until a flag is set. Callbacks only set flags and
  * step state machines; they never call loop_run_until() (loops do not nest; it returns
- * -ERR_BUG). Everything but loop_cancel() belongs to the loop's thread.
+ * -ERR_BUG). Everything but loop_cancel() and loop_post() belongs to the loop's thread.
  */
 #pragma once
 
@@ -44,6 +44,12 @@ void loop_cancel(struct loop *l);
 /** loop_cancelled() - how often loop_cancel() was called */
 int loop_cancelled(const struct loop *l);
 
+/** loop_post() - calls @fn(@ctx) on the loop's thread, in a later turn; any thread
+ * Calls come in the order in which they were posted. What was not called when the loop is freed is
+ * forgotten: its owner frees @ctx. Return: 0; -ERR_NOMEM. */
+int loop_post(struct loop *l, loop_fn fn, void *ctx, struct err *e)
+        __attribute__((warn_unused_result));
+
 /** loop_sleep() - runs events for @ms (or until cancelled) */
 int loop_sleep(struct loop *l, int64_t ms, struct err *e) __attribute__((warn_unused_result));
 
@@ -68,5 +74,5 @@ void loop_fd_set(struct loop_fd *f, bool readable, bool writable); /* persistent
 struct loop_fd *loop_fd_free(struct loop_fd *f);
 DEFINE_CLEANUP(struct loop_fd *, loop_fd_free);
 
-/** loop_base() - for the HTTP client and (later) the HTTP server only */
+/** loop_base() - for the HTTP client and the HTTP server only */
 struct event_base *loop_base(struct loop *l);

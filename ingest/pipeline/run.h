@@ -42,6 +42,12 @@ struct run_options {
         const struct str *keys;
         size_t key_count; /* 0: as the plan says */
 
+        /* Only these records, which somebody pushed: nothing is read, or swept; no checkpoint, the
+         * position stays. As JSON: see given.h. NULL: as the plan says. Borrowed. */
+        const struct given *given;
+
+        int64_t started_us; /* wall time that the run is known by; 0: now */
+
         /* How often a read of many pages keeps how far it is; 0: every five seconds. */
         int64_t marks_every_ms;
 

@@ -199,6 +199,28 @@ void source_resume(struct source_read *r);
 /** source_cancel() - asks the server to stop; on_end follows with -ERR_CANCEL */
 void source_cancel(struct source_read *r);
 
+/* ---- notifications ---- */
+
+/* A source that tells of changes: it only wakes a mapper; what changed, the cursor finds. */
+struct source_listener {
+        const char *const *channels; /* outlive the source */
+        size_t channel_count;
+
+        /* @channel: index; or SOURCE_LISTEN_ALL: some may have been missed. From the loop. */
+        void (*on_notify)(void *ctx, size_t channel);
+
+        /* The connection is lost; the source is to be opened anew. Once, the last call. */
+        void (*on_end)(void *ctx, const struct err *e);
+        void *ctx;
+};
+#define SOURCE_LISTEN_ALL SIZE_MAX
+
+/** source_listen() - from now on until source_close(); runs the loop until it listens, then
+ * returns: the callbacks come from a loop that runs on. A source that listens does nothing else.
+ * Return: 0; -ERR_CONFIG a connector that cannot, or a pooler between; -ERR_RETRY. */
+int source_listen(struct source *s, const struct source_listener *listener, struct err *e)
+        __attribute__((warn_unused_result));
+
 /* ---- the lock across machines: PROTOCOL.md section 9 ---- */
 
 #define SOURCE_NO_LOCK 1
@@ -261,6 +283,7 @@ struct source_ops {
                 const struct source_sink *sink, struct source_read **out, struct err *e);
         int (*lock)(struct source *s, uint64_t key, int64_t wait_ms, struct err *e);
         int (*lock_check)(struct source *s, struct err *e);
+        int (*listen)(struct source *s, const struct source_listener *listener, struct err *e);
         bool (*outputs)(const char *query, struct arena *arena, struct string_list *out);
         void (*resume)(struct source_read *r);
         void (*cancel)(struct source_read *r);

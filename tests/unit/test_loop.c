@@ -391,6 +391,103 @@ static void every_allocation_may_fail(void **state)
 }
 
 /* libevent's own allocations pass the wrapped functions too. */
+#define POSTERS 4
+#define POSTS   1000
+
+struct post_log {
+        unsigned last[POSTERS]; /* of each thread, the number posted last */
+        unsigned count;
+        bool in_order, done;
+};
+
+struct post {
+        struct post_log *log;
+        unsigned thread, number;
+};
+
+static void note_post(void *ctx)
+{
+        struct post *p = ctx;
+        struct post_log *log = p->log;
+
+        log->in_order &= p->number == log->last[p->thread] + 1;
+        log->last[p->thread] = p->number;
+        log->done = ++log->count == POSTERS * POSTS;
+        free(p);
+}
+
+struct poster {
+        pthread_t thread;
+        struct post_log *log;
+        unsigned index;
+};
+
+static void *post_all(void *arg)
+{
+        struct poster *me = arg;
+        struct err failure;
+
+        for (unsigned i = 1; i <= POSTS; i++) {
+                struct post *p = malloc(sizeof(*p));
+                if (!p)
+                        abort();
+                *p = (struct post){me->log, me->index, i};
+                if (loop_post(loop, note_post, p, &failure))
+                        abort();
+        }
+        return NULL;
+}
+
+static void other_threads_post_in_order(void **state)
+{
+        struct post_log log = {.in_order = true};
+        struct poster posters[POSTERS];
+
+        (void)state;
+        for (unsigned i = 0; i < POSTERS; i++) {
+                posters[i] = (struct poster){.log = &log, .index = i};
+                assert_int_equal(
+                        pthread_create(&posters[i].thread, NULL, post_all, &posters[i]), 0);
+        }
+        assert_int_equal(loop_run_until(loop, &log.done, &e), 0);
+        for (unsigned i = 0; i < POSTERS; i++)
+                pthread_join(posters[i].thread, NULL);
+        assert_true(log.in_order);
+}
+
+static bool post_again_done;
+
+static void post_again(void *ctx)
+{
+        int *left = ctx;
+
+        post_again_done = --*left == 0;
+        if (*left)
+                assert_int_equal(loop_post(loop, post_again, left, &e), 0);
+}
+
+static void what_is_posted_may_post(void **state)
+{
+        int left = 3;
+
+        (void)state;
+        post_again_done = false;
+        assert_int_equal(loop_post(loop, post_again, &left, &e), 0);
+        assert_int_equal(left, 3); /* not from inside */
+        assert_int_equal(loop_run_until(loop, &post_again_done, &e), 0);
+        assert_int_equal(left, 0);
+}
+
+static void what_was_not_called_is_forgotten(void **state)
+{
+        int left = 1;
+
+        (void)state;
+        assert_int_equal(loop_post(loop, post_again, &left, &e), 0);
+        loop = loop_free(loop);
+        assert_int_equal(left, 1);
+}
+
 static void *counted_malloc(size_t n)
 {
         return malloc(n);
@@ -416,6 +513,9 @@ int main(void)
                 LOOP_TEST(loops_do_not_nest),
                 LOOP_TEST(soon_is_the_next_turn),
                 LOOP_TEST(time_stands_still_within_a_turn),
+                LOOP_TEST(other_threads_post_in_order),
+                LOOP_TEST(what_is_posted_may_post),
+                LOOP_TEST(what_was_not_called_is_forgotten),
                 LOOP_TEST(every_allocation_may_fail),
         };
 
