@@ -16,8 +16,15 @@ struct schedule {
         bool is_cron;
         struct cron cron;
         int64_t every_ms; /* where it is no cron expression: at least 1000 */
+
+        /* Of `schedule` alone, and of serve alone. */
+        const char *notify;   /* channel whose notifications wake the mapper; NULL: none */
+        const char *timezone; /* of the cron expression; NULL: the mapper's, else UTC */
+        int64_t jitter_ms;    /* each firing comes up to so much later */
+        int64_t timeout_ms;   /* a run that takes longer is interrupted; 0: none is */
 };
 
+/** schedule_is_set() - whether it fires by itself; one that only names a channel does not */
 bool schedule_is_set(const struct schedule *s);
 
 /** schedule_next() - when @s is due again

@@ -195,8 +195,9 @@ struct mapper_spec {
         const struct ynode *extract; /* decoded by ingest/source/extract.h */
         struct mapper_tests tests;
         struct schedule schedule, full;
-        const char *timezone; /* NULL: none */
-        int64_t max_rejects;  /* -1: the default (half of more than 100 records) */
+        struct string_list after; /* mappers that run before this one; may be empty */
+        const char *timezone;     /* NULL: none */
+        int64_t max_rejects;      /* -1: the default (half of more than 100 records) */
         struct field_template database;
         struct field_template id;
         struct str id_prefix; /* the literal up to the first ${ */

@@ -16,8 +16,14 @@
 #define CONFIG_MAX_MAPPERS 1000 /* every pair of them is compared */
 
 struct config_http {
-        const char *listen; /* HOST:PORT, [V6]:PORT */
-        const char *token;  /* secret; NULL: none */
+        const char *listen;       /* HOST:PORT, [V6]:PORT */
+        const char *token;        /* secret; NULL: none */
+        struct string_list hosts; /* other names under which it is asked for, by a proxy */
+};
+
+struct config_serve {
+        int64_t max_runs;        /* at a time */
+        int64_t stop_timeout_ms; /* what runs may still take when the service is stopped */
 };
 
 struct config_log {
@@ -56,6 +62,7 @@ struct config {
         struct config_schema *loaded_schemas;
         const char *state_dir;
         struct config_http http;
+        struct config_serve serve;
         struct config_log log;
 };
 

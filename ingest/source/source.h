@@ -29,6 +29,7 @@ struct source_config {
         const char *name;
         const struct source_ops *ops;
         void *own;          /* the connector's options, in the configuration's arena */
+        int64_t max_runs;   /* of serve: runs that read it at a time; 0: no limit of its own */
         const char *folder; /* where it may keep what must outlive a run (tokens, what is left of a
                              * budget): STATE_DIR/.sources/NAME, made when needed; NULL: nowhere */
         const struct ydoc *doc;
