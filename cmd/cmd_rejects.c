@@ -10,7 +10,6 @@
 #include "cmd/reject_retry.h"
 #include "cmd/reject_show.h"
 #include "cmd/verb.h"
-#include "ingest/pipeline/lock.h"
 #include "ingest/pipeline/reject_list.h"
 #include "ingest/record/json.h"
 
@@ -79,7 +78,7 @@ static int print_one(void *ctx, const struct reject_view *reject, struct err *e)
                 buf_putc(&c->out.buf, '\n');
         c->count++;
         if (v->json)
-                reject_show_json(&c->out.buf, reject, c->blocks);
+                reject_view_json(reject, c->blocks, &c->out.buf);
         else if (c->blocks)
                 reject_show_block(&c->out.buf, reject);
         else
@@ -177,31 +176,15 @@ static int show(struct cli *cli)
 
 /* ---- drop ---- */
 
-static int lock_mapper(struct rejects_command *c, struct lock **out, struct err *e)
-{
-        cleanup_buf_ struct buf folder = BUF_INIT(4096);
-        const char *name = c->cli->values.words[0];
-        const struct config_mapper *m;
-
-        if (config_mapper(c->config, name, &m, e) != 0)
-                return 0; /* nobody runs it */
-        buf_printf(&folder, "%s/%s", c->config->state_dir, name);
-        if (!buf_cstr(&folder))
-                return err_set(e, ERR_CONFIG, "state_dir: the path is too long");
-        return lock_take(folder.data, out, e);
-}
-
 static int drop_all(void *ctx, struct loop *loop, struct err *e)
 {
         struct rejects_command *c = ctx;
         const struct cli_values *v = &c->cli->values;
-        cleanup_(lock_releasep) struct lock *lock = NULL;
         int rc = open_control(c, loop, e);
 
         if (!rc)
-                rc = lock_mapper(c, &lock, e);
-        if (!rc)
-                rc = reject_drop(&c->control, c->cli->log, v->words[0], v->key, &c->dropped, e);
+                rc = reject_drop(&c->control, c->config, c->cli->log, v->words[0], v->key,
+                        &c->dropped, e);
         if (!rc && v->key && c->dropped == 0)
                 rc = err_set(e, ERR_USAGE, "%s has no reject with key %s", v->words[0], v->key);
         control_close(&c->control);

@@ -6,7 +6,7 @@
 #include "cmd/cli.h"
 #include "cmd/on_loop.h"
 #include "cmd/table.h"
-#include "ingest/pipeline/status.h"
+#include "ingest/pipeline/status_json.h"
 
 struct status_command {
         struct cli *cli;
@@ -33,46 +33,6 @@ static int read_all(void *ctx, struct loop *loop, struct err *e)
         }
         control_close(&control);
         return rc;
-}
-
-/* ---- for programs ---- */
-
-static cJSON *last_json(const struct status *s)
-{
-        cJSON *run = s->last ? cJSON_Duplicate(s->last, true) : cJSON_CreateNull();
-
-        cJSON_DeleteItemFromObjectCaseSensitive(run, "_id");
-        cJSON_DeleteItemFromObjectCaseSensitive(run, "_rev");
-        cJSON_DeleteItemFromObjectCaseSensitive(run, "type");
-        cJSON_DeleteItemFromObjectCaseSensitive(run, "mapper");
-        return run;
-}
-
-static cJSON *status_json(const char *name, const struct status *s)
-{
-        cJSON *json = cJSON_CreateObject();
-
-        cJSON_AddStringToObject(json, "mapper", name);
-        cJSON_AddItemToObject(json, "last_run", last_json(s));
-        if (s->success[0])
-                cJSON_AddStringToObject(json, "last_success", s->success);
-        else
-                cJSON_AddNullToObject(json, "last_success");
-        if (s->lag_s >= 0)
-                cJSON_AddNumberToObject(json, "lag_seconds", (double)s->lag_s);
-        else
-                cJSON_AddNullToObject(json, "lag_seconds");
-        if (s->asked)
-                cJSON_AddNumberToObject(json, "rejects", (double)s->rejects);
-        else
-                cJSON_AddNullToObject(json, "rejects");
-        cJSON_AddNumberToObject(json, "records", (double)s->records);
-        cJSON_AddStringToObject(json, "state", state_condition_name(s->state));
-        if (s->busy)
-                cJSON_AddNumberToObject(json, "running", (double)s->busy);
-        else
-                cJSON_AddNullToObject(json, "running");
-        return json;
 }
 
 /* ---- for people ---- */
@@ -181,7 +141,7 @@ static int finish(struct status_command *c, int rc, const struct err *e)
         cJSON *json = cJSON_CreateObject();
         cJSON *list = cJSON_AddArrayToObject(json, "mappers");
         for (size_t i = 0; i < c->done; i++)
-                cJSON_AddItemToArray(list, status_json(c->chosen[i]->spec->name, &c->of[i]));
+                cJSON_AddItemToArray(list, status_of_json(c->chosen[i]->spec->name, &c->of[i]));
         return rc ? cli_fail(c->cli, json, e) : cli_print_json(json, EXIT_OK);
 }
 

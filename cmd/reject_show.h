@@ -1,5 +1,5 @@
 /*
- * reject_show.h: rejects for people and for programs.
+ * reject_show.h: rejects for people; for programs see reject_view_json().
  */
 #pragma once
 
@@ -15,6 +15,3 @@ int reject_show_row(struct table *t, const struct reject_view *reject, struct er
 
 /** reject_show_block() - everything, the record too, as lines */
 void reject_show_block(struct buf *out, const struct reject_view *reject);
-
-/** reject_show_json() - an object; @record: with the record */
-void reject_show_json(struct buf *out, const struct reject_view *reject, bool record);

@@ -10,11 +10,13 @@
 #include <stdint.h>
 
 #include "ingest/base/cron.h"
+#include "ingest/base/str.h"
 
 struct schedule {
         bool is_set; /* false: the mapper has none */
         bool is_cron;
         struct cron cron;
+        struct str text;  /* ... as written; lives as long as the mapper */
         int64_t every_ms; /* where it is no cron expression: at least 1000 */
 
         /* Of `schedule` alone, and of serve alone. */

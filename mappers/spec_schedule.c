@@ -12,6 +12,7 @@ static int decode_cron(
         int64_t ms;
 
         out->is_cron = true;
+        out->text = n->text;
         int rc = cron_parse(n->text, &out->cron, &why);
         if (rc == 0)
                 return 0;

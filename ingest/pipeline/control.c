@@ -3,15 +3,15 @@
 
 #include <string.h>
 
-int control_open(const struct config *config, struct loop *loop, const struct log *log,
-        struct control *out, struct err *e)
+int control_open_within(const struct config *config, struct loop *loop, const struct log *log,
+        int64_t patience_ms, struct control *out, struct err *e)
 {
         struct couch_database db = {0};
 
         *out = (struct control){
                 .options = config->couch, .database = config->couch.control_database};
-        if (out->options.retry_for_ms > CONTROL_PATIENCE_MS)
-                out->options.retry_for_ms = CONTROL_PATIENCE_MS;
+        if (out->options.retry_for_ms > patience_ms)
+                out->options.retry_for_ms = patience_ms;
         int rc = couch_open(&out->options, loop, log, &out->couch, e);
         if (!rc)
                 rc = couch_server(out->couch, &out->server, e);
@@ -20,6 +20,12 @@ int control_open(const struct config *config, struct loop *loop, const struct lo
         couch_database_deinit(&db);
         out->absent = rc == COUCH_ABSENT;
         return rc < 0 ? rc : 0;
+}
+
+int control_open(const struct config *config, struct loop *loop, const struct log *log,
+        struct control *out, struct err *e)
+{
+        return control_open_within(config, loop, log, CONTROL_PATIENCE_MS, out, e);
 }
 
 void control_close(struct control *c)

@@ -25,6 +25,10 @@ struct control {
  * Return: 0; -ERR_RETRY unreachable; -ERR_CONFIG wrong credentials or rights. */
 int control_open(const struct config *config, struct loop *loop, const struct log *log,
         struct control *out, struct err *e) __attribute__((warn_unused_result));
+
+/** control_open_within() - the same with another patience, in milliseconds */
+int control_open_within(const struct config *config, struct loop *loop, const struct log *log,
+        int64_t patience_ms, struct control *out, struct err *e) __attribute__((warn_unused_result));
 void control_close(struct control *c);
 
 #define CONTROL_STOP 1

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "ingest/couch/bulk.h"
+#include "ingest/pipeline/lock.h"
 
 #define CHUNK  10000      /* rejects listed at a time: a page of a scan without bodies */
 #define ID_MAX (64 << 10) /* bytes of a document id: more than a URL takes */
@@ -109,12 +110,30 @@ static int drop_all(struct drop *d, struct err *e)
         return rc;
 }
 
-int reject_drop(struct control *c, const struct log *log, const char *mapper, const char *key,
-        uint64_t *dropped, struct err *e)
+/* Of a mapper that is not configured any more nobody takes one. */
+static int lock_mapper(
+        const struct config *config, const char *name, struct lock **out, struct err *e)
 {
-        *dropped = 0;
-        if (c->absent)
+        cleanup_buf_ struct buf folder = BUF_INIT(4096);
+        const struct config_mapper *m;
+
+        if (config_mapper(config, name, &m, NULL) != 0)
                 return 0;
+        buf_printf(&folder, "%s/%s", config->state_dir, name);
+        if (!buf_cstr(&folder))
+                return err_set(e, ERR_CONFIG, "state_dir: the path is too long");
+        return lock_take(folder.data, out, e);
+}
+
+int reject_drop(struct control *c, const struct config *config, const struct log *log,
+        const char *mapper, const char *key, uint64_t *dropped, struct err *e)
+{
+        cleanup_(lock_releasep) struct lock *lock = NULL;
+        int locked = lock_mapper(config, mapper, &lock, e);
+
+        *dropped = 0;
+        if (locked || c->absent)
+                return locked;
         cleanup_(freep) struct drop *d = calloc(1, sizeof(*d));
         cleanup_(arena_freep) struct arena *names = arena_new(256 << 20);
         if (!d || !names)

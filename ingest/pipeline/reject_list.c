@@ -99,18 +99,24 @@ static int look_up(struct control *c, const char *prefix, struct listing *l, str
         return rc;
 }
 
-int reject_each(struct control *c, const char *mapper, const char *key, reject_fn fn, void *ctx,
-        struct err *e)
+int reject_page(struct control *c, const char *mapper, const char *key, struct str after,
+        reject_fn fn, void *ctx, struct err *e)
 {
         struct listing l = {.fn = fn, .ctx = ctx, .key = key};
         cleanup_buf_ struct buf prefix = BUF_INIT(4096);
         int rc = put_prefix(mapper, &prefix, e);
 
-        if (!rc && mapper && key && buf_cstr(&prefix))
+        if (!rc && mapper && key && !after.ptr && buf_cstr(&prefix))
                 rc = look_up(c, prefix.data, &l, e);
         if (!rc && !l.found)
-                rc = control_scan(c, buf_str(&prefix), (struct str){0}, true, on_doc, &l, e);
+                rc = control_scan(c, buf_str(&prefix), after, true, on_doc, &l, e);
         return rc ? err_wrap(e, rc, "rejects in database %s", c->database) : 0;
+}
+
+int reject_each(struct control *c, const char *mapper, const char *key, reject_fn fn, void *ctx,
+        struct err *e)
+{
+        return reject_page(c, mapper, key, (struct str){0}, fn, ctx, e);
 }
 
 static int found_one(void *ctx, const struct scan_doc *doc, struct err *e)

@@ -17,6 +17,11 @@ typedef int (*reject_fn)(void *ctx, const struct reject_view *reject, struct err
 int reject_each(struct control *c, const char *mapper, const char *key, reject_fn fn, void *ctx,
         struct err *e) __attribute__((warn_unused_result));
 
+/** reject_page() - the same, from behind the reject whose document is @after on
+ * @after: .ptr NULL: from the first */
+int reject_page(struct control *c, const char *mapper, const char *key, struct str after,
+        reject_fn fn, void *ctx, struct err *e) __attribute__((warn_unused_result));
+
 /** reject_exists() - whether there is one of @mapper. Return: 1, 0, -class. */
 int reject_exists(struct control *c, const char *mapper, struct err *e)
         __attribute__((warn_unused_result));
@@ -36,6 +41,9 @@ int reject_keys(struct control *c, const char *mapper, const char *key, size_t c
         struct reject_keys *out, struct err *e) __attribute__((warn_unused_result));
 
 /** reject_drop() - deletes the rejects of @mapper (@key: only that one; NULL: all)
- * @dropped: how many, also after a failure      Return: 0; -class. */
-int reject_drop(struct control *c, const struct log *log, const char *mapper, const char *key,
-        uint64_t *dropped, struct err *e) __attribute__((warn_unused_result));
+ * Holds the lock of a configured mapper: a run would write again what it has read before.
+ * @dropped: how many, also after a failure      Return: 0; -ERR_LOCKED a run is under way; -class.
+ */
+int reject_drop(struct control *c, const struct config *config, const struct log *log,
+        const char *mapper, const char *key, uint64_t *dropped, struct err *e)
+        __attribute__((warn_unused_result));

@@ -115,3 +115,26 @@ bool reject_view_key(const struct reject_view *reject, size_t columns, struct bu
         return key_of_json(buf_str(&json), out, NULL) == 0 &&
                key_values(buf_str(out), &space, parts, columns, NULL) == 0;
 }
+
+void reject_view_json(const struct reject_view *reject, bool record, struct buf *out)
+{
+        const struct {
+                const char *name;
+                struct str value;
+        } members[] = {{"mapper", reject->mapper}, {"key", reject->key},
+                {"database", reject->database}, {"document", reject->document},
+                {"stage", reject->stage}, {"field", reject->field}, {"reason", reject->reason},
+                {"attempts", reject->attempts}, {"first", reject->first}, {"last", reject->last}};
+
+        buf_puts(out, "{\"id\":");
+        json_put_lossy(out, reject->id);
+        for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+                buf_printf(out, ",\"%s\":", members[i].name);
+                buf_put_str(out, members[i].value.ptr ? members[i].value : STR("null"));
+        }
+        if (record) {
+                buf_puts(out, ",\"record\":");
+                buf_put_str(out, reject->record.ptr ? reject->record : STR("null"));
+        }
+        buf_putc(out, '}');
+}

@@ -29,3 +29,7 @@ bool reject_view_is(const struct reject_view *reject, const char *key);
 /** reject_view_key() - appends the source key as key.h encodes it; strings stay text
  * @columns: how many a source key has      Return: false where it names no record. */
 bool reject_view_key(const struct reject_view *reject, size_t columns, struct buf *out);
+
+/** reject_view_json() - appends it as an object, as `rejects --json` and the service show it
+ * @record: with the record */
+void reject_view_json(const struct reject_view *reject, bool record, struct buf *out);
