@@ -79,3 +79,22 @@ char *clock_rfc3339(int64_t wall_us, char out[CLOCK_RFC3339_MAX])
         *p = '\0';
         return out;
 }
+
+bool clock_rfc3339_parse(const char *text, int64_t *wall_us)
+{
+        struct tm tm = {.tm_year = 0};
+        const char *p = text ? strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) : NULL;
+        int64_t ms = 0;
+
+        if (!p || *p++ != '.')
+                return false;
+        for (int i = 0; i < 3; i++, p++) {
+                if (*p < '0' || *p > '9')
+                        return false;
+                ms = ms * 10 + (*p - '0');
+        }
+        if (*p != 'Z' || p[1])
+                return false;
+        *wall_us = ((int64_t)timegm(&tm) * 1000 + ms) * 1000;
+        return true;
+}

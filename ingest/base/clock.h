@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,3 +24,7 @@ int64_t clock_wall_us(void);
 /** clock_rfc3339() - @wall_us as "2026-01-31T12:00:00.123Z" (milliseconds) into @out
  * Return: @out. */
 char *clock_rfc3339(int64_t wall_us, char out[CLOCK_RFC3339_MAX]);
+
+/** clock_rfc3339_parse() - what clock_rfc3339() wrote, back into microseconds since 1970 UTC
+ * Return: false where @text is no such time. */
+bool clock_rfc3339_parse(const char *text, int64_t *wall_us);

@@ -33,7 +33,7 @@ static enum err_class class_of_errno(int errnum)
 }
 
 /* mkdir -p: state_dir/MAPPER may be two levels away from anything that exists. */
-static int make_folders(const char *path, struct err *e)
+int lock_make_folder(const char *path, struct err *e)
 {
         cleanup_(freep) char *copy = str_dup(str_of(path));
         if (!copy)
@@ -80,7 +80,7 @@ int lock_take(const char *folder, struct lock **out, struct err *e)
 {
         cleanup_buf_ struct buf path = BUF_INIT(4096);
         cleanup_(closep) int fd = -1;
-        int rc = make_folders(folder, e);
+        int rc = lock_make_folder(folder, e);
 
         if (rc)
                 return rc;

@@ -16,6 +16,10 @@
 
 struct lock;
 
+/** lock_make_folder() - makes the folder @path and those above it where they are missing
+ * Return: 0; -ERR_CONFIG no rights; -ERR_SYSTEM. */
+int lock_make_folder(const char *path, struct err *e) __attribute__((warn_unused_result));
+
 /** lock_take() - makes the folder @folder where it is missing and locks it
  * Return: 0; -ERR_LOCKED another run holds it (the error names its pid); -ERR_CONFIG no rights;
  * -ERR_SYSTEM disk full, I/O error. */

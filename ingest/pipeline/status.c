@@ -4,7 +4,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "ingest/base/clock.h"
 #include "ingest/pipeline/last_run.h"
@@ -53,11 +52,11 @@ static int count_doc(void *ctx, const struct scan_doc *doc, struct err *e)
 
 static int64_t lag_of(const char *success)
 {
-        struct tm tm = {.tm_year = 0};
+        int64_t then_us;
 
-        if (!strptime(success, "%Y-%m-%dT%H:%M:%S", &tm))
+        if (!clock_rfc3339_parse(success, &then_us))
                 return -1;
-        int64_t lag = clock_wall_us() / 1000000 - (int64_t)timegm(&tm);
+        int64_t lag = clock_wall_us() / 1000000 - then_us / 1000000;
         return lag < 0 ? 0 : lag; /* a clock that went back */
 }
 
@@ -79,6 +78,7 @@ static void read_state(
                      : rc == STATE_FOREIGN ? STATE_IS_FOREIGN
                                            : STATE_IS_MISSING;
         out->records = state ? state_count(state) : 0;
+        out->state_bytes = state ? state_size_bytes(state) : 0;
 }
 
 static const char *started(const cJSON *run)

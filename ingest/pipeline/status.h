@@ -18,6 +18,7 @@ struct status {
         bool asked;       /* the control database answered: @rejects is known */
         uint64_t rejects; /* in the control database */
         uint64_t records; /* in the state */
+        uint64_t state_bytes; /* that it takes on disk */
         long busy;        /* pid of the run that is under way; 0: none */
         enum state_condition state;
 };

@@ -18,11 +18,15 @@ struct service;
 
 struct service_options {
         const char *config_path; /* for reloads */
-        struct config *config;   /* loaded; taken over */
+        struct config *config;   /* loaded; taken over, unless service_new() fails */
         int64_t started_us;      /* wall time of the process */
 
-        /* For the life cycle: the state in one line, "3 mappers, 1 running; degraded: ...". */
+        /* For the life cycle: the state in one line, "3 mappers, 1 running; degraded: ...". At most
+         * once a second. May be NULL, as the others. */
         void (*on_state)(void *ctx, const char *line);
+
+        /* A reload has put @config in the place of the one before: where to log, and how. */
+        void (*on_config)(void *ctx, const struct config *config);
         void *ctx;
 };
 
