@@ -3,15 +3,7 @@
 
 #include <stdlib.h>
 
-static uint64_t next_random(uint64_t *state)
-{
-        /* splitmix64: enough to spread clients, no secret depends on it. */
-        uint64_t z = *state += UINT64_C(0x9E3779B97F4A7C15);
-
-        z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-        z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
-        return z ^ (z >> 31);
-}
+#include "ingest/base/random.h"
 
 void retry_init(struct retry *r, const struct retry_policy *policy, uint64_t seed)
 {
@@ -35,7 +27,7 @@ static int64_t jittered(struct retry *r)
                 delay = r->policy.cap_ms;
         if (delay < 2)
                 return delay;
-        return delay / 2 + (int64_t)(next_random(&r->random) % (uint64_t)(delay - delay / 2 + 1));
+        return delay / 2 + (int64_t)(random_next(&r->random) % (uint64_t)(delay - delay / 2 + 1));
 }
 
 bool retry_failure(struct retry *r, int64_t now_ms, int64_t retry_after_ms, int64_t *delay_ms)
