@@ -3,12 +3,12 @@
 
 bool schedule_is_set(const struct schedule *s)
 {
-        return s->is_set;
+        return s->is_cron || s->every_ms > 0;
 }
 
 bool schedule_next(const struct schedule *s, const struct tz *zone, int64_t last_s, int64_t *next_s)
 {
-        if (!s->is_set)
+        if (!schedule_is_set(s))
                 return false;
         if (s->is_cron)
                 return cron_next(&s->cron, zone, last_s, next_s);

@@ -49,15 +49,19 @@ enum scheduler_wait {
         WAIT_PAUSED
 };
 
-/* What is known of a mapper from before. */
+/* What is known of a mapper from before. One that never ran begins with its first firing, where
+ * its schedule is a cron expression: somebody chose the hour; an interval begins at once. */
 struct scheduler_past {
-        int64_t last_ms; /* when its last run began; 0: never */
+        int64_t last_ms;      /* when its last run began that need not be tried again (RUN_OK,
+                               * RUN_REJECTS, RUN_REFUSED); 0: never */
+        int64_t last_full_ms; /* when the last one began that read everything; 0: as last_ms */
         bool paused;
 };
 
 /** scheduler_new() - for all mappers of @config, which outlives it
  * @past: config->mapper_count of them      @seed: of the jitter
- * Return: 0; -ERR_NOMEM. `after` names and cycles were proved by config_load(). */
+ * Return: 0; -ERR_CONFIG a time zone is gone from the system; -ERR_NOMEM. `after` names and cycles
+ * were proved by config_load(). */
 int scheduler_new(const struct config *config, const struct scheduler_past *past, int64_t now_ms,
         uint64_t seed, struct scheduler **out, struct err *e) __attribute__((warn_unused_result));
 struct scheduler *scheduler_free(struct scheduler *s);
@@ -107,7 +111,15 @@ struct scheduler_view {
 void scheduler_look(
         const struct scheduler *s, size_t mapper, int64_t now_ms, struct scheduler_view *out);
 
-/** scheduler_firings() - the next firings of @mapper's schedule alone, for `erp2couch schedule`
- * @full: which of them read everything      Return: how many of @max there are. */
-size_t scheduler_firings(
-        const struct config_mapper *mapper, int64_t now_ms, size_t max, int64_t *at_ms, bool *full);
+struct firing {
+        int64_t at_ms;
+        bool full; /* its schedule `full` is due then */
+};
+
+/** scheduler_firings() - the next firings of @mapper's schedules alone, without jitter, for
+ * `erp2couch schedule`; one that was missed comes at @now_ms
+ * @max: the room in @out      @count: how many there are
+ * Return: 0; -ERR_CONFIG a time zone is gone from the system; -ERR_NOMEM. */
+int scheduler_firings(const struct config_mapper *mapper, const struct scheduler_past *past,
+        int64_t now_ms, size_t max, struct firing *out, size_t *count, struct err *e)
+        __attribute__((warn_unused_result));
