@@ -10,8 +10,8 @@
 #include "ingest/loop/http.h"
 
 static const struct cli_command *const commands[] = {&command_check, &command_test,
-        &command_preview, &command_diff, &command_run, &command_verify, &command_status,
-        &command_rejects, &command_state, &command_discover, &command_init};
+        &command_preview, &command_diff, &command_run, &command_serve, &command_verify,
+        &command_status, &command_rejects, &command_state, &command_discover, &command_init};
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -176,8 +176,7 @@ static int find_config(const struct cli *cli, const char **out, struct err *e)
                 getcwd(folder, sizeof(folder)) ? folder : ".");
 }
 
-/* From here on the log is as the file and the options say. */
-static void set_log(struct cli *cli, const struct config *config)
+void cli_set_log(struct cli *cli, const struct config *config)
 {
         enum log_level level = config->log.level;
 
@@ -196,7 +195,7 @@ int cli_load_config(struct cli *cli, struct config **out, struct err *e)
         if (rc == 0)
                 rc = config_load(path, out, e);
         if (rc == 0)
-                set_log(cli, *out);
+                cli_set_log(cli, *out);
         return rc;
 }
 
@@ -208,7 +207,7 @@ int cli_load_sources(struct cli *cli, struct config **out, struct err *e)
         if (rc == 0)
                 rc = config_load_sources(path, out, e);
         if (rc == 0)
-                set_log(cli, *out);
+                cli_set_log(cli, *out);
         return rc;
 }
 
@@ -221,7 +220,7 @@ int cli_load_config_all(
         if (rc == 0)
                 rc = config_load_all(path, fn, ctx, out, e);
         if (rc == 0)
-                set_log(cli, *out);
+                cli_set_log(cli, *out);
         return rc;
 }
 

@@ -39,6 +39,9 @@ int cli_load_sources(struct cli *cli, struct config **out, struct err *e)
 int cli_load_config_all(struct cli *cli, config_problem_fn fn, void *ctx, struct config **out,
         struct err *e) __attribute__((warn_unused_result));
 
+/** cli_set_log() - from here on the log is as @config and the options say */
+void cli_set_log(struct cli *cli, const struct config *config);
+
 /** cli_select() - the mappers that the words name, all when there are none
  * @chosen: config->mapper_count places      Return: 0; -ERR_USAGE unknown name (nearest one). */
 int cli_select(const struct cli *cli, const struct config *config,
@@ -58,5 +61,5 @@ int cli_print_json(cJSON *json, int code);
 cJSON *cli_error_json(const struct err *e);
 
 extern const struct cli_command command_check, command_diff, command_discover, command_init,
-        command_preview, command_rejects, command_run, command_state, command_status, command_test,
-        command_verify;
+        command_preview, command_rejects, command_run, command_serve, command_state, command_status,
+        command_test, command_verify;

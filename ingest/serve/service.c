@@ -96,8 +96,8 @@ static int make_served(struct service *s, struct err *e)
                 s->served[i]->index = i;
                 facts_past(config, &config->mappers[i], &past[i]);
         }
-        return scheduler_new(config, past, wall_ms(), (uint64_t)clock_wall_us() ^ (uint64_t)getpid(),
-                &s->scheduler, e);
+        return scheduler_new(config, past, wall_ms(),
+                (uint64_t)clock_wall_us() ^ (uint64_t)getpid(), &s->scheduler, e);
 }
 
 /* ---- the turn of everything that follows ---- */

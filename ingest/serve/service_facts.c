@@ -33,18 +33,28 @@ struct facts {
         struct fact list[];
 };
 
+static const char *text_of(const cJSON *object, const char *name)
+{
+        const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
+
+        return text ? text : "";
+}
+
 void facts_past(
         const struct config *config, const struct config_mapper *mapper, struct scheduler_past *out)
 {
         struct last_run last;
-        int64_t us = 0;
+        int64_t success_us = 0, refused_us = 0;
 
         /* A run that failed or was killed did not serve its firing: it is due again. */
         last_run_read(config, mapper->spec->name, &last);
-        clock_rfc3339_parse(last.success, &us);
+        clock_rfc3339_parse(last.success, &success_us);
+        if (strcmp(text_of(last.run, "outcome"), run_outcome_name(RUN_REFUSED)) == 0)
+                clock_rfc3339_parse(text_of(last.run, "started"), &refused_us);
         last_run_deinit(&last);
         *out = (struct scheduler_past){
-                .last_ms = us / 1000, .paused = pause_read(config, mapper->spec->name)};
+                .last_ms = (success_us > refused_us ? success_us : refused_us) / 1000,
+                .paused = pause_read(config, mapper->spec->name)};
 }
 
 /* ---- on the thread ---- */

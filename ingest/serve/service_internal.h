@@ -67,7 +67,7 @@ struct running {
         const struct config_mapper *mapper;
         struct served *served;
         struct log *log;
-        struct loop_timer *patience; /* its time-out, then that of its interruption */
+        struct loop_timer *patience;     /* its time-out, then that of its interruption */
         struct service_request *request; /* owned; NULL: one of the scheduler's */
         struct run_options options;
         struct run_progress progress;
@@ -213,8 +213,8 @@ void facts_pump(struct service *s);
 void facts_stop(struct service *s);
 
 /** facts_past() - what the scheduler wants to know of @mapper, from disk; any thread */
-void facts_past(
-        const struct config *config, const struct config_mapper *mapper, struct scheduler_past *out);
+void facts_past(const struct config *config, const struct config_mapper *mapper,
+        struct scheduler_past *out);
 
 /* ---- service_watch.c ---- */
 void watch_changed(struct service *s);

@@ -54,8 +54,7 @@ int pause_write(const struct config *config, const char *mapper, bool paused, st
 {
         char path[PATH_SIZE], folder[PATH_SIZE];
 
-        if (!put_path(config, mapper, "/" FILE_NAME, path) ||
-                !put_path(config, mapper, "", folder))
+        if (!put_path(config, mapper, "/" FILE_NAME, path) || !put_path(config, mapper, "", folder))
                 return err_set(e, ERR_SYSTEM, "state_dir: the path is too long");
         int rc = lock_make_folder(folder, e);
         if (rc)

@@ -137,8 +137,8 @@ static int prepare(struct service *s, struct reload *r, struct swap *w, struct e
                         return err_nomem(e, "mappers");
                 w->served[w->count] = m;
         }
-        return scheduler_new(r->config, r->past, wall_ms(), (uint64_t)clock_wall_us(),
-                &w->scheduler, e);
+        return scheduler_new(
+                r->config, r->past, wall_ms(), (uint64_t)clock_wall_us(), &w->scheduler, e);
 }
 
 static void undo(struct service *s, struct swap *w)

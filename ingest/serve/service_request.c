@@ -34,8 +34,9 @@ int service_request_run(struct service *s, const struct service_request *request
         if (view.paused && !request->although_paused)
                 return err_set(e, ERR_LOCKED, "mapper %s is paused", m->name);
         if (s->request_count >= WAITING_MAX)
-                return err_set(e, ERR_RETRY, "%d requests wait for their runs already: try again "
-                                             "in a few seconds",
+                return err_set(e, ERR_RETRY,
+                        "%d requests wait for their runs already: try again "
+                        "in a few seconds",
                         WAITING_MAX);
         struct waiting_request *w = calloc(1, sizeof(*w));
         if (!w)

@@ -18,8 +18,8 @@ static void run_thread(struct work *w, struct loop *loop)
 {
         struct running *r = (struct running *)w;
 
-        run_mapper(r->config->config, r->mapper, &r->options, loop, r->log, &r->progress,
-                &r->report);
+        run_mapper(
+                r->config->config, r->mapper, &r->options, loop, r->log, &r->progress, &r->report);
 }
 
 /* ---- what is seen of it ---- */
@@ -41,7 +41,7 @@ static void log_end(const struct running *r)
         const struct run_counts *n = &r->report.counts;
         uint64_t written = n->created + n->updated + n->moved + n->deleted;
         bool is_well = r->report.outcome == RUN_OK || r->report.outcome == RUN_REJECTS;
-        enum log_level level = !is_well               ? LOG_LEVEL_INFO
+        enum log_level level = !is_well                ? LOG_LEVEL_INFO
                                : written + n->rejected ? LOG_LEVEL_INFO
                                                        : LOG_LEVEL_DEBUG;
 
@@ -53,8 +53,8 @@ static void log_end(const struct running *r)
                         "%s", r->report.err.text);
         log_at(r->log, level,
                 "run ended: %s: read %" PRIu64 ", created %" PRIu64 ", updated %" PRIu64
-                ", moved %" PRIu64 ", deleted %" PRIu64 ", unchanged %" PRIu64
-                ", rejected %" PRIu64 " in %.1f s",
+                ", moved %" PRIu64 ", deleted %" PRIu64 ", unchanged %" PRIu64 ", rejected %" PRIu64
+                " in %.1f s",
                 run_outcome_name(r->report.outcome), n->read, n->created, n->updated, n->moved,
                 n->deleted, n->unchanged, n->rejected, (double)r->report.elapsed_ms / 1000.0);
 }
@@ -217,7 +217,8 @@ static void set_tick(struct service *s)
 {
         int64_t now = wall_ms();
         int64_t next = scheduler_next_change(s->scheduler, now);
-        int64_t delay = next == INT64_MAX || next - now > LOOK_EVERY_MS ? LOOK_EVERY_MS : next - now;
+        int64_t delay =
+                next == INT64_MAX || next - now > LOOK_EVERY_MS ? LOOK_EVERY_MS : next - now;
 
         loop_timer_set(s->tick, delay < 1 ? 1 : delay);
 }

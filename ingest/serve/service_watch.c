@@ -87,8 +87,7 @@ void watch_changed(struct service *s)
 {
         tell_state(s);
         if (s->watches)
-                loop_timer_set(
-                        s->watch_timer, s->watched_ms + EVENT_GAP_MS - loop_now_ms(s->loop));
+                loop_timer_set(s->watch_timer, s->watched_ms + EVENT_GAP_MS - loop_now_ms(s->loop));
 }
 
 struct service_watch *service_watch(struct service *s, loop_fn fn, void *ctx)
