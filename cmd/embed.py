@@ -10,9 +10,11 @@ a heading, is what `init --help` says of it. The first ```sql block of its READM
 grants that suffice, is a comment in front of the DSN in its erp2couch.yaml. Of a pack for an API
 the first ```yaml block has the `sources` in place of those of the template.
 """
-import json
 import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "ingest/base"))
+from embedding import c_array, c_text, write  # noqa: E402
 
 DSN = "    dsn: "  # the line of templates/erp2couch.yaml that the comment goes in front of
 SOURCES = "\nsources:\n"
@@ -104,17 +106,6 @@ def sets(templates, schemas, paths):
             for path in paths if path.parent == pack] + model
 
 
-def c_array(name, data):
-    yield f"static const unsigned char {name}[] = {{"
-    for i in range(0, len(data), 20):
-        yield "        " + ", ".join(str(b) for b in data[i : i + 20]) + ","
-    yield "};"
-
-
-def c_text(text):
-    return "NULL" if text is None else json.dumps(text)  # of ASCII: a C literal, too
-
-
 def main(out, templates, schemas, *paths):
     found = sets(Path(templates).resolve(), Path(schemas).resolve(),
                  [Path(path).resolve() for path in paths])
@@ -131,8 +122,7 @@ def main(out, templates, schemas, *paths):
         table.append(f"        {{{c_text(pack)}, {c_text(what)}, files_{n}, {len(rows)}}},")
     lines += ["const struct template_set template_sets[] = {", *table, "};",
               f"const size_t template_set_count = {len(table)};"]
-    with open(out, "w", encoding="ascii") as f:
-        f.write("\n".join(lines) + "\n")
+    write(out, lines)
 
 
 if sys.argv[1] == "--list":

@@ -19,7 +19,7 @@ function runRow(run) {
   const why = run.kind === "run" || !run.kind ? run.trigger : run.kind;
   return el("tr", {},
     el("td", {}, timeNode(run.started)),
-    el("td", {}, (why ?? "") + (run.full ? ", all" : "")),
+    el("td", {}, (why ?? "") + (run.full ? ", full" : "")),
     el("td", { class: tone, title: run.error }, word),
     ...[count(run.read), count(changed(run)), count(run.rejected), duration(run.seconds)]
       .map((figure) => el("td", { class: "n" }, figure)));
@@ -38,7 +38,7 @@ export class Details {
       + "the service began.");
     this.rejects = new Rejects(name, uid);
     this.node = el("div", { class: "details", id: `${uid}-details`, hidden: true },
-      this.error, this.now, this.buttons(), this.about, this.runs(uid), this.rejects.node);
+      this.error, this.now, this.buttons(), this.about, this.rejects.node, this.runs(uid));
   }
 
   buttons() {
@@ -67,7 +67,7 @@ export class Details {
         el("th", { scope: "col", class: kind }, title)))), this.rows);
     return el("section", { "aria-labelledby": `${uid}-runs` },
       el("h4", { id: `${uid}-runs` }, "Records per run"),
-      el("div", { class: "chart" }, this.chart, this.scale), legend, this.short,
+      el("div", { class: "chart" }, this.scale, this.chart), legend, this.short,
       el("div", { class: "scroll", role: "region", tabindex: "0",
         "aria-label": `Table of the last runs of ${quoted(this.name)}` }, table));
   }

@@ -72,7 +72,7 @@ export class List {
     if (!this.mappers) return;
     for (const [name, , test] of CHIPS) {
       const { chip, number } = this.chips.get(name);
-      attr(chip, "aria-pressed", name === this.chip);
+      attr(chip, "aria-pressed", String(name === this.chip));
       text(number, this.mappers.filter(test).length);
     }
     const shown = matching(this.mappers, this.chip, this.filter.value);

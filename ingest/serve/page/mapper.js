@@ -60,7 +60,7 @@ export class Mapper {
 
   open(whether) {
     this.details.node.hidden = !whether;
-    attr(this.toggle, "aria-expanded", whether);
+    attr(this.toggle, "aria-expanded", String(whether));
     if (!whether) return;
     this.refresh();
     loadOne(this.name).then(() => this.draw(), () => {});

@@ -29,6 +29,8 @@ export class Rejects {
   update(m) {
     const stamp = `${m.rejects} ${m.last_run?.started}`;
     this.number = m.rejects;
+    this.node.hidden = !m.rejects && !this.seen; // once seen, its heading may have the focus
+    if (m.rejects) this.seen = true;
     if (stamp === this.stamp) return;
     this.stamp = stamp;
     if (m.rejects === 0 && !this.items.size) this.show([], null);
@@ -78,7 +80,8 @@ export class Rejects {
     }
     this.after = next;
     this.more.hidden = !next;
-    text(this.title, `Rejects (${this.items.size}${next ? ` of ${this.number ?? "more"}` : ""})`);
+    const all = next ? ` of ${this.number ?? "more"}` : "";
+    text(this.title, this.items.size ? `Rejects (${this.items.size}${all})` : "Rejects");
     text(this.note, this.items.size ? "Every run tries them again, once their cause is mended."
       : "No record is rejected.");
     this.list.hidden = !this.items.size;
@@ -121,8 +124,8 @@ export class Rejects {
 
   async drop(id, key) {
     const sure = await confirm("Drop this reject?",
-      `Record ${quoted(key)} of ${quoted(this.mapper)} is no longer noted as rejected, and not `
-      + "tried again until it changes in the source or all records are read.", "Drop it");
+      `Record ${quoted(key)} of ${quoted(this.mapper)} is no longer noted as rejected. `
+      + "The next run that reads it, because it changed or in a full run, tries it again.", "Drop it");
     if (sure && await actions.dropReject(id, `Reject of record ${key}`)) await this.load();
   }
 }
