@@ -183,8 +183,8 @@ static int drop_all(void *ctx, struct loop *loop, struct err *e)
         int rc = open_control(c, loop, e);
 
         if (!rc)
-                rc = reject_drop(&c->control, c->config, c->cli->log, v->words[0], v->key,
-                        &c->dropped, e);
+                rc = reject_drop(
+                        &c->control, c->config, c->cli->log, v->words[0], v->key, &c->dropped, e);
         if (!rc && v->key && c->dropped == 0)
                 rc = err_set(e, ERR_USAGE, "%s has no reject with key %s", v->words[0], v->key);
         control_close(&c->control);

@@ -28,7 +28,8 @@ int control_open(const struct config *config, struct loop *loop, const struct lo
 
 /** control_open_within() - the same with another patience, in milliseconds */
 int control_open_within(const struct config *config, struct loop *loop, const struct log *log,
-        int64_t patience_ms, struct control *out, struct err *e) __attribute__((warn_unused_result));
+        int64_t patience_ms, struct control *out, struct err *e)
+        __attribute__((warn_unused_result));
 void control_close(struct control *c);
 
 #define CONTROL_STOP 1

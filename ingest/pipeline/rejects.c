@@ -81,16 +81,21 @@ static void put_document(struct run *r, struct str key, struct buf *out)
         json_put_lossy(out, id);
 }
 
+static void put_key(const struct reject_note *note, struct buf *out)
+{
+        if (note->key.len)
+                key_json(note->key, out);
+        else if (!note->key_text || !json_put_string(out, str_of(note->key_text)))
+                buf_puts(out, "null");
+}
+
 static void put_body(struct run *r, const struct reject_note *note, const char *first,
         const char *now, uint32_t attempts, struct buf *out)
 {
         buf_puts(out, "\"type\":\"reject\"");
         put_text_member(out, "mapper", r->spec->name);
         buf_puts(out, ",\"key\":");
-        if (note->key.len)
-                key_json(note->key, out);
-        else if (!note->key_text || !json_put_string(out, str_of(note->key_text)))
-                buf_puts(out, "null");
+        put_key(note, out);
         put_document(r, note->key, out);
         put_text_member(out, "stage", note->stage);
         put_text_member(out, "field", note->field);
@@ -102,6 +107,18 @@ static void put_body(struct run *r, const struct reject_note *note, const char *
                 buf_puts(out, ",\"record\":");
                 mapper_record_json(&r->shape, note->record, REJECT_MAX_RECORD, out);
         }
+}
+
+/* Whoever asked for the run hears of it. @reason: NULL: it is none after all. */
+static void tell(struct run *r, const struct reject_note *note, const char *reason)
+{
+        cleanup_buf_ struct buf key = BUF_INIT(1 << 20);
+
+        if (!r->options.on_reject)
+                return;
+        put_key(note, &key);
+        if (!key.error)
+                r->options.on_reject(r->options.on_reject_ctx, buf_str(&key), note->field, reason);
 }
 
 static int too_many(const struct run *r, uint64_t rejected, uint64_t of, struct err *e)
@@ -204,6 +221,7 @@ bool rejects_forget(struct run *r, struct str key)
 
         if (!find_reject(r, key, &reject) || reject.run != r->number)
                 return false;
+        tell(r, &(struct reject_note){.key = key, .field = ""}, NULL);
         r->counts->rejected--;
         r->rejected_before -= is_old(r, &reject);
         return true;
@@ -298,6 +316,7 @@ int rejects_add(struct run *r, const struct reject_note *note, struct err *e)
                 return rc;
         if (r->shifts && came_before(r, rc, &before, buf_str(&id)))
                 return 0;
+        tell(r, note, note->reason);
         r->counts->rejected++;
         r->rejected_before += rc == 0 && is_old(r, &before);
         atomic_store_explicit(&r->progress->rejected, r->counts->rejected, memory_order_relaxed);

@@ -30,6 +30,10 @@ struct run_difference {
 };
 typedef void (*run_difference_fn)(void *ctx, const struct run_difference *difference);
 
+/* A record was rejected, or @reason NULL: it came again and is not rejected after all.
+ * @key: as JSON, null where it has none      @field: "" where the reason is about none */
+typedef void (*run_reject_fn)(void *ctx, struct str key, const char *field, const char *reason);
+
 struct run_options {
         bool full;          /* read all, whatever the cursor says */
         bool dry_run;       /* count what would be done; write nothing */
@@ -53,6 +57,9 @@ struct run_options {
 
         run_difference_fn on_difference; /* of a dry run; NULL: not asked */
         void *on_difference_ctx;
+
+        run_reject_fn on_reject; /* on the run's thread; NULL: not asked */
+        void *on_reject_ctx;
 };
 
 enum run_outcome {

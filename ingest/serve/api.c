@@ -60,8 +60,8 @@ static bool is_read(const char *method)
 }
 
 /* @known: whether there is such a path      @allow: the methods that it has */
-static const struct api_route *find_route(struct http_exchange *x, struct str *part,
-        const char **allow)
+static const struct api_route *find_route(
+        struct http_exchange *x, struct str *part, const char **allow)
 {
         const char *method = http_exchange_method(x);
         struct str path = http_exchange_path(x);

@@ -38,7 +38,7 @@ enum api_token api_token_check(const char *authorization, const char *token)
         if (strncasecmp(authorization, "Bearer ", 7) != 0)
                 return API_TOKEN_WRONG;
         return digest_equal(str_trim(str_of(authorization + 7)), str_of(token)) ? API_TOKEN_RIGHT
-                                                                                 : API_TOKEN_WRONG;
+                                                                                : API_TOKEN_WRONG;
 }
 
 /* ---- wrong ones ---- */
@@ -191,8 +191,7 @@ bool api_origin_allowed(const char *origin, const char *host, const struct strin
                 return false;
         if (is_listed(name, names))
                 return true;
-        return is_name(name, own_name) &&
-               port_is(port, own_port, secure ? STR("443") : STR("80"));
+        return is_name(name, own_name) && port_is(port, own_port, secure ? STR("443") : STR("80"));
 }
 
 bool api_fetch_allowed(const char *site, const char *mode, const char *dest, bool reads)

@@ -50,6 +50,6 @@ bool api_host_allowed(const char *host, const struct string_list *names);
  * port, which a proxy may have changed */
 bool api_origin_allowed(const char *origin, const char *host, const struct string_list *names);
 
-/** api_fetch_allowed() - Sec-Fetch-Site, -Mode and -Dest (NULL: none): of our own pages, of no page,
- * or a link that somebody follows */
+/** api_fetch_allowed() - Sec-Fetch-Site, -Mode and -Dest (NULL: none): of our own pages, of no
+ * page, or a link that somebody follows */
 bool api_fetch_allowed(const char *site, const char *mode, const char *dest, bool reads);

@@ -25,8 +25,8 @@ struct api_stream {
         struct service_watch *watch;
         struct loop_timer *timer;
         char id[sizeof(((struct service_run *)NULL)->id)];
-        struct buf said; /* the RUN of the last event */
-        int64_t said_ms; /* when; comments do not count */
+        struct buf said;  /* the RUN of the last event */
+        int64_t said_ms;  /* when; comments do not count */
         int64_t heard_ms; /* when anything was sent */
 };
 

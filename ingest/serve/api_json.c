@@ -51,8 +51,8 @@ static uint64_t changes(const struct run_counts *c)
 static void add_counts(cJSON *json, const struct service_run *run)
 {
         run_counts_json(&run->counts, json);
-        cJSON_AddNumberToObject(json, "written",
-                (double)(run->ended_us ? changes(&run->counts) : run->written));
+        cJSON_AddNumberToObject(
+                json, "written", (double)(run->ended_us ? changes(&run->counts) : run->written));
         add_known(json, "expected", run->expected);
         cJSON_AddNumberToObject(json, "in_flight", run->ended_us ? 0 : run->in_flight);
 }
@@ -66,8 +66,8 @@ cJSON *api_run_json(const struct service_run *run)
 
         api_add_text(json, "id", run->id);
         api_add_text(json, "mapper", run->mapper);
-        api_add_text(json, "trigger",
-                run->pushed || run->retry ? NULL : run_trigger_name(run->trigger));
+        api_add_text(
+                json, "trigger", run->pushed || run->retry ? NULL : run_trigger_name(run->trigger));
         api_add_text(json, "kind", kind);
         cJSON_AddBoolToObject(json, "full", run->full);
         add_time_us(json, "started", run->started_us);
@@ -97,8 +97,7 @@ static double copy_number(cJSON *json, const cJSON *document, const char *name)
 
 cJSON *api_history_json(const cJSON *document)
 {
-        const char *id =
-                cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(document, "_id"));
+        const char *id = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(document, "_id"));
         bool retry = cJSON_HasObjectItem(document, "keys");
         bool pushed = cJSON_HasObjectItem(document, "given");
         cJSON *json = cJSON_CreateObject();
@@ -149,8 +148,7 @@ static void add_wait(cJSON *json, const struct service *s, const struct service_
         else if (v->wait == WAIT_SOURCE)
                 snprintf(text, sizeof(text), "other runs of source %s", m->source);
         else if (v->wait == WAIT_AFTER && v->after < config->mapper_count)
-                snprintf(text, sizeof(text), "mapper %s",
-                        config->mappers[v->after].spec->name);
+                snprintf(text, sizeof(text), "mapper %s", config->mappers[v->after].spec->name);
         else if (v->wait == WAIT_BACK_OFF)
                 snprintf(text, sizeof(text), "the pause after %u failure%s", v->failures,
                         v->failures == 1 ? "" : "s");
@@ -188,7 +186,10 @@ static void add_schedule(cJSON *json, const struct mapper_spec *spec)
         if (s->notify)
                 buf_printf(&text, "%snotify %s", text.len ? ", " : "", s->notify);
         for (size_t i = 0; i < spec->after.count; i++)
-                buf_printf(&text, "%s%s", i ? " " : text.len ? ", after " : "after ",
+                buf_printf(&text, "%s%s",
+                        i          ? " "
+                        : text.len ? ", after "
+                                   : "after ",
                         spec->after.items[i]);
         api_add_text(json, "schedule", text.len ? buf_cstr(&text) : NULL);
 }

@@ -13,8 +13,9 @@ void api_no_mapper(struct api *a, struct http_exchange *x, struct str name)
         for (size_t i = 0; i < config->mapper_count; i++)
                 names[i] = config->mappers[i].spec->name;
         const char *near = str_nearest(name, names, config->mapper_count);
-        api_error(x, API_NOT_FOUND, near ? "there is no mapper \"%.*s\"; did you mean \"%s\"?"
-                                         : "there is no mapper \"%.*s\"",
+        api_error(x, API_NOT_FOUND,
+                near ? "there is no mapper \"%.*s\"; did you mean \"%s\"?"
+                     : "there is no mapper \"%.*s\"",
                 (int)(name.len < API_NAME_MAX ? name.len : API_NAME_MAX), name.ptr, near);
 }
 
@@ -67,7 +68,7 @@ void api_post_run(struct api *a, struct http_exchange *x, struct str part)
                 api_reply_json(x, 202, api_mapper_json(a->service, index));
 }
 
-static void pause(struct api *a, struct http_exchange *x, struct str part, bool paused)
+static void set_paused(struct api *a, struct http_exchange *x, struct str part, bool paused)
 {
         size_t index;
         struct err e;
@@ -82,12 +83,12 @@ static void pause(struct api *a, struct http_exchange *x, struct str part, bool 
 
 void api_post_pause(struct api *a, struct http_exchange *x, struct str part)
 {
-        pause(a, x, part, true);
+        set_paused(a, x, part, true);
 }
 
 void api_post_resume(struct api *a, struct http_exchange *x, struct str part)
 {
-        pause(a, x, part, false);
+        set_paused(a, x, part, false);
 }
 
 /* ---- reload ---- */

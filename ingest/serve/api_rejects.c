@@ -139,8 +139,8 @@ static bool read_query(struct http_exchange *x, struct page *p)
         if (!api_query_limit(x, REJECTS_STANDARD, REJECTS_MOST, &p->limit) ||
                 !api_query_mapper(x, p->mapper))
                 return false;
-        if (after.ptr && (!id_mapper(after, mapper) ||
-                                 (p->mapper[0] && strcmp(mapper, p->mapper) != 0))) {
+        if (after.ptr &&
+                (!id_mapper(after, mapper) || (p->mapper[0] && strcmp(mapper, p->mapper) != 0))) {
                 api_error(x, API_BAD_REQUEST,
                         "after: the id of a reject of the same list, as `next` has it");
                 return false;
@@ -258,8 +258,8 @@ static void on_retried(void *ctx, const struct run_report *report)
 /* Return: 0; -class. The mapper may have another place since, or none. */
 static int begin_retry(struct one *o, struct err *e)
 {
-        struct service_request request = {.options = {.keys = o->keys.keys,
-                                                  .key_count = o->keys.count},
+        struct service_request request = {
+                .options = {.keys = o->keys.keys, .key_count = o->keys.count},
                 .although_paused = true,
                 .on_done = on_retried,
                 .ctx = o};
@@ -294,10 +294,8 @@ static void on_key(void *ctx, int rc, const struct err *e)
 void api_post_retry(struct api *a, struct http_exchange *x, struct str part)
 {
         cleanup_(one_freep) struct one *o = one_new(x, part);
-        const struct service_task task = {.what = "looking for the reject",
-                .work = find_key,
-                .on_done = on_key,
-                .ctx = o};
+        const struct service_task task = {
+                .what = "looking for the reject", .work = find_key, .on_done = on_key, .ctx = o};
         size_t index;
 
         if (!o)
@@ -333,7 +331,10 @@ static void on_dropped(void *ctx, int rc, const struct err *e)
         cleanup_(one_freep) struct one *o = ctx;
         struct http_exchange *x = api_call_end(&o->call);
         cJSON *json;
+        size_t index;
 
+        if (x && service_mapper_find(o->call.api->service, str_of(o->mapper), &index))
+                service_look_again(o->call.api->service, index);
         if (x && rc) {
                 api_fail(x, e);
         } else if (x && !o->dropped) {
@@ -348,10 +349,8 @@ static void on_dropped(void *ctx, int rc, const struct err *e)
 void api_post_drop(struct api *a, struct http_exchange *x, struct str part)
 {
         cleanup_(one_freep) struct one *o = one_new(x, part);
-        const struct service_task task = {.what = "dropping a reject",
-                .work = drop_one,
-                .on_done = on_dropped,
-                .ctx = o};
+        const struct service_task task = {
+                .what = "dropping a reject", .work = drop_one, .on_done = on_dropped, .ctx = o};
 
         if (o && api_call_task(a, x, &o->call, &task))
                 TAKE(o);

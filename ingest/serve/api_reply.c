@@ -9,9 +9,9 @@
 #include "ingest/record/json.h"
 #include "ingest/record/json_scan.h"
 
-#define REPLY_MAX     ((size_t)64 << 20)
-#define RETRY_AFTER   "5" /* seconds: the pause after the first failure of a run */
-#define JSON_TYPE     "application/json"
+#define REPLY_MAX   ((size_t)64 << 20)
+#define RETRY_AFTER "5" /* seconds: the pause after the first failure of a run */
+#define JSON_TYPE   "application/json"
 
 static const struct {
         int status;
@@ -163,8 +163,8 @@ static bool take_flag(
                 *flags[i].value = cJSON_IsTrue(item);
                 return true;
         }
-        api_error(x, API_BAD_REQUEST, "the body has a member \"%.100s\", which this request has not",
-                item->string);
+        api_error(x, API_BAD_REQUEST,
+                "the body has a member \"%.100s\", which this request has not", item->string);
         return false;
 }
 
@@ -213,8 +213,7 @@ bool api_query_mapper(struct http_exchange *x, char out[API_NAME_MAX])
                 return true;
         bool good = name.len > 0 && name.len < API_NAME_MAX;
         for (size_t i = 0; good && i < name.len; i++)
-                good = strchr("abcdefghijklmnopqrstuvwxyz0123456789_-", name.ptr[i]) &&
-                       name.ptr[i];
+                good = strchr("abcdefghijklmnopqrstuvwxyz0123456789_-", name.ptr[i]) && name.ptr[i];
         if (!good) {
                 api_error(x, API_BAD_REQUEST, "mapper: not the name of a mapper");
                 return false;
@@ -250,8 +249,8 @@ struct http_exchange *api_call_end(struct api_call *c)
         return x;
 }
 
-bool api_call_task(struct api *a, struct http_exchange *x, struct api_call *c,
-        const struct service_task *task)
+bool api_call_task(
+        struct api *a, struct http_exchange *x, struct api_call *c, const struct service_task *task)
 {
         struct err e;
 

@@ -366,6 +366,12 @@ bool service_mapper_find(const struct service *s, struct str name, size_t *index
         return false;
 }
 
+void service_look_again(struct service *s, size_t mapper)
+{
+        facts_want(s, s->served[mapper], true);
+        service_later(s);
+}
+
 int service_start_run(
         struct service *s, size_t mapper, bool full, bool allow_deletes, struct err *e)
 {

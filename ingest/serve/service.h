@@ -132,6 +132,9 @@ int service_start_run(struct service *s, size_t mapper, bool full, bool allow_de
 int service_pause(struct service *s, size_t mapper, bool paused, struct err *e)
         __attribute__((warn_unused_result));
 
+/** service_look_again() - something of @mapper was changed that no run tells: its rejects */
+void service_look_again(struct service *s, size_t mapper);
+
 /* ---- questions that take time ---- */
 
 /* A piece of work on a thread and loop of its own, a few at a time; more wait in order. */
