@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
 
 #define READ_STEP 16384
 
@@ -36,4 +38,18 @@ int file_read(const char *path, struct buf *out, struct err *e)
                         return err_set(e, ERR_CONFIG, "cannot read %s: larger than %zu bytes", path,
                                 out->max);
         }
+}
+
+char *file_absolute(const char *path)
+{
+        cleanup_buf_ struct buf joined = BUF_INIT((size_t)2 * PATH_MAX);
+        char folder[PATH_MAX];
+        char *real = realpath(path, NULL);
+
+        if (real)
+                return real;
+        if (*path != '/' && getcwd(folder, sizeof(folder)))
+                buf_printf(&joined, "%s/", folder);
+        buf_puts(&joined, path);
+        return joined.error ? NULL : str_dup(buf_str(&joined));
 }

@@ -12,3 +12,7 @@
  * Return: 0; -ERR_CONFIG missing, no right, a folder, larger than @out->max allows ("cannot read
  * PATH: ..."); -ERR_SYSTEM I/O error; -ERR_NOMEM. */
 int file_read(const char *path, struct buf *out, struct err *e) __attribute__((warn_unused_result));
+
+/** file_absolute() - @path without links, "." and ".."; one that is not there from this folder on
+ * Return: owned by the caller; NULL when out of memory. */
+char *file_absolute(const char *path) __attribute__((warn_unused_result));

@@ -5,7 +5,6 @@
  */
 #include "ingest/serve/api_internal.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -237,13 +236,6 @@ static void on_request(void *ctx, struct http_exchange *x)
 
 /* ---- life ---- */
 
-static char *absolute(const char *path)
-{
-        char *real = realpath(path, NULL);
-
-        return real ? real : str_dup(str_of(path));
-}
-
 int api_new(struct loop *l, struct service *s, int fd, const struct log *log, struct api **out,
         struct err *e)
 {
@@ -260,10 +252,6 @@ int api_new(struct loop *l, struct service *s, int fd, const struct log *log, st
         if (!a)
                 return err_nomem(e, "the HTTP interface");
         *a = (struct api){.loop = l, .service = s, .log = log};
-        a->config_path = absolute(config->path);
-        a->state_dir = absolute(config->state_dir);
-        if (!a->config_path || !a->state_dir)
-                return err_nomem(e, "the HTTP interface");
         int rc = http_server_new(l, &options, log, &a->server, e);
         if (rc)
                 return rc;
@@ -286,8 +274,6 @@ struct api *api_free(struct api *a)
         while (a->calls)
                 (void)api_call_end(a->calls);
         http_server_free(a->server);
-        free(a->config_path);
-        free(a->state_dir);
         free(a);
         return NULL;
 }

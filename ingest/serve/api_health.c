@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ingest/base/clock.h"
+#include "ingest/base/file.h"
 #include "ingest/serve/assets.h"
 #include "ingest/serve/metrics.h"
 
@@ -64,6 +65,13 @@ void api_get_metrics(struct api *a, struct http_exchange *x, struct str part)
                 http_exchange_reply(x, 200, METRICS_CONTENT_TYPE, buf_str(&text));
 }
 
+static void add_path(cJSON *json, const char *name, const char *path)
+{
+        cleanup_(freep) char *absolute = file_absolute(path);
+
+        api_add_text(json, name, absolute);
+}
+
 void api_get_status(struct api *a, struct http_exchange *x, struct str part)
 {
         const struct config *config = service_config(a->service);
@@ -78,8 +86,8 @@ void api_get_status(struct api *a, struct http_exchange *x, struct str part)
         int64_t up_us = clock_wall_us() - started_us;
         cJSON_AddNumberToObject(json, "uptime_seconds", up_us < 0 ? 0 : (double)(up_us / 1000000));
         add_health(a, json, "condition", &health);
-        api_add_text(json, "config", a->config_path);
-        api_add_text(json, "state_dir", a->state_dir);
+        add_path(json, "config", config->path);
+        add_path(json, "state_dir", config->state_dir);
         api_add_text(json, "couchdb", config->couch.url);
         cJSON *list = cJSON_AddArrayToObject(json, "mappers");
         for (size_t i = 0; i < service_mapper_count(a->service); i++)

@@ -35,7 +35,6 @@ struct api {
         struct service *service; /* borrowed */
         struct http_server *server;
         const struct log *log;
-        char *config_path, *state_dir; /* absolute */
         struct api_limiter limiter;
         struct api_call *calls;
         struct api_stream *streams;

@@ -99,7 +99,7 @@ cJSON *api_history_json(const cJSON *document)
 {
         const char *id = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(document, "_id"));
         bool retry = cJSON_HasObjectItem(document, "keys");
-        bool pushed = cJSON_HasObjectItem(document, "given");
+        bool pushed = cJSON_HasObjectItem(document, "pushed");
         cJSON *json = cJSON_CreateObject();
 
         api_add_text(json, "id", id && strncmp(id, "run:", 4) == 0 ? id + 4 : id);
