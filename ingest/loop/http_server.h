@@ -43,9 +43,9 @@ struct http_server_options {
 
         void (*on_request)(void *ctx, struct http_exchange *x);
 
-        /* The server itself refuses a request: the body that the reply has, as @code's. Optional.
-         */
-        struct str (*error_body)(void *ctx, int code);
+        /* Optional: the server itself refuses a request: the body of that reply, of error_type. */
+        struct str (*error_body)(void *ctx, int status);
+        const char *error_type; /* NULL: application/json */
         void *ctx;
 };
 
@@ -78,11 +78,19 @@ void http_server_stats(const struct http_server *s, struct http_server_stats *ou
 
 const char *http_exchange_method(const struct http_exchange *x); /* "GET", ... */
 
-/** http_exchange_path() - percent-decoded, without the query; proved UTF-8 without NUL */
+/** http_exchange_path() - percent-decoded once, without the query; proved UTF-8 without NUL
+ * It begins with "/", or is "*" (OPTIONS). Nothing else is done to it: "//", "." and ".." stand as
+ * they came, and an encoded slash looks like any other; who must tell them apart takes segments. */
 struct str http_exchange_path(const struct http_exchange *x);
 
+/** http_exchange_segments() - what stands between the slashes of the path, each decoded
+ * "/api/v1/a%2Fb" has three, the last one "a/b"; "/" has none, "/a/" two ("a" and "").
+ * @out: the first @max of them, borrowed. Return: how many there are. */
+size_t http_exchange_segments(const struct http_exchange *x, struct str *out, size_t max);
+
 /** http_exchange_query() - the decoded value of the parameter @name; .ptr NULL: there is none
- * Borrowed until the exchange is answered, as all that follows. */
+ * "+" is a space; of several the first; NUL behind it. Borrowed until the exchange is answered, as
+ * all that follows. */
 struct str http_exchange_query(const struct http_exchange *x, const char *name);
 
 /** http_exchange_header() - of the request; NULL: there is none */
