@@ -398,7 +398,7 @@ int deletions_sweep(struct run *r, struct err *e)
 {
         cleanup_(sweep_freep) struct sweep *s = NULL;
 
-        if (r->mode == RUN_READS_KEYS || r->held_position)
+        if (run_takes_some(r) || r->held_position)
                 return 0;
         int rc = sweep_new(r, &s, e);
         if (!rc)

@@ -144,7 +144,7 @@ int gone_find(struct run *r, struct err *e)
                 &r->mapper->extract->deletes; /* key: of a table of them */
         int rc = settle_all(r, false, e);     /* so that the state knows what was read */
 
-        if (rc || r->mode == RUN_READS_KEYS)
+        if (rc || run_takes_some(r))
                 return rc;
         if (r->shifts)
                 return absence_find(r, e);

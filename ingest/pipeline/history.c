@@ -1,4 +1,5 @@
 /* A run is a document "run:MAPPER:TIME" in the control database; TIME sorts by age. */
+#include "ingest/pipeline/given.h"
 #include "ingest/pipeline/last_run.h"
 #include "ingest/pipeline/run_internal.h"
 
@@ -24,6 +25,8 @@ static cJSON *run_document(const struct run *r)
         run_counts_json(r->counts, doc);
         if (r->options.key_count) /* no run of its schedule: rejects were tried again */
                 cJSON_AddNumberToObject(doc, "keys", (double)r->options.key_count);
+        if (r->options.given)
+                cJSON_AddNumberToObject(doc, "pushed", (double)given_count(r->options.given));
         if (r->report->withheld)
                 cJSON_AddNumberToObject(doc, "withheld", (double)r->report->withheld);
         return doc;
@@ -40,13 +43,16 @@ void history_begin_here(const struct run *r)
 void history_note_here(const struct run *r)
 {
         bool done = r->report->outcome == RUN_OK || r->report->outcome == RUN_REJECTS;
+        bool some = r->options.key_count || r->options.given;
+        bool refused = r->options.given && r->report->err.class == ERR_REJECT;
         cJSON *doc = NULL;
 
         if (!r->lock || r->options.dry_run)
                 return;
-        if (r->report->outcome != RUN_LOCKED) /* on another machine: it did nothing */
+        /* Locked by another machine, or a body that nobody can take: it did nothing. */
+        if (r->report->outcome != RUN_LOCKED && !refused)
                 doc = run_document(r);
-        last_run_write(r->config, r->spec->name, doc, done && !r->options.key_count, r->log);
+        last_run_write(r->config, r->spec->name, doc, done && !some, r->log);
         cJSON_Delete(doc);
 }
 

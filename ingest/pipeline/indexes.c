@@ -53,7 +53,7 @@ int indexes_keep(struct run *r, struct err *e)
 {
         int rc = 0;
 
-        if (r->options.dry_run || r->mode == RUN_READS_KEYS)
+        if (r->options.dry_run || run_takes_some(r))
                 return 0;
         for (size_t i = 0; !rc && !r->indexes_refused && i < r->targets.count; i++)
                 if (!r->targets.items[i]->indexed)

@@ -425,20 +425,26 @@ void pass_note_keyless(struct run *r)
         r->blind = true;
 }
 
-int pass_reject(void *ctx, struct str key, const char *reason, struct err *e)
+int pass_refused(struct run *r, struct str key, const char *reason, struct err *e)
 {
-        struct run *r = ctx;
         struct reject_note note = {
                 .stage = "read", .field = "", .reason = reason, .key = key, .unreadable = true};
 
-        r->counts->read++;
-        if (!key.len) {
-                pass_note_keyless(r);
-                r->unread = true;
-        }
+        count_read(r);
         int rc = key.len ? note_seen(r, key, e) : 0;
         if (!rc)
                 rc = add_reject(r, &note, e);
         r->read_paused = rc == BULK_FULL;
         return r->read_paused ? SOURCE_PAUSE : rc;
+}
+
+int pass_reject(void *ctx, struct str key, const char *reason, struct err *e)
+{
+        struct run *r = ctx;
+
+        if (!key.len) {
+                pass_note_keyless(r);
+                r->unread = true;
+        }
+        return pass_refused(r, key, reason, e);
 }

@@ -131,7 +131,7 @@ static int offer_mark(struct run *r, struct source_watch *watch, uint64_t *behin
 
         if (r->mark.len)
                 watch->mark = buf_str(&r->mark);
-        else if (r->mode != RUN_READS_KEYS)
+        else if (!run_takes_some(r))
                 rc = mark_find(r, &watch->mark, behind, e);
         watch->mark_full = r->mode == RUN_READS_ALL;
         return rc;
@@ -141,7 +141,7 @@ static int offer_mark(struct run *r, struct source_watch *watch, uint64_t *behin
 static int take_up(
         struct run *r, const struct source_observation *seen, uint64_t behind, struct err *e)
 {
-        if (r->mark.len || r->mode == RUN_READS_KEYS)
+        if (r->mark.len || run_takes_some(r))
                 return 0; /* the same run goes on */
         r->resumed = seen->resumes;
         if (!r->resumed)
@@ -216,8 +216,8 @@ int plan_run(struct run *r, struct err *e)
         int rc = check_fingerprint(r, &same, e);
         if (rc)
                 return rc;
-        if (r->options.key_count) {
-                r->mode = RUN_READS_KEYS;
+        if (r->options.key_count || r->options.given) {
+                r->mode = r->options.given ? RUN_READS_GIVEN : RUN_READS_KEYS;
                 drop_wanted(r); /* what others changed is found again: there is no checkpoint */
                 return plan_observe(r, e);
         }

@@ -34,9 +34,8 @@ static void stop_read(struct run *r)
                 log_debug(r->log, "the read was left behind: %s", ignored.text);
 }
 
-/* What the read waits for: a database, or the end of its own earlier write, for a record that was
- * not taken; a mark that is to be kept. The read may end meanwhile. */
-static int make_way(struct run *r, struct err *e)
+/* Also a mark that is to be kept. The read may end meanwhile. */
+int pass_make_way(struct run *r, struct err *e)
 {
         cleanup_(freep) char *name = TAKE(r->wanted_target);
         bool settle = r->settle_wanted, mark = r->mark_wanted;
@@ -63,7 +62,7 @@ static int read_until_end(struct run *r, struct err *e)
                         *e = r->why;
                         return r->failed;
                 }
-                rc = make_way(r, e);
+                rc = pass_make_way(r, e);
                 if (rc)
                         return rc;
         }

@@ -144,8 +144,8 @@ static int check_limit(const struct run *r, uint64_t at_least, struct err *e)
         uint64_t read = r->counts->read > before ? r->counts->read - before : 0;
         int64_t max = r->spec->max_rejects;
 
-        if (r->options.key_count > 0)
-                return 0; /* an operator tries rejects again: there is nothing to guard */
+        if (r->options.key_count > 0 || r->options.given)
+                return 0; /* somebody asks for these records, and is told: nothing is to guard */
         if (max >= 0 ? rejected > (uint64_t)max : read > at_least && rejected > read / 2)
                 return too_many(r, rejected, read, e);
         return 0;
@@ -356,11 +356,13 @@ static int take_up(struct run *r, const struct reject_view *reject, bool *read, 
         if (sure || !reject_view_key(reject, r->shape.key_count, &key) ||
                 key_recode(&r->shape, buf_str(&key), &exact, NULL) != 0)
                 return 0;
-        if (r->mode == RUN_READS_KEYS)
+        if (r->mode == RUN_READS_GIVEN)
+                *read = given_has(r, buf_str(&exact));
+        else if (r->mode == RUN_READS_KEYS)
                 *read = is_given(r, buf_str(&key)) || is_given(r, buf_str(&exact));
         else
                 *read = r->wanted.count < REJECTS_REREAD;
-        if (!*read || r->mode == RUN_READS_KEYS)
+        if (!*read || run_takes_some(r))
                 return 0;
         int rc = keyed_want(r, buf_str(&exact), e);
         *read = !r->overflow; /* else it is not on the list: its reject stays */

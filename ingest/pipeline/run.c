@@ -188,6 +188,8 @@ static int open_run(struct run *r, struct err *e)
                 rc = open_state(r, e);
         if (!rc)
                 rc = open_source(r, e);
+        if (!rc && r->options.given)
+                rc = given_convert(r, e);
         if (rc)
                 return rc;
         fingerprint_mapper(r, r->fingerprint);
@@ -206,8 +208,8 @@ static int want_in_parts(struct run *r, struct str key, struct err *e)
         return rc ? rc : keyed_want(r, key, e);
 }
 
-/* The records of given keys, in place of those that the source offers. */
-static int want_given(struct run *r, struct err *e)
+/* The records of the keys, in place of those that the source offers. */
+static int want_keys(struct run *r, struct err *e)
 {
         cleanup_buf_ struct buf key = BUF_INIT(SCRATCH_MAX);
         int rc = 0;
@@ -222,7 +224,9 @@ static int want_given(struct run *r, struct err *e)
 
 static int read_records(struct run *r, struct err *e)
 {
-        int rc = r->mode == RUN_READS_KEYS ? want_given(r, e) : pass_read(r, e);
+        int rc = r->mode == RUN_READS_KEYS    ? want_keys(r, e)
+                 : r->mode == RUN_READS_GIVEN ? given_read(r, e)
+                                              : pass_read(r, e);
 
         if (!rc)
                 rc = settle_all(r, false, e);
@@ -248,7 +252,7 @@ static int finish_run(struct run *r, struct err *e)
                 rc = rejects_clear(r, e);
         if (!rc)
                 rc = indexes_keep(r, e);
-        if (!rc && !r->options.dry_run && r->mode != RUN_READS_KEYS)
+        if (!rc && !r->options.dry_run && !run_takes_some(r))
                 rc = checkpoint_write(r, e);
         return rc;
 }
@@ -309,6 +313,7 @@ static void close_run(struct run *r)
         couch_close(r->couch);
         validator_free(r->validator);
         lookup_set_free(r->lookups);
+        given_run_free(r->given);
         target_set_deinit(&r->targets);
         state_batch_free(r->batch);
         state_close(r->state);

@@ -49,7 +49,8 @@ struct target_set {
 enum run_mode {
         RUN_READS_ALL,   /* and finds what is gone by what did not come */
         RUN_READS_SINCE, /* what changed since the position of the last finished run */
-        RUN_READS_KEYS   /* the records that were asked for (rejects retry): no checkpoint */
+        RUN_READS_KEYS,  /* the records that were asked for (rejects retry): no checkpoint */
+        RUN_READS_GIVEN  /* nothing: records were pushed (given.h); else as by keys */
 };
 
 /* Why documents that no record claims stay. Stored in the state: the numbers stand. */
@@ -67,6 +68,7 @@ struct key_list {
 };
 
 struct bare_reject; /* of reject_record.c */
+struct given_run;   /* of given_read.c */
 struct couch_index;
 
 struct run {
@@ -157,6 +159,7 @@ struct run {
         bool read_paused; /* until there is room in the writer */
         int read_rc;
         struct err read_err;
+        struct given_run *given;  /* owned; of RUN_READS_GIVEN */
         struct bare_reject *bare; /* rejects without their record yet; in the arena */
         size_t bare_bytes;
         char *wanted_target; /* a database that a record needs and the run does not know yet */
@@ -170,6 +173,12 @@ struct run {
 #define RUN_MARK_MAX      65536     /* bytes of a source's mark: longer ones are not kept */
 #define RUN_APPLY_CHANGES 4096      /* acknowledged records between two transactions */
 #define RUN_APPLY_BYTES   (2 << 20) /* and the memory that their changes may take */
+
+/** run_takes_some() - whether it is about certain records alone: nothing is swept, no checkpoint */
+static inline bool run_takes_some(const struct run *r)
+{
+        return r->mode == RUN_READS_KEYS || r->mode == RUN_READS_GIVEN;
+}
 
 /** run_fail() - remember the first failure inside a callback; the linear part returns it */
 void run_fail(struct run *r, int rc, const struct err *e);
@@ -352,10 +361,28 @@ typedef int (*pass_key_fn)(struct run *r, struct str key, struct err *e);
 int pass_walk(struct run *r, pass_start_fn start, pass_key_fn fn, struct err *e)
         __attribute__((warn_unused_result));
 
+/** pass_make_way() - what a record that was not taken waits for: a database, or the end of its own
+ * earlier write; then it may be taken again */
+int pass_make_way(struct run *r, struct err *e) __attribute__((warn_unused_result));
+
+/* ---- given_read.c: records that were pushed ---- */
+/** given_convert() - makes records of run_options.given, before anything is written
+ * Return: 0; -ERR_REJECT the push as a whole is refused; -class as source_convert(). */
+int given_convert(struct run *r, struct err *e) __attribute__((warn_unused_result));
+/** given_read() - all of them through pass_record() */
+int given_read(struct run *r, struct err *e) __attribute__((warn_unused_result));
+/** given_has() - whether a record with @key was pushed */
+bool given_has(const struct run *r, struct str key);
+struct given_run *given_run_free(struct given_run *g);
+
 /* ---- pass.c: map, compare, write ---- */
 /** pass_record(), pass_reject() - what a read of records delivers (struct source_sink) */
 int pass_record(void *run, const struct record *record, struct err *e);
 int pass_reject(void *run, struct str key, const char *reason, struct err *e);
+/** pass_refused() - a record that cannot be had as it was given: a reject
+ * Return: 0; SOURCE_PAUSE; -class. */
+int pass_refused(struct run *r, struct str key, const char *reason, struct err *e)
+        __attribute__((warn_unused_result));
 /** pass_note_keyless() - a record came that may be any: absence proves nothing in this run */
 void pass_note_keyless(struct run *r);
 /** pass_write_over() - what @doc replaces: @there as the state knows it; NULL: nothing */

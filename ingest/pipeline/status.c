@@ -23,7 +23,7 @@ static bool is_finished(const cJSON *run)
                 cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(run, "outcome"));
 
         return outcome && (strcmp(outcome, "ok") == 0 || strcmp(outcome, "rejects") == 0) &&
-               !cJSON_HasObjectItem(run, "keys");
+               !cJSON_HasObjectItem(run, "keys") && !cJSON_HasObjectItem(run, "pushed");
 }
 
 static int take_run(void *ctx, const struct scan_doc *doc, struct err *e)

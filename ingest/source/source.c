@@ -232,6 +232,27 @@ int source_read_deleted(struct source *s, const struct extract *x, const struct 
         return ops_of(s)->read_deleted(s, x, shape, sink, out, e);
 }
 
+int source_convert(struct source *s, const struct extract *x, const struct shape *shape,
+        struct source_pushed *items, size_t count, struct arena *arena, struct err *e)
+{
+        if (!ops_of(s)->convert)
+                return cannot(x, "pushed records", ops_of(s)->type, e);
+        return ops_of(s)->convert(s, x, shape, items, count, arena, e);
+}
+
+bool source_can_listen(const struct source_config *config)
+{
+        return config->ops->listen;
+}
+
+int source_listen(struct source *s, const struct source_listener *listener, struct err *e)
+{
+        if (!ops_of(s)->listen)
+                return err_set(
+                        e, ERR_CONFIG, "a source of type %s tells of no changes", ops_of(s)->type);
+        return ops_of(s)->listen(s, listener, e);
+}
+
 int source_lock(struct source *s, uint64_t key, int64_t wait_ms, struct err *e)
 {
         return ops_of(s)->lock ? ops_of(s)->lock(s, key, wait_ms, e) : SOURCE_NO_LOCK;

@@ -194,6 +194,30 @@ int source_read_by_keys(struct source *s, const struct extract *x, const struct 
         const struct value *keys, size_t count, const struct source_sink *sink,
         struct source_read **out, struct err *e) __attribute__((warn_unused_result));
 
+/* ---- records that somebody else gives ---- */
+
+/* One record that was pushed. What is not given is NULL. */
+struct source_pushed {
+        struct str json; /* an object, proved; no name twice */
+
+        /* Filled by source_convert(), in its arena. */
+        struct record record;    /* row NULL: it cannot be one, and `reason` says why */
+        const char *reason;      /* NULL: it stands */
+        const struct value *key; /* where it cannot be one: a row with the key's columns alone,
+                                  * where these can be had; NULL: not even that */
+};
+
+/** source_convert() - makes of @items what a read of @x would deliver; runs the loop
+ * Names are columns, children (arrays of objects), and `rows` where the extract groups. Sources
+ * that describe columns refuse other names, and give each value the text that they would send
+ * for it; else values are JSON as they are, and names that the mapper does not use are passed over.
+ * Rows of children come in the source's order.
+ * Return: 0; -ERR_REJECT a name that no column has (in the record whose `reason` is set: with the
+ * nearest one); -ERR_CONFIG a connector that cannot, or columns that changed; -ERR_RETRY. */
+int source_convert(struct source *s, const struct extract *x, const struct shape *shape,
+        struct source_pushed *items, size_t count, struct arena *arena, struct err *e)
+        __attribute__((warn_unused_result));
+
 /** source_resume() - continues after SOURCE_PAUSE or SOURCE_HOLD; never delivers from inside */
 void source_resume(struct source_read *r);
 
@@ -215,6 +239,9 @@ struct source_listener {
         void *ctx;
 };
 #define SOURCE_LISTEN_ALL SIZE_MAX
+
+/** source_can_listen() - whether sources of its kind tell of changes */
+bool source_can_listen(const struct source_config *config);
 
 /** source_listen() - from now on until source_close(); runs the loop until it listens, then
  * returns: the callbacks come from a loop that runs on. A source that listens does nothing else.
@@ -282,6 +309,8 @@ struct source_ops {
                 const struct source_sink *sink, struct source_read **out, struct err *e);
         int (*read_deleted)(struct source *s, const struct extract *x, const struct shape *shape,
                 const struct source_sink *sink, struct source_read **out, struct err *e);
+        int (*convert)(struct source *s, const struct extract *x, const struct shape *shape,
+                struct source_pushed *items, size_t count, struct arena *arena, struct err *e);
         int (*lock)(struct source *s, uint64_t key, int64_t wait_ms, struct err *e);
         int (*lock_check)(struct source *s, struct err *e);
         int (*listen)(struct source *s, const struct source_listener *listener, struct err *e);

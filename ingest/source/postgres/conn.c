@@ -98,6 +98,8 @@ static void on_soon(void *ctx)
         c->failed = 0;
         if (rc)
                 pg_conn_complete(c, rc, &c->err);
+        else if (c->state == PG_IDLE && c->on_idle)
+                c->on_idle(c->idle_ctx);
 }
 
 /* ---- commands ---- */
@@ -150,7 +152,7 @@ static int finish_command(struct pg_conn *c, struct err *e)
                 return rc;
         }
         pg_conn_set_state(c, PG_IDLE);
-        loop_fd_set(c->watch, false, false);
+        loop_fd_set(c->watch, c->on_idle != NULL, false);
         return rc;
 }
 
@@ -295,6 +297,33 @@ void pg_conn_copy_rest(struct pg_conn *c)
                 loop_fd_set(c->watch, false, false);
 }
 
+/* ---- what comes by itself ---- */
+
+void pg_conn_on_idle(struct pg_conn *c, loop_fn fn, void *ctx)
+{
+        c->on_idle = fn;
+        c->idle_ctx = ctx;
+        if (c->state != PG_IDLE)
+                return;
+        loop_fd_set(c->watch, true, false);
+        loop_timer_soon(c->soon);
+}
+
+int pg_conn_take_notices(
+        struct pg_conn *c, void (*fn)(void *ctx, const char *channel), void *ctx, struct err *e)
+{
+        PGnotify *notice;
+
+        if (c->state != PG_IDLE)
+                return 0; /* they come with the answer */
+        bool there = PQconsumeInput(c->pg);
+        while ((notice = PQnotifies(c->pg))) {
+                fn(ctx, notice->relname);
+                PQfreemem(notice);
+        }
+        return there && PQstatus(c->pg) == CONNECTION_OK ? 0 : lost(c, e);
+}
+
 /* ---- events ---- */
 
 void pg_conn_on_socket(void *ctx, bool readable, bool writable)
@@ -308,6 +337,8 @@ void pg_conn_on_socket(void *ctx, bool readable, bool writable)
                 step_command(c, readable);
         else if (c->state == PG_COPY || c->state == PG_TAIL)
                 c->on_rows(c->rows_ctx);
+        else if (c->state == PG_IDLE && c->on_idle)
+                c->on_idle(c->idle_ctx);
 }
 
 static void stopped(void *ctx)

@@ -71,6 +71,17 @@ int pg_conn_copy_next(struct pg_conn *c, char **row, size_t *len, struct err *e)
 /** pg_conn_copy_rest() - stops watching the socket (back-pressure) until the next copy_next */
 void pg_conn_copy_rest(struct pg_conn *c);
 
+/** pg_conn_on_idle() - from now on the socket is watched while no command is under way: who is told
+ * that something came, which pg_conn_take_notices() has to take; also at once, for what came before
+ */
+void pg_conn_on_idle(struct pg_conn *c, loop_fn fn, void *ctx);
+
+/** pg_conn_take_notices() - the channels that were notified since, one call of @fn each; the
+ * connection is not to be freed or used inside it
+ * Return: 0; -class the connection is lost. */
+int pg_conn_take_notices(struct pg_conn *c, void (*fn)(void *ctx, const char *channel), void *ctx,
+        struct err *e) __attribute__((warn_unused_result));
+
 /** pg_conn_stop() - asks the server to stop what it does, and closes the connection
  * @fn: from the loop, when that is done */
 void pg_conn_stop(struct pg_conn *c, loop_fn fn, void *ctx);

@@ -30,6 +30,8 @@ struct pg_conn {
         void *ctx;
         loop_fn on_rows;
         void *rows_ctx;
+        loop_fn on_idle; /* NULL: nobody waits for what comes by itself */
+        void *idle_ctx;
         loop_fn on_stopped;
         void *stopped_ctx;
         PGresult *result; /* of the command under way: the first error, or the last */

@@ -111,3 +111,10 @@ struct pg_selection {
  * Return: 0; -ERR_CONFIG a key is NULL; -ERR_REJECT too long. */
 int pg_sql_copy(const struct pg_target *t, const struct pg_selection *what, struct buf *sql,
         size_t *where_at, struct err *e) __attribute__((warn_unused_result));
+
+/** pg_sql_column() - the column @c of a row named q, as it is read */
+void pg_sql_column(struct buf *sql, const struct pg_column *c);
+
+/** pg_sql_order_by() - how rows named q of @t are sorted; nothing where their order says nothing
+ * @orders: of a merge; NULL without children */
+void pg_sql_order_by(struct buf *sql, const struct pg_target *t, const enum row_order *orders);

@@ -9,6 +9,7 @@
 
 #include "ingest/source/postgres/describe.h"
 #include "ingest/source/postgres/dsn.h"
+#include "ingest/source/postgres/listen.h"
 #include "ingest/source/postgres/lock.h"
 #include "ingest/source/postgres/near.h"
 #include "ingest/source/postgres/query.h"
@@ -97,6 +98,7 @@ static struct source *pg_close(struct source *source)
         pg_reads_reap(s, true);
         pg_since_free(s->since);
         pg_lock_free(s->lock);
+        pg_listen_free(s->listen);
         pg_conn_free(s->conn);
         free(s);
         return NULL;
@@ -360,19 +362,29 @@ static int ask_latest(struct pg_source *s, const struct pg_target *t, size_t i, 
         return rc;
 }
 
+int pg_source_targets(struct pg_source *s, const struct extract *x, struct arena *arena,
+        struct pg_target **targets, size_t *count, struct err *e)
+{
+        int rc = pg_targets_new(x, arena, targets, count, e);
+
+        if (!rc)
+                rc = pg_source_begin(s, e);
+        for (size_t i = 0; !rc && i < *count; i++)
+                rc = describe_target(s, &(*targets)[i], e);
+        return rc;
+}
+
 /* The types of cursors are those of now. Leaves the transaction open. */
 static int prepare_observation(struct pg_source *s, const struct extract *x,
         const struct source_watch *watch, struct arena *arena, struct pg_target **targets,
         size_t *count, struct err *e)
 {
-        int rc = pg_targets_new(x, arena, targets, count, e);
+        int rc = 0;
 
-        if (!rc && !s->since && !(s->since = pg_since_new()))
+        if (!s->since && !(s->since = pg_since_new()))
                 rc = err_nomem(e, "a position");
         if (!rc)
-                rc = pg_source_begin(s, e);
-        for (size_t i = 0; !rc && i < *count; i++)
-                rc = describe_target(s, &(*targets)[i], e);
+                rc = pg_source_targets(s, x, arena, targets, count, e);
         return rc ? rc : pg_since_prepare(s->since, *targets, *count, watch, e);
 }
 
@@ -503,6 +515,8 @@ const struct source_ops source_postgres = {
         .ahead = pg_ahead,
         .read_keys = pg_read_keys,
         .read_deleted = pg_read_deleted,
+        .convert = pg_convert,
+        .listen = pg_listen,
         .lock = pg_lock_source,
         .lock_check = pg_lock_check_source,
         .outputs = pg_query_outputs,

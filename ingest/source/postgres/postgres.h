@@ -11,6 +11,8 @@
  *   shape.c     shapes; select.c: the statements that read them
  *   catalog.c   tables, columns, keys and children; key.c: keys nobody declared
  *   conn.c      one connection on the loop; connect.c: how it comes about
+ *   pushed.c             records that somebody pushes; convert.c: their values
+ *   listen.c             notifications
  *   types.c copy.c sql.c dsn.c error.c
  */
 #pragma once
@@ -28,10 +30,11 @@ struct pg_source {
         const struct pg_options *options; /* in the configuration's arena */
         struct loop *loop;
         const struct log *log;
-        struct pg_conn *conn;   /* owned; NULL while a read uses it */
-        struct pg_read *reads;  /* owned, ended ones too until the next call */
-        struct pg_since *since; /* owned; NULL: nothing was observed */
-        struct pg_lock *lock;   /* owned; NULL: none is held */
+        struct pg_conn *conn;     /* owned; NULL while a read uses it */
+        struct pg_read *reads;    /* owned, ended ones too until the next call */
+        struct pg_since *since;   /* owned; NULL: nothing was observed */
+        struct pg_lock *lock;     /* owned; NULL: none is held */
+        struct pg_listen *listen; /* owned; NULL: it does not */
 };
 
 /* What a read is to deliver. */
@@ -68,6 +71,21 @@ int pg_key_seen(struct pg_source *s, struct catalog_table *t, struct arena *aren
 /** pg_targets_new() - the targets of @x in @arena: the parent, then its children */
 int pg_targets_new(const struct extract *x, struct arena *arena, struct pg_target **out,
         size_t *count, struct err *e) __attribute__((warn_unused_result));
+
+/** pg_source_targets() - the targets of @x, described; leaves the transaction open; runs the loop
+ */
+int pg_source_targets(struct pg_source *s, const struct extract *x, struct arena *arena,
+        struct pg_target **targets, size_t *count, struct err *e)
+        __attribute__((warn_unused_result));
+
+/** pg_convert() - see source_convert() */
+int pg_convert(struct source *source, const struct extract *x, const struct shape *shape,
+        struct source_pushed *items, size_t count, struct arena *arena, struct err *e)
+        __attribute__((warn_unused_result));
+
+/** pg_listen() - see source_listen() */
+int pg_listen(struct source *source, const struct source_listener *listener, struct err *e)
+        __attribute__((warn_unused_result));
 
 /* The operations of a read: see source.h. */
 int pg_read_start(struct pg_source *s, const struct extract *x, const struct shape *shape,

@@ -9,7 +9,7 @@
 
 /* ---- columns ---- */
 
-static void put_column(struct buf *sql, const struct pg_column *c)
+void pg_sql_column(struct buf *sql, const struct pg_column *c)
 {
         buf_puts(sql, "q.");
         pg_sql_ident(sql, str_of(c->column.name));
@@ -22,7 +22,7 @@ static void put_select_list(struct buf *sql, const struct pg_target *t)
 {
         for (size_t i = 0; i < t->count; i++) {
                 buf_puts(sql, i ? ", " : "");
-                put_column(sql, &t->columns[i]);
+                pg_sql_column(sql, &t->columns[i]);
         }
 }
 
@@ -42,7 +42,7 @@ static void put_select_keys(struct buf *sql, const struct pg_target *t)
                 put_distinct(sql, t);
         for (size_t i = 0; i < t->key_count; i++) {
                 buf_puts(sql, i ? ", " : "");
-                put_column(sql, &t->columns[t->key[i]]);
+                pg_sql_column(sql, &t->columns[t->key[i]]);
         }
 }
 
@@ -156,7 +156,7 @@ static void put_order(struct buf *sql, const char **separator)
         *separator = ", ";
 }
 
-static void put_order_by(struct buf *sql, const struct pg_target *t, const enum row_order *orders)
+void pg_sql_order_by(struct buf *sql, const struct pg_target *t, const enum row_order *orders)
 {
         const char *separator = " ORDER BY ";
         bool is_group = !t->child && t->x->group.count > 0;
@@ -257,7 +257,7 @@ int pg_sql_copy(const struct pg_target *t, const struct pg_selection *what, stru
         if (rc)
                 return rc;
         if (!what->keys_only)
-                put_order_by(sql, t, what->orders);
+                pg_sql_order_by(sql, t, what->orders);
         buf_puts(sql, ") TO STDOUT");
         return buf_cstr(sql) ? 0 : buf_check(sql, "statement", e);
 }

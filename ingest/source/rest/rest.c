@@ -7,6 +7,7 @@
 
 #include "ingest/source/rest/keys.h"
 #include "ingest/source/rest/probe.h"
+#include "ingest/source/rest/pushed.h"
 #include "ingest/source/rest/read.h"
 #include "ingest/source/rest/shape.h"
 #include "ingest/source/rest/since.h"
@@ -180,6 +181,7 @@ const struct source_ops source_rest = {
         .reads_all_for_keys = rest_reads_all_for_keys,
         .read_keys = rest_read_keys,
         .read_deleted = rest_read_deleted,
+        .convert = rest_convert,
         .resume = rest_read_resume,
         .cancel = rest_read_cancel,
 };

@@ -57,7 +57,8 @@ static int list_paths(struct rest_rows *rows, const struct extract *x, struct ar
         for (size_t i = 0; !rc && i < rows->columns; i++) {
                 const char *name = rows->shape->columns.items[i].name;
 
-                rows->from[i] = is_child(x, name) ? SIZE_MAX : at;
+                bool fetched = rows->what == REST_ROWS_RECORDS && is_child(x, name);
+                rows->from[i] = fetched ? SIZE_MAX : at;
                 if (rows->from[i] != SIZE_MAX)
                         rc = escaped(arena, name, &paths[at++], e);
         }
@@ -84,7 +85,8 @@ int rest_rows_new(const struct extract *x, const struct shape *shape, enum rest_
         rows->what = what;
         rows->keys = what == REST_ROWS_DELETED && x->deletes.key.count ? &x->deletes.key
                                                                        : rest_key_paths(x);
-        rows->columns = what == REST_ROWS_RECORDS ? shape->columns.count - shape->key_count : 0;
+        if (what == REST_ROWS_RECORDS || what == REST_ROWS_PUSHED)
+                rows->columns = shape->columns.count - shape->key_count;
         rows->from = arena_array(arena, max, sizeof(*rows->from));
         rows->picked = arena_array(arena, max, sizeof(*rows->picked));
         rows->values = arena_array(arena, shape->columns.count, sizeof(*rows->values));

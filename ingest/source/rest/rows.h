@@ -14,6 +14,8 @@ struct rest_rows;
 enum rest_rows_of {
         REST_ROWS_RECORDS,
         REST_ROWS_KEYS,   /* nothing but the key is looked at */
+        REST_ROWS_PUSHED, /* children are members of the record, in place of requests of their own
+                           */
         REST_ROWS_DELETED /* the same, at the paths of deletes.key; a scalar is a key of one part */
 };
 
