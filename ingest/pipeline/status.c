@@ -136,20 +136,42 @@ static int read_control(
         snprintf(prefix, sizeof(prefix), "reject:%s:", name);
         if (!rc)
                 rc = control_scan(control, str_of(prefix), all, false, count_doc, &out->rejects, e);
-        out->asked = rc == 0;
         return rc ? err_wrap(e, rc, "status of %s", name) : 0;
+}
+
+static void set_lag(struct status *out)
+{
+        if (out->success[0])
+                out->lag_s = lag_of(out->success);
+}
+
+void status_read_here(const struct config *config, const struct config_mapper *mapper,
+        const struct log *log, struct status *out)
+{
+        *out = (struct status){.lag_s = -1};
+        read_state(config, mapper->spec->name, log, out);
+        read_here(config, mapper->spec->name, out);
+        set_lag(out);
+}
+
+int status_add_control(struct control *control, const struct config_mapper *mapper,
+        struct status *out, struct err *e)
+{
+        struct status there = {.last = NULL};
+        int rc = read_control(control, mapper->spec->name, &there, e);
+
+        if (strcmp(there.success, out->success) > 0)
+                memcpy(out->success, there.success, sizeof(out->success));
+        take_newer(out, TAKE(there.last));
+        out->asked = rc == 0;
+        out->rejects = there.rejects;
+        set_lag(out);
+        return rc;
 }
 
 int status_read(const struct config *config, const struct config_mapper *mapper,
         struct control *control, const struct log *log, struct status *out, struct err *e)
 {
-        const char *name = mapper->spec->name;
-
-        *out = (struct status){.lag_s = -1};
-        read_state(config, name, log, out);
-        int rc = control ? read_control(control, name, out, e) : 0;
-        read_here(config, name, out);
-        if (out->success[0])
-                out->lag_s = lag_of(out->success);
-        return rc;
+        status_read_here(config, mapper, log, out);
+        return control ? status_add_control(control, mapper, out, e) : 0;
 }

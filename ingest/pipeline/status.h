@@ -23,7 +23,18 @@ struct status {
         enum state_condition state;
 };
 
-/** status_read() - of @mapper
+/** status_read_here() - of @mapper, what is known on this machine; no network
+ * A state must not be opened twice in a process: not while a run of this one is under way.
+ * @out: status_deinit() in any case */
+void status_read_here(const struct config *config, const struct config_mapper *mapper,
+        const struct log *log, struct status *out);
+
+/** status_add_control() - what the control database knows beside that
+ * Return: 0; -class of CouchDB. */
+int status_add_control(struct control *control, const struct config_mapper *mapper,
+        struct status *out, struct err *e) __attribute__((warn_unused_result));
+
+/** status_read() - both, of @mapper
  * @control: NULL: CouchDB cannot be asked, what is known here must do
  * @out: status_deinit() in any case      Return: 0; -class of CouchDB. */
 int status_read(const struct config *config, const struct config_mapper *mapper,

@@ -104,7 +104,7 @@ static int make_served(struct service *s, struct err *e)
 
 bool service_is_idle(const struct service *s)
 {
-        return !s->running && !s->tasks && !s->facts && !s->reload;
+        return !s->running && !s->tasks && !s->facts && !s->questions && !s->reload;
 }
 
 static void finish_stop(struct service *s)
@@ -130,8 +130,9 @@ static void on_later(void *ctx)
                 return;
         }
         reload_pump(s);
+        facts_pump(s); /* before runs: what is read must not run */
         runs_pump(s);
-        facts_pump(s);
+        control_pump(s);
 }
 
 void service_later(struct service *s)
@@ -144,14 +145,6 @@ static void on_tick(void *ctx)
         on_later(ctx);
 }
 
-static void on_facts_timer(void *ctx)
-{
-        struct service *s = ctx;
-
-        facts_want_all(s);
-        service_later(s);
-}
-
 /* ---- made ---- */
 
 static int make_timers(struct service *s, struct err *e)
@@ -159,7 +152,7 @@ static int make_timers(struct service *s, struct err *e)
         int rc = loop_timer_new(s->loop, on_tick, s, &s->tick, e);
 
         rc = rc ? rc : loop_timer_new(s->loop, on_later, s, &s->later, e);
-        return rc ? rc : loop_timer_new(s->loop, on_facts_timer, s, &s->facts_timer, e);
+        return rc ? rc : loop_timer_new(s->loop, control_on_timer, s, &s->control_timer, e);
 }
 
 static void warn_without_schedules(const struct service *s)
@@ -219,7 +212,7 @@ struct service *service_free(struct service *s)
         watch_free(s);
         loop_timer_free(s->tick);
         loop_timer_free(s->later);
-        loop_timer_free(s->facts_timer);
+        loop_timer_free(s->control_timer);
         loop_timer_free(s->stop_timer);
         free(s->couch_trouble);
         free(s->reload_trouble);
@@ -244,8 +237,9 @@ static void begin_stop(struct service *s)
 
         s->is_stopping = true;
         loop_timer_stop(s->tick);
-        loop_timer_stop(s->facts_timer);
+        loop_timer_stop(s->control_timer);
         facts_stop(s);
+        control_stop(s);
         reload_stop(s);
         requests_stop(s);
         if (s->running_count)
@@ -305,7 +299,7 @@ void service_health(const struct service *s, struct service_health *out)
         *out = (struct service_health){.condition = SERVICE_READY};
         if (s->is_stopping) {
                 out->condition = SERVICE_STOPPING;
-        } else if (!s->facts_known) {
+        } else if (!s->facts_known || !s->control_known) {
                 out->condition = SERVICE_STARTING;
         } else if (s->reload_trouble || s->couch_trouble) {
                 out->condition = SERVICE_DEGRADED;

@@ -126,5 +126,5 @@ void ended_note(struct service *s, struct running *r)
         remember(s, r);
         count(r->served, &r->report);
         note_trouble(s, r);
-        facts_want(s, r->served, rejects_may_differ(r->served, &r->report));
+        r->served->ask_control |= rejects_may_differ(r->served, &r->report);
 }

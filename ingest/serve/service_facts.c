@@ -1,24 +1,21 @@
 /*
- * One thread at a time reads them, for all mappers that want it. CouchDB is asked where rejects may
- * have come or gone; after most runs the files on this machine say all. Commands in other processes
- * change things too, so everything is read again now and then.
+ * What is on this machine: the state, and the file that the last run left. A run's own thread reads
+ * it at its end. Here it is read for mappers that do not run: when the service begins, after a
+ * reload, and now and then, because commands in other processes change it. A state cannot be open
+ * twice in a process: so those that are read are held, and no run of theirs begins meanwhile.
  */
 #include "ingest/serve/service_internal.h"
 
-#include <malloc.h>
 #include <string.h>
 
 #include "ingest/base/clock.h"
 #include "ingest/pipeline/last_run.h"
 
-#define REFRESH_MS     600000
-#define RETRY_FIRST_MS 5000 /* while CouchDB does not answer; doubled up to RETRY_MOST_MS */
-#define RETRY_MOST_MS  60000
+#define REFRESH_MS 600000
 
 struct fact {
         struct served *served;
         const struct config_mapper *mapper;
-        bool ask_couch;
         struct status status;
 };
 
@@ -26,9 +23,7 @@ struct facts {
         struct work work;
         struct service *service;
         struct shared_config *config;
-        bool first, any_couch;
-        int rc; /* of CouchDB */
-        struct err err;
+        bool first;
         size_t count;
         struct fact list[];
 };
@@ -57,71 +52,64 @@ void facts_past(
                 .paused = pause_read(config, mapper->spec->name)};
 }
 
-/* ---- on the thread ---- */
-
-static void read_one(struct facts *f, struct fact *fact, struct control *control)
+static void take_last(struct served *m, struct status *status)
 {
-        struct err e;
+        int64_t us = 0;
 
-        if (f->first)
-                state_warn_former(f->config->config, fact->mapper, f->service->log);
-        int rc = status_read(f->config->config, fact->mapper,
-                fact->ask_couch && !f->rc ? control : NULL, f->service->log, &fact->status, &e);
-        if (!rc || f->rc)
-                return;
-        f->rc = rc;
-        f->err = e;
+        if (status->last &&
+                strcmp(text_of(status->last, "started"), text_of(m->last, "started")) >= 0) {
+                cJSON_Delete(m->last);
+                m->last = TAKE(status->last);
+        }
+        clock_rfc3339_parse(status->success, &us);
+        if (us > m->success_us)
+                m->success_us = us;
 }
+
+void facts_take_here(struct served *m, struct status *status)
+{
+        take_last(m, status);
+        m->records = status->records;
+        m->state_bytes = status->state_bytes;
+        m->state = status->state;
+        m->busy = status->busy;
+        status_deinit(status);
+}
+
+void facts_take_control(struct served *m, struct status *status)
+{
+        take_last(m, status);
+        m->rejects = status->rejects;
+        m->rejects_known = true;
+        status_deinit(status);
+}
+
+/* ---- on the thread ---- */
 
 static void facts_thread(struct work *w, struct loop *loop)
 {
         struct facts *f = (struct facts *)w;
-        struct control control;
 
-        if (f->any_couch)
-                f->rc = control_open(f->config->config, loop, f->service->log, &control, &f->err);
-        for (size_t i = 0; i < f->count && !loop_cancelled(loop); i++)
-                read_one(f, &f->list[i], &control);
-        if (f->any_couch)
-                control_close(&control);
+        for (size_t i = 0; i < f->count && !loop_cancelled(loop); i++) {
+                struct fact *fact = &f->list[i];
+                if (f->first)
+                        state_warn_former(f->config->config, fact->mapper, f->service->log);
+                status_read_here(f->config->config, fact->mapper, f->service->log, &fact->status);
+        }
 }
 
 /* ---- back ---- */
 
-static void take(struct service *s, struct fact *fact)
+static void release(struct service *s, struct facts *f)
 {
-        struct served *m = fact->served;
-        struct status *status = &fact->status;
-
-        cJSON_Delete(m->last);
-        m->last = TAKE(status->last);
-        clock_rfc3339_parse(status->success, &m->success_us);
-        m->records = status->records;
-        m->state_bytes = status->state_bytes;
-        m->state = status->state;
-        if (status->asked) {
-                m->rejects = status->rejects;
-                m->rejects_known = true;
+        for (size_t i = 0; i < f->count; i++) {
+                struct served *m = f->list[i].served;
+                if (!m->is_gone)
+                        scheduler_ended(s->scheduler, m->index, RUN_OUTCOMES, wall_ms());
+                served_leave(s, m);
         }
-        if (fact->ask_couch && !status->asked) /* next time */
-                m->ask_couch = true;
-}
-
-static void note_couch(struct service *s, const struct facts *f)
-{
-        if (!f->rc) {
-                s->facts_failures = 0;
-                replace_text(&s->couch_trouble, NULL);
-                return;
-        }
-        int64_t wait = RETRY_FIRST_MS;
-        for (unsigned i = 0; i < s->facts_failures && wait < RETRY_MOST_MS; i++)
-                wait *= 2;
-        s->facts_failures++;
-        if (!s->couch_trouble)
-                log_warn(s->log, "%s", f->err.text);
-        replace_text(&s->couch_trouble, f->err.text);
-        loop_timer_set(s->facts_timer, wait < RETRY_MOST_MS ? wait : RETRY_MOST_MS);
+        shared_config_leave(f->config);
+        free(f);
 }
 
 static void facts_ended(struct work *w)
@@ -130,48 +118,35 @@ static void facts_ended(struct work *w)
         struct service *s = f->service;
 
         s->facts = NULL;
-        for (size_t i = 0; i < f->count; i++) {
-                if (!s->is_stopping)
-                        take(s, &f->list[i]);
-                status_deinit(&f->list[i].status);
-                served_leave(s, f->list[i].served);
-        }
-        if (!s->is_stopping && f->any_couch)
-                note_couch(s, f);
-        if (!s->facts_known)
-                log_info(s->log, "%zu mapper%s: ready", s->served_count,
-                        s->served_count == 1 ? "" : "s");
+        for (size_t i = 0; i < f->count; i++)
+                facts_take_here(f->list[i].served, &f->list[i].status);
+        release(s, f);
         s->facts_known = true;
-        shared_config_leave(f->config);
-        free(f);
-        if (!s->running)
-                malloc_trim(0); /* what the runs took is not needed until the next */
         watch_changed(s);
         service_later(s);
 }
 
 /* ---- asked ---- */
 
-void facts_want(struct service *s, struct served *m, bool ask_couch)
-{
-        m->is_stale = true;
-        m->ask_couch |= ask_couch;
-}
-
 void facts_want_all(struct service *s)
 {
         s->facts_ms = clock_monotonic_ms();
         for (size_t i = 0; i < s->served_count; i++)
-                facts_want(s, s->served[i], true);
+                s->served[i]->is_stale = s->served[i]->ask_control = true;
 }
 
-static void put_fact(struct facts *f, struct served *m, const struct config_mapper *mapper)
+static void hold(struct service *s, struct facts *f)
 {
-        f->list[f->count++] =
-                (struct fact){.served = m, .mapper = mapper, .ask_couch = m->ask_couch};
-        f->any_couch |= m->ask_couch;
-        m->users++;
-        m->is_stale = m->ask_couch = false;
+        for (size_t i = 0; i < s->served_count; i++) {
+                struct served *m = s->served[i];
+                /* A run that is under way reads them at its end. */
+                if (m->is_stale && !m->running && scheduler_hold(s->scheduler, i)) {
+                        m->users++;
+                        f->list[f->count++] = (struct fact){
+                                .served = m, .mapper = &current_config(s)->mappers[i]};
+                }
+                m->is_stale = false;
+        }
 }
 
 void facts_pump(struct service *s)
@@ -194,20 +169,13 @@ void facts_pump(struct service *s)
                 .service = s,
                 .first = !s->facts_known,
                 .config = shared_config_use(s->current)};
-        for (size_t i = 0; i < s->served_count; i++)
-                if (s->served[i]->is_stale)
-                        put_fact(f, s->served[i], &current_config(s)->mappers[i]);
+        hold(s, f);
         s->facts = f;
         if (work_start(&f->work, s->loop, &e) == 0)
                 return;
         log_warn(s->log, "reading what runs left: %s", e.text);
         s->facts = NULL;
-        for (size_t i = 0; i < f->count; i++) {
-                facts_want(s, f->list[i].served, f->list[i].ask_couch);
-                served_leave(s, f->list[i].served);
-        }
-        shared_config_leave(f->config);
-        free(f);
+        release(s, f);
 }
 
 void facts_stop(struct service *s)

@@ -6,7 +6,8 @@
  *   service_request.c runs that somebody waits for
  *   service_ended.c   what is kept of runs that ended: the last few hundred, totals, troubles
  *   service_task.c    questions that take time
- *   service_facts.c   what runs left behind, read on a thread
+ *   service_facts.c   what runs left behind on this machine, read on a thread
+ *   service_control.c what they left in the control database, asked on a thread
  *   service_watch.c   who wants to know of changes, and how often
  *   service_reload.c  another configuration takes the place of the current one
  *   service_pause.c   pauses on disk
@@ -49,7 +50,8 @@ struct served {
         uint64_t rejects, records, state_bytes;
         bool rejects_known;
         enum state_condition state;
-        bool is_stale, ask_couch; /* to be read again; CouchDB, too */
+        long busy;                  /* pid of another process that ran it */
+        bool is_stale, ask_control; /* to be read again, here and there */
 
         struct service_totals totals;
         struct service_durations durations;
@@ -72,6 +74,7 @@ struct running {
         struct run_options options;
         struct run_progress progress;
         struct run_report report;
+        struct status here; /* what it left */
         struct service_run view;
         bool took_too_long;
         unsigned interrupts;
@@ -108,6 +111,7 @@ struct service_watch {
 };
 
 struct facts;
+struct questions;
 struct reload;
 struct reload_wish;
 
@@ -138,10 +142,12 @@ struct service {
         size_t task_count, waiting_task_count;
 
         struct facts *facts; /* being read; NULL: none are */
-        struct loop_timer *facts_timer;
-        int64_t facts_ms; /* wall time when all were read last */
-        unsigned facts_failures;
+        int64_t facts_ms;    /* monotonic: when all were read last */
         bool facts_known;
+        struct questions *questions; /* to the control database, under way; NULL: none */
+        struct loop_timer *control_timer;
+        unsigned control_failures;
+        bool control_waits, control_known;
         char *couch_trouble; /* owned: CouchDB does not answer */
 
         struct reload *reload; /* under way; NULL: none */
@@ -151,7 +157,8 @@ struct service {
         struct service_watch *watches;
         struct loop_timer *watch_timer, *state_timer;
         int64_t watched_ms, told_ms; /* monotonic */
-        char told[700];              /* the last line of on_state */
+        enum service_condition logged;
+        char told[700]; /* the last line of on_state */
         bool in_watch;
 
         bool is_stopping;
@@ -205,16 +212,22 @@ void tasks_end_waiting(struct service *s); /* the service stops: they never begi
 void tasks_interrupt(struct service *s);
 
 /* ---- service_facts.c ---- */
-
-/** facts_want() - @m's are read again; @ask_couch: not only what is on this machine */
-void facts_want(struct service *s, struct served *m, bool ask_couch);
 void facts_want_all(struct service *s);
 void facts_pump(struct service *s);
 void facts_stop(struct service *s);
 
+/** facts_take_here() - what was read on this machine becomes known; @status is used up */
+void facts_take_here(struct served *m, struct status *status);
+void facts_take_control(struct served *m, struct status *status);
+
 /** facts_past() - what the scheduler wants to know of @mapper, from disk; any thread */
 void facts_past(const struct config *config, const struct config_mapper *mapper,
         struct scheduler_past *out);
+
+/* ---- service_control.c ---- */
+void control_pump(struct service *s);
+void control_on_timer(void *ctx);
+void control_stop(struct service *s);
 
 /* ---- service_watch.c ---- */
 void watch_changed(struct service *s);

@@ -20,6 +20,7 @@ static void run_thread(struct work *w, struct loop *loop)
 
         run_mapper(
                 r->config->config, r->mapper, &r->options, loop, r->log, &r->progress, &r->report);
+        status_read_here(r->config->config, r->mapper, r->log, &r->here);
 }
 
 /* ---- what is seen of it ---- */
@@ -100,6 +101,7 @@ static void run_ended(struct work *w)
         log_end(r);
         s->schedule_first |= r->request != NULL;
         unlink_run(s, r);
+        facts_take_here(r->served, &r->here);
         ended_note(s, r);
         tell_scheduler(s, r);
         if (r->request)

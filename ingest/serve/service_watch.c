@@ -13,37 +13,47 @@
 
 /* ---- the line for the life cycle ---- */
 
-static void put_state(const struct service *s, char *out, size_t size)
+static const char *condition_name(enum service_condition condition)
 {
         static const char *const names[] = {[SERVICE_STARTING] = "starting",
                 [SERVICE_READY] = "ready",
                 [SERVICE_DEGRADED] = "degraded",
                 [SERVICE_STOPPING] = "stopping"};
-        struct service_health health;
 
-        service_health(s, &health);
-        snprintf(out, size, "%zu mapper%s, %u running; %s%s%s", s->served_count,
-                s->served_count == 1 ? "" : "s", s->running_count, names[health.condition],
-                health.reason[0] ? ": " : "", health.reason);
+        return names[condition];
+}
+
+static void log_condition(struct service *s, const struct service_health *health)
+{
+        if (health->condition == s->logged)
+                return;
+        s->logged = health->condition;
+        log_at(s->log, health->condition == SERVICE_DEGRADED ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
+                "%s%s%s", condition_name(health->condition), health->reason[0] ? ": " : "",
+                health->reason);
 }
 
 static void on_state_timer(void *ctx)
 {
         struct service *s = ctx;
         char line[sizeof(s->told)];
+        struct service_health health;
 
-        put_state(s, line, sizeof(line));
+        service_health(s, &health);
+        log_condition(s, &health);
+        snprintf(line, sizeof(line), "%zu mapper%s, %u running; %s%s%s", s->served_count,
+                s->served_count == 1 ? "" : "s", s->running_count, condition_name(health.condition),
+                health.reason[0] ? ": " : "", health.reason);
         if (strcmp(line, s->told) == 0)
                 return;
-        memcpy(s->told, line, sizeof(line));
+        snprintf(s->told, sizeof(s->told), "%s", line);
         s->told_ms = loop_now_ms(s->loop);
-        s->options.on_state(s->options.ctx, line);
+        if (s->options.on_state)
+                s->options.on_state(s->options.ctx, line);
 }
 
 static void tell_state(struct service *s)
 {
-        if (!s->options.on_state)
-                return;
         if (!s->state_timer &&
                 loop_timer_new(s->loop, on_state_timer, s, &s->state_timer, NULL) != 0)
                 return;
