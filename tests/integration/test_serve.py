@@ -1,0 +1,270 @@
+"""The service: it runs mappers by their schedules, and takes signals, reloads and faults."""
+
+import re
+import signal
+import time
+
+import pytest
+
+from support import faultproxy
+from support.process import wait_until
+from support.project import Exit
+from support.service import Service
+
+EVERY_SECOND = "schedule: {every: 1s}"
+
+
+@pytest.fixture
+def item(project, database):
+    """Three rows, read every second."""
+    database.sql("CREATE TABLE item (id int PRIMARY KEY, v text);"
+                 "INSERT INTO item VALUES (1, 'a'), (2, 'b'), (3, 'c')")
+    project.table_mapper(columns=["v"], more=EVERY_SECOND)
+    return project
+
+
+@pytest.fixture
+def slow(item, database, couch, proxy):
+    """The same through a proxy that answers the first batch of a run after three seconds."""
+    front = proxy("http", couch.host, couch.port)
+    front.on("POST", "/_bulk_docs$", faultproxy.delay(before=3), times=1)
+    item.configure(couchdb={"url": front.url})
+    return front
+
+
+def values(project):
+    if not project.db("catalog").exists():
+        return {}
+    return {doc["_id"]: doc["v"] for doc in project.db("catalog").docs().values()}
+
+
+def wait_values(project, **expected):
+    wanted = {f"item:{key[1:]}": v for key, v in expected.items()}
+    wait_until(f"documents {wanted}", 20, lambda: values(project) == wanted, 0.1)
+
+
+# ---- schedules
+
+
+def test_what_changes_in_the_erp_arrives(item, database):
+    with Service(item) as service:
+        wait_values(item, _1="a", _2="b", _3="c")
+        database.sql("UPDATE item SET v = 'x' WHERE id = 2; DELETE FROM item WHERE id = 3")
+        wait_values(item, _1="a", _2="x")
+        service.wait_log("run ended: ok", "item", 2)
+    assert not service.messages(".", level="error")
+
+
+def test_one_mapper_never_runs_twice_at_a_time(item, slow):
+    with Service(item, "-v") as service:
+        service.wait_log("run ended", count=2)
+        begun = [line for line in service.log if re.search("run (begins|ended)", line)]
+    order = [re.search("run (begins|ended)", line)[1] for line in begun]
+    assert order[:4] == ["begins", "ended", "begins", "ended"]
+
+
+def test_mappers_run_side_by_side(project, database, couch, proxy):
+    front = proxy("http", couch.host, couch.port)
+    front.on("POST", "/_bulk_docs$", faultproxy.delay(before=1), times=None)
+    project.configure(couchdb={"url": front.url})
+    for name in "abc":
+        database.sql(f"CREATE TABLE {name} (id int PRIMARY KEY); INSERT INTO {name} VALUES (1)")
+        project.table_mapper(name, more="schedule: {every: 1h}")
+    with Service(project, "-v") as service:
+        for name in "abc":
+            service.wait_log("run ended: ok", name)
+    order = [line for line in service.log if re.search("run (begins|ended)", line)]
+    assert all("begins" in line for line in order[:3])
+
+
+# ---- the end
+
+
+def test_a_run_may_end_while_the_service_stops(item, slow):
+    with Service(item) as service:
+        wait_until("a run is at work", 10, lambda: slow.count("POST", "/_bulk_docs$"))
+        assert service.stop() < 15
+        result = service.result().says("stopping: 1 run may go on", "run ended: ok", "stopped")
+    assert "interrupted" not in result.err
+    assert values(item) == {"item:1": "a", "item:2": "b", "item:3": "c"}
+
+
+def working(service, front):
+    """Waits until CouchDB is being waited for."""
+    wait_until("a run is at work", 10, lambda: front.count("POST", "/_bulk_docs$"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_interrupts(item, slow, number):
+    """What is in flight is still waited for: nothing is lost, and nothing is written twice."""
+    item.configure(serve={"stop_timeout": "1h"})
+    with Service(item) as service:
+        working(service, slow)
+        service.send(number)
+        service.wait_log("stopping: 1 run")
+        assert service.stop(number) < 15
+        service.result().says("run ended: interrupted", "stopped")
+    item.quiet_run("item", databases=["catalog"])
+
+
+def test_stop_timeout_interrupts(item, slow):
+    item.configure(serve={"stop_timeout": "0s"})
+    with Service(item) as service:
+        working(service, slow)
+        assert service.stop() < 15
+        service.result().says("run ended: interrupted", "stopped")
+
+
+def test_an_idle_service_stops_at_once(item):
+    with Service(item) as service:
+        service.wait_log("run ended: ok")
+        assert service.stop() < 3
+
+
+def test_a_killed_service_goes_on_where_it_was(item, database, slow):
+    with Service(item) as service:
+        working(service, slow)
+        service.kill()
+    slow.clear()
+    database.sql("INSERT INTO item VALUES (4, 'd')")
+    with Service(item):
+        wait_values(item, _1="a", _2="b", _3="c", _4="d")
+    assert {rev[:2] for rev in item.db("catalog").revs().values()} == {"1-"}
+
+
+def test_what_was_missed_is_caught_up_once(project, database):
+    """Daily, and a run two days ago: it is due when the service comes up, and once."""
+    database.sql("CREATE TABLE item (id int PRIMARY KEY); INSERT INTO item VALUES (1)")
+    project.table_mapper(more="schedule: {every: 1d}")
+    project.run()
+    file = project.state / "item/last-run.json"
+    text = file.read_text()
+    old = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(time.time() - 2 * 86400))
+    file.write_text(re.sub(r'("(?:started|success)":\s*)"[^"]*"', rf'\1"{old}"', text))
+    with Service(project, "-v") as service:
+        service.wait_log("run begins: catch-up")
+        service.wait_log("run ended: ok")
+        time.sleep(1)
+        assert len(service.messages("run begins")) == 1
+    with Service(project, "-v") as service:
+        time.sleep(0.5)
+        assert not service.messages("run begins")
+
+
+# ---- a run that takes too long
+
+
+def test_a_run_that_takes_too_long_is_interrupted(project, database, slow):
+    project.table_mapper(columns=["v"], more="schedule: {every: 1s, timeout: 1s}")
+    with Service(project) as service:
+        service.wait_log("takes longer than schedule.timeout .1 s.: interrupted", "item")
+        service.wait_log("run ended: interrupted", "item")
+        wait_values(project, _1="a", _2="b", _3="c")
+        service.wait_log("run ended: ok", "item")
+
+
+# ---- reloads
+
+
+def test_a_reload_swaps_all(item, database):
+    database.sql("CREATE TABLE other (id int PRIMARY KEY); INSERT INTO other VALUES (7)")
+    with Service(item) as service:
+        service.wait_log("run ended: ok", "item")
+        item.table_mapper("other", more=EVERY_SECOND)
+        item.mapper("item", (item.folder / "mappers/item.yaml").read_text().replace(
+            '  v: v', '  v: {value: new}'))
+        assert "2 mappers" in service.reload()
+        service.wait_log("run ended: ok", "other")
+        wait_values_of = lambda: {doc["v"] for doc in item.db("catalog").docs().values()
+                                  if doc["type"] == "item"}
+        wait_until("the new mapper's documents", 10, lambda: wait_values_of() == {"new"})
+
+
+@pytest.mark.parametrize("change, says", [
+    ("mapper", r"mappers/item\.yaml:\d+:\d+: "),
+    ("listen", "http.listen is now 127.0.0.1:1, .*restart"),
+    ("state", "state_dir is now .*other, .*restart"),
+    ("missing", "erp2couch.yaml"),
+])
+def test_a_bad_reload_changes_nothing(item, database, change, says):
+    with Service(item) as service:
+        service.wait_log("run ended: ok", "item")
+        before = item.path.read_text(), (item.folder / "mappers/item.yaml").read_text()
+        if change == "mapper":
+            item.mapper("item", before[1].replace("schedule:", "shedule:"))
+        elif change == "listen":
+            item.configure(http={"listen": "127.0.0.1:1"})
+        elif change == "state":
+            item.configure(state_dir="other")
+        else:
+            item.path.unlink()
+        text = service.reload("the reload was refused, all goes on as before")
+        assert re.search(says, text), text
+        service.wait_log("^degraded: the reload was refused")
+        database.sql("INSERT INTO item VALUES (9, 'z')")
+        wait_values(item, _1="a", _2="b", _3="c", _9="z")
+        item.path.write_text(before[0])
+        item.mapper("item", before[1])
+        since = len(service.log)
+        service.reload()
+        service.wait_log("^ready", since=since)
+
+
+def test_a_run_under_way_ends_under_the_old_mapper(item, slow):
+    """A mapper that is gone: its run is not disturbed, and it does not run again."""
+    with Service(item, "-v") as service:
+        working(service, slow)
+        (item.folder / "mappers/item.yaml").unlink()
+        item.table_mapper("other", table="item", more="schedule: {every: 1h}")
+        service.reload()
+        service.wait_log("run ended: ok", "item")
+        since = len(service.log)
+        time.sleep(1.5)
+        assert not service.messages("run begins", "item", since=since)
+    assert values(item)["item:1"] == "a"
+
+
+# ---- servers that fail
+
+
+def test_a_source_that_fails_shows_and_heals(item, cluster, database, proxy):
+    front = proxy("tcp", "127.0.0.1", cluster.port)
+    item.env["ERP_DSN"] = database.dsn(port=front.port)
+    with Service(item, ready=None) as service:
+        service.wait_log("^ready")
+        service.wait_log("run ended: ok", "item")
+        front.refuse()
+        service.wait_log("^degraded: mapper item: ")
+        front.refuse(False)
+        since = len(service.log)
+        service.wait_log("^ready", since=since, seconds=40)
+
+
+def test_without_couchdb_it_waits_for_it(make_project, database, own_couch):
+    server = own_couch()
+    project = make_project(server, database)
+    project.configure(couchdb={"retry_for": "1s"})
+    database.sql("CREATE TABLE item (id int PRIMARY KEY); INSERT INTO item VALUES (1)")
+    project.table_mapper(more=EVERY_SECOND)
+    server.stop()
+    with Service(project) as service:
+        service.wait_log("^degraded: .*(refused|connect)")
+        server.start()
+        service.wait_log("^ready", seconds=40)
+        service.wait_log("run ended: ok", "item", seconds=40)
+
+
+# ---- the command line
+
+
+def test_serve_needs_a_configuration(project):
+    project.path.unlink()
+    result = project.erp2couch("serve", "--json").expect(Exit.CONFIG)
+    assert result.json["error"]["class"] == "config"
+
+
+def test_without_a_schedule_it_says_so(project, database):
+    database.sql("CREATE TABLE item (id int PRIMARY KEY)")
+    project.table_mapper()
+    with Service(project) as service:
+        service.wait_log("no mapper has a schedule")
