@@ -13,17 +13,19 @@
 #include "ingest/base/str.h"
 
 struct schedule {
-        bool is_set; /* false: the mapper has none */
+        bool is_set;      /* false: the mapper has none */
+        const char *text; /* "0 3 * * *", "every 30s"; NULL: it does not fire by itself */
         bool is_cron;
         struct cron cron;
         struct str text;  /* ... as written; lives as long as the mapper */
         int64_t every_ms; /* where it is no cron expression: at least 1000 */
 
-        /* Of `schedule` alone, and of serve alone. */
-        const char *notify;   /* channel whose notifications wake the mapper; NULL: none */
         const char *timezone; /* of the cron expression; NULL: the mapper's, else UTC */
-        int64_t jitter_ms;    /* each firing comes up to so much later */
-        int64_t timeout_ms;   /* a run that takes longer is interrupted; 0: none is */
+
+        /* Of `schedule` alone, and of serve alone. */
+        const char *notify; /* channel whose notifications wake the mapper; NULL: none */
+        int64_t jitter_ms;  /* each firing comes up to so much later */
+        int64_t timeout_ms; /* a run that takes longer is interrupted; 0: none is */
 };
 
 /** schedule_is_set() - whether it fires by itself; one that only names a channel does not */

@@ -54,7 +54,7 @@ static int decode_schema(
         return *(const char **)field ? 0 : options_nomem(cx, e);
 }
 
-static int decode_timezone(
+int spec_timezone_decode(
         const struct option_context *cx, const struct ynode *n, void *field, struct err *e)
 {
         if (n->kind != YNODE_STRING || n->text.len == 0)
@@ -162,16 +162,21 @@ static const struct option spec_options[] = {
                 .type = OPTION_HANDLER,
                 .offset = SPEC_AT(schedule),
                 .handler = spec_schedule_decode,
-                .help = "When serve runs it: cron expression, @daily or {every: 30s}."},
+                .help = "When serve runs it: cron expression, @daily, {every: 30s} or more."},
         {.name = "full",
                 .type = OPTION_HANDLER,
                 .offset = SPEC_AT(full),
-                .handler = spec_schedule_decode,
+                .handler = spec_full_decode,
                 .help = "When everything is read again, in spite of a cursor."},
+        {.name = "after",
+                .type = OPTION_STRINGS,
+                .offset = SPEC_AT(after),
+                .min = 1,
+                .help = "Mappers that serve runs before this one."},
         {.name = "timezone",
                 .type = OPTION_HANDLER,
                 .offset = SPEC_AT(timezone),
-                .handler = decode_timezone,
+                .handler = spec_timezone_decode,
                 .help = "Time zone of zoneless timestamps and of cron expressions."},
         {.name = "max_rejects",
                 .type = OPTION_INT,

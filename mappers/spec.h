@@ -234,4 +234,4 @@ int mapper_spec_error(const struct mapper_spec *m, const struct ynode *node, str
 /* The option tables, for the test that keeps the editor schema in step. */
 extern const struct option_table mapper_spec_table, mapper_target_table, mapper_field_table,
         mapper_test_table, mapper_replace_table, mapper_split_table, mapper_lookup_table,
-        mapper_fields_file_table;
+        mapper_fields_file_table, mapper_schedule_table, mapper_full_table;

@@ -107,9 +107,16 @@ int spec_lookup_decode(const struct option_context *cx, const struct ynode *n,
         const struct ynode *from, struct field_spec *f, struct err *e)
         __attribute__((warn_unused_result));
 
-/** spec_schedule_decode() - option handler: a cron expression or {every: 30s} as a struct
- * schedule */
+/** spec_schedule_decode() - option handler: a cron expression or a map as a struct schedule */
 int spec_schedule_decode(const struct option_context *cx, const struct ynode *n, void *field,
+        struct err *e) __attribute__((warn_unused_result));
+
+/** spec_full_decode() - the same for `full`, which says no more than when */
+int spec_full_decode(const struct option_context *cx, const struct ynode *n, void *field,
+        struct err *e) __attribute__((warn_unused_result));
+
+/** spec_timezone_decode() - option handler: the name of a zone that the system knows */
+int spec_timezone_decode(const struct option_context *cx, const struct ynode *n, void *field,
         struct err *e) __attribute__((warn_unused_result));
 
 /** spec_tests_decode() - option handler: `tests:` as a struct mapper_tests */

@@ -153,6 +153,9 @@ static int split(struct str text, struct str parts[FIELDS], struct err *e)
         bool more = rest.len > 0;
         size_t count = 0;
 
+        if (str_is(rest, "@reboot"))
+                return err_set(e, ERR_CONFIG,
+                        "@reboot is no time: a service that starts runs what it missed by itself");
         for (; more; rest = str_trim(rest)) {
                 struct str part = cut(&rest, " \t\r\n\v\f", &more);
                 if (count == FIELDS)

@@ -6,6 +6,11 @@
 
 #define ARENA_MAX ((size_t)16 << 20) /* of what is decoded from erp2couch.yaml */
 
+/* A longer one would outlive what service managers wait for, whatever they are told. */
+#define STOP_TIMEOUT_MAX_MS 3600000
+
+#define HOST_MAX 253 /* bytes of a host's name in DNS */
+
 struct config_draft {
         struct config config;
         const struct ynode *couchdb, *sources;
@@ -73,8 +78,32 @@ static const struct option http_options[] = {
                 .min = 1,
                 .secret = true,
                 .help = "Bearer token that requests must carry."},
+        {.name = "hosts",
+                .type = OPTION_STRINGS,
+                .offset = AT(http.hosts),
+                .min = 1,
+                .help = "Other names under which it is asked for, by a proxy in front of it."},
 };
 static OPTION_TABLE(http_table, "http", http_options);
+
+static const struct option serve_options[] = {
+        {.name = "max_runs",
+                .type = OPTION_INT,
+                .offset = AT(serve.max_runs),
+                .min = 1,
+                .max = SOURCE_MAX_RUNS,
+                .default_text = "4",
+                .help = "Mappers that run at a time."},
+        {.name = "stop_timeout",
+                .type = OPTION_DURATION,
+                .offset = AT(serve.stop_timeout_ms),
+                .min = 0,
+                .max = STOP_TIMEOUT_MAX_MS,
+                .default_text = "30s",
+                .help = "How long runs may go on when the service is stopped; then they are "
+                        "interrupted cleanly."},
+};
+static OPTION_TABLE(serve_table, "serve", serve_options);
 
 /* In the order of enum log_level and enum log_format. */
 static const char *const level_names[] = {"error", "warn", "info", "debug", NULL};
@@ -134,6 +163,7 @@ static const struct option config_options[] = {
                 .type = OPTION_MAP,
                 .table = &http_table,
                 .help = "The HTTP interface of serve."},
+        {.name = "serve", .type = OPTION_MAP, .table = &serve_table, .help = "The service."},
         {.name = "log", .type = OPTION_MAP, .table = &log_table, .help = "Logging to stderr."},
 };
 OPTION_TABLE(config_table, "the configuration", config_options);
@@ -158,6 +188,35 @@ static int decode_sources(
                         cx->doc, p->key.ptr, p->value, cx->arena, &c->sources[c->source_count], e);
                 if (rc)
                         return rc;
+        }
+        return 0;
+}
+
+/* As they stand in a request's Host, without the port. */
+static bool is_host_name(struct str s)
+{
+        for (size_t i = 0; i < s.len; i++) {
+                char c = s.ptr[i];
+                bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+                bool inside = letter || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+                if (!inside)
+                        return false;
+        }
+        return s.len > 0 && s.len <= HOST_MAX;
+}
+
+static int check_hosts(const struct option_context *cx, const struct config *c, struct err *e)
+{
+        const struct ynode *at = ynode_get(ynode_get(cx->doc->root, "http"), "hosts");
+        char shown[YNODE_SHOW_MAX];
+
+        for (size_t i = 0; i < c->http.hosts.count; i++) {
+                const struct ynode *n = at->kind == YNODE_LIST ? at->items[i] : at;
+                if (!is_host_name(str_of(c->http.hosts.items[i])))
+                        return ynode_error(cx->doc, n, e,
+                                "'hosts' must be names without scheme and port, such as "
+                                "erp2couch.example.com, not %s",
+                                ynode_show(n, shown));
         }
         return 0;
 }
@@ -247,7 +306,9 @@ static int decode(struct config *c, struct err *e)
         c->path = c->doc->name;
         c->log.level = (enum log_level)d.level;
         c->log.format = (enum log_format)d.format;
-        rc = couch_options_decode(c->doc, d.couchdb, c->arena, &c->couch, e);
+        rc = check_hosts(&cx, c, e);
+        if (rc == 0)
+                rc = couch_options_decode(c->doc, d.couchdb, c->arena, &c->couch, e);
         if (rc == 0)
                 rc = decode_sources(&cx, d.sources, c, e);
         if (rc == 0)
@@ -259,8 +320,11 @@ static int load_mappers(struct config *c, struct config_problems *problems, stru
 {
         int rc = config_mappers_load(c, ynode_get(c->doc->root, "mappers"), problems, e);
 
+        bool complete = !problems || problems->count == 0;
         if (rc == 0)
                 rc = config_check(c, problems, e);
+        if (rc == 0)
+                rc = config_after_link(c, complete, problems, e);
         if (rc || !problems || problems->count == 0)
                 return rc;
         *e = problems->first;

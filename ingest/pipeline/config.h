@@ -38,6 +38,8 @@ struct config_mapper {
         struct extract **lookups;    /* of spec->lookups, there too; NULL for what is no query */
         const struct schema *schema; /* borrowed from the configuration; NULL: none */
         struct schema_annotation annotation; /* of its schema; in the arena of spec */
+        const size_t *after; /* spec->after as indices of the configuration's mappers */
+        size_t after_count;
 };
 
 /* A file of the folder of schemas that a mapper names, compiled once for all who do. */
@@ -58,6 +60,7 @@ struct config {
         size_t source_count;
         struct config_mapper *mappers; /* in the order of their file names */
         size_t mapper_count;
+        const size_t *after_order; /* indices of all of them, none before one it comes after */
         const char *schemas; /* folder; NULL: none */
         struct config_schema *loaded_schemas;
         const char *state_dir;
@@ -68,7 +71,8 @@ struct config {
 
 /** config_load() - @path and everything it names
  * Checks across files: mapper names and id prefixes are unique, sources exist, database names are
- * possible ones, a cursor with children or group has a `full:` schedule.
+ * possible ones, a cursor with children or group has a `full:` schedule, `after` names mappers
+ * and makes no ring.
  * Return: 0; -ERR_CONFIG "FILE:LINE:COLUMN: ..."; -ERR_NOMEM. */
 int config_load(const char *path, struct config **out, struct err *e)
         __attribute__((warn_unused_result));

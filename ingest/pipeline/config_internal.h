@@ -3,7 +3,7 @@
  *
  * config.c decodes erp2couch.yaml, config_mappers.c finds and loads mapper files, config_schemas.c
  * the schemas that they name, config_annotation.c what those say to CouchDB, config_check.c
- * compares mappers with each other.
+ * compares mappers with each other, config_after.c puts them in order.
  */
 #pragma once
 
@@ -44,6 +44,12 @@ int config_schema(struct config *c, struct config_mapper *m, struct err *e)
  * them that it has. Return: 0; -ERR_CONFIG; -ERR_NOMEM. */
 int config_annotation_load(const struct config *c, struct config_mapper *m, struct err *e)
         __attribute__((warn_unused_result));
+
+/** config_after_link() - spec->after of all mappers into after and after_order
+ * @complete: all mapper files were right: what is not among them does not exist
+ * Return: 0; -ERR_CONFIG an unknown name, one twice, itself, a ring; -ERR_NOMEM. */
+int config_after_link(struct config *c, bool complete, struct config_problems *problems,
+        struct err *e) __attribute__((warn_unused_result));
 
 /** config_check() - the rules between mappers, and between a mapper's target and its extract */
 int config_check(const struct config *c, struct config_problems *problems, struct err *e)

@@ -47,6 +47,27 @@ static void feed_node(XXH3_state_t *h, const struct ynode *n)
         }
 }
 
+/* Keys of a mapper that decide when it runs, or how it is watched, and nothing in a document. */
+static bool is_about_runs(struct str key)
+{
+        static const char *const names[] = {"schedule", "full", "after", "max_rejects", "tests"};
+
+        for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+                if (str_is(key, names[i]))
+                        return true;
+        return false;
+}
+
+static void feed_mapper(XXH3_state_t *h, const struct ynode *root)
+{
+        for (size_t i = 0; i < root->count; i++) {
+                if (is_about_runs(root->pairs[i].key))
+                        continue;
+                feed(h, root->pairs[i].key.ptr, root->pairs[i].key.len);
+                feed_node(h, root->pairs[i].value);
+        }
+}
+
 static void feed_columns(XXH3_state_t *h, const struct columns *columns)
 {
         for (size_t i = 0; i < columns->count; i++) {
@@ -74,7 +95,7 @@ void fingerprint_mapper(const struct run *r, char out[FINGERPRINT_BYTES])
         feed_columns(h, &r->shape.columns);
         for (size_t i = 0; i < r->shape.child_count; i++)
                 feed_columns(h, &r->shape.children[i].columns);
-        feed_node(h, r->spec->doc->root);
+        feed_mapper(h, r->spec->doc->root);
         for (size_t i = 0; i < r->spec->include_count; i++)
                 feed_node(h, r->spec->includes[i]->root);
         if (r->lookups)

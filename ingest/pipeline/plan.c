@@ -72,11 +72,15 @@ int plan_read_older(struct run *r, struct err *e)
 
 static int full_is_due(struct run *r, bool *due, struct err *e)
 {
+        cleanup_(tz_freep) struct tz *own = NULL;
+        const struct schedule *full = &r->spec->full;
         int64_t last;
         int rc = meta_number(r, "full", &last, e);
 
+        if (!rc && full->timezone)
+                rc = tz_load(full->timezone, &own, e);
         *due = rc == 0 &&
-               schedule_is_due(&r->spec->full, r->zone, last / 1000000, r->now_us / 1000000);
+               schedule_is_due(full, own ? own : r->zone, last / 1000000, r->now_us / 1000000);
         return rc;
 }
 
@@ -212,7 +216,8 @@ int plan_run(struct run *r, struct err *e)
         char why[NOTE_MAX];
         bool same;
 
-        r->now_us = clock_wall_us();
+        /* A service counts from when it decided to run; a `full` that was due then is due here. */
+        r->now_us = r->options.started_us > 0 ? r->options.started_us : clock_wall_us();
         int rc = check_fingerprint(r, &same, e);
         if (rc)
                 return rc;

@@ -44,61 +44,6 @@ static size_t find_mapper(const struct config *config, const char *name)
         return i;
 }
 
-/* The lists `after` as indices; a name that is not there was refused by config_load(). */
-static int link_mappers(struct scheduler *s, struct err *e)
-{
-        size_t room = 1, used = 0;
-
-        for (size_t i = 0; i < s->count; i++)
-                room += s->config->mappers[i].spec->after.count;
-        s->links = calloc(room, sizeof(*s->links));
-        if (!s->links)
-                return err_nomem(e, "the scheduler");
-        for (size_t i = 0; i < s->count; i++) {
-                struct entry *m = &s->entries[i];
-                const struct string_list *names = &m->mapper->spec->after;
-                m->after = &s->links[used];
-                m->follows = names->count > 0 && !schedule_is_set(m->schedule.schedule);
-                for (size_t k = 0; k < names->count; k++) {
-                        size_t at = find_mapper(s->config, names->items[k]);
-                        if (at < s->count)
-                                s->links[used + m->after_count++] = at;
-                }
-                used += m->after_count;
-        }
-        return 0;
-}
-
-static bool follows_placed(const struct entry *m, const bool *placed)
-{
-        for (size_t i = 0; i < m->after_count; i++)
-                if (!placed[m->after[i]])
-                        return false;
-        return true;
-}
-
-/* Each turn takes those whose predecessors stand in the order already. */
-static int put_in_order(struct scheduler *s, struct err *e)
-{
-        cleanup_(freep) bool *placed = calloc(s->count + 1, sizeof(*placed));
-        size_t used = 0, before;
-
-        s->order = calloc(s->count + 1, sizeof(*s->order));
-        if (!placed || !s->order)
-                return err_nomem(e, "the scheduler");
-        do {
-                before = used;
-                for (size_t i = 0; i < s->count; i++) {
-                        if (placed[i] || !follows_placed(&s->entries[i], placed))
-                                continue;
-                        placed[i] = true;
-                        s->order[used++] = i;
-                }
-        } while (used < s->count && used > before);
-        return used == s->count ? 0
-                                : err_set(e, ERR_BUG, "mappers come after each other in a ring");
-}
-
 static int begin_entry(struct scheduler *s, size_t i, const struct scheduler_past *past,
         int64_t now_ms, struct err *e)
 {
@@ -111,6 +56,7 @@ static int begin_entry(struct scheduler *s, size_t i, const struct scheduler_pas
         m->schedule.schedule = &spec->schedule;
         m->full.schedule = &spec->full;
         m->schedule.jitter_ms = m->full.jitter_ms = spec->schedule.jitter_ms;
+        m->follows = mapper->after_count > 0 && !schedule_is_set(&spec->schedule);
         m->paused = past->paused;
         retry_init(&m->retry, &back_off_policy, random_next(&s->random));
         int rc = zone_find(&s->zones, &spec->schedule, spec->timezone, &m->schedule.zone, e);
@@ -144,10 +90,6 @@ int scheduler_new(const struct config *config, const struct scheduler_past *past
         for (size_t i = 0; i < s->count && rc == 0; i++)
                 rc = begin_entry(s, i, &past[i], now_ms, e);
         if (rc == 0)
-                rc = link_mappers(s, e);
-        if (rc == 0)
-                rc = put_in_order(s, e);
-        if (rc == 0)
                 *out = TAKE(s);
         return rc;
 }
@@ -157,8 +99,6 @@ struct scheduler *scheduler_free(struct scheduler *s)
         if (s) {
                 zone_list_deinit(&s->zones);
                 free(s->entries);
-                free(s->order);
-                free(s->links);
                 free(s->source_runs);
                 free(s->coming);
                 free(s);
@@ -304,8 +244,8 @@ static void wake_followers(struct scheduler *s, size_t mapper, int64_t now_ms)
 {
         for (size_t i = 0; i < s->count; i++) {
                 struct entry *m = &s->entries[i];
-                for (size_t k = 0; m->follows && k < m->after_count; k++)
-                        if (m->after[k] == mapper)
+                for (size_t k = 0; m->follows && k < m->mapper->after_count; k++)
+                        if (m->mapper->after[k] == mapper)
                                 add_wish(m, TRIGGER_AFTER, now_ms);
         }
 }

@@ -67,10 +67,8 @@ struct wish {
 
 struct entry {
         const struct config_mapper *mapper;
-        size_t source;       /* in config->sources */
-        const size_t *after; /* mappers that it comes after */
-        size_t after_count;
-        bool follows; /* it has no schedule of its own: it runs when one of them has */
+        size_t source; /* in config->sources */
+        bool follows;  /* it has no schedule of its own: it runs when one that it comes after has */
         struct timer schedule, full;
         struct wish wish;
 
@@ -87,8 +85,6 @@ struct scheduler {
         const struct config *config;
         struct entry *entries; /* config->mapper_count of them, in its order */
         size_t count;
-        size_t *order;       /* indices of all: those that others come after are before them */
-        size_t *links;       /* where the entries' lists `after` are */
         size_t *source_runs; /* under way, of each source */
         size_t runs;         /* under way */
         struct zone_list zones;

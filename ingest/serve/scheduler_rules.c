@@ -55,8 +55,8 @@ static int64_t coming_since(const struct scheduler *s, const struct entry *m, in
                 since = least_ms(since, m->schedule.fire_ms);
         if (m->full.fire_ms <= now_ms)
                 since = least_ms(since, m->full.fire_ms);
-        for (size_t i = 0; m->follows && i < m->after_count; i++)
-                since = least_ms(since, s->entries[m->after[i]].coming_ms);
+        for (size_t i = 0; m->follows && i < m->mapper->after_count; i++)
+                since = least_ms(since, s->entries[m->mapper->after[i]].coming_ms);
         return since;
 }
 
@@ -65,7 +65,7 @@ static void find_coming(const struct scheduler *s, int64_t now_ms)
         if (s->coming->valid && s->coming->at_ms == now_ms)
                 return;
         for (size_t i = 0; i < s->count; i++) {
-                struct entry *m = &s->entries[s->order[i]];
+                struct entry *m = &s->entries[s->config->after_order[i]];
                 m->coming_ms = coming_since(s, m, now_ms);
         }
         s->coming->valid = true;
@@ -75,11 +75,11 @@ static void find_coming(const struct scheduler *s, int64_t now_ms)
 static bool waits_for(const struct scheduler *s, const struct entry *m, int64_t since_ms,
         int64_t now_ms, size_t *after)
 {
-        if (m->after_count)
+        if (m->mapper->after_count)
                 find_coming(s, now_ms);
-        for (size_t i = 0; i < m->after_count; i++) {
-                if (s->entries[m->after[i]].coming_ms <= since_ms) {
-                        *after = m->after[i];
+        for (size_t i = 0; i < m->mapper->after_count; i++) {
+                if (s->entries[m->mapper->after[i]].coming_ms <= since_ms) {
+                        *after = m->mapper->after[i];
                         return true;
                 }
         }

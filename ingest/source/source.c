@@ -1,7 +1,9 @@
 /* The registry of connectors, and the way from source.h to the one that is meant. */
 #include "ingest/source/source.h"
 
+#include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #define LISTED_MAX 200 /* bytes of the connectors' names in a message */
 
@@ -75,6 +77,46 @@ static const struct ynode *without_type(const struct ynode *node, struct arena *
         return copy;
 }
 
+#define COMMON 1
+
+static const struct option common_options[COMMON] = {
+        {.name = "max_runs",
+                .type = OPTION_INT,
+                .offset = offsetof(struct source_config, max_runs),
+                .min = 1,
+                .max = SOURCE_MAX_RUNS,
+                .help = "Mappers of this source that serve runs at a time; absent: as "
+                        "serve.max_runs."},
+};
+OPTION_TABLE(source_common_table, "a source", common_options);
+
+/* What is decoded at once: keys of both tables are known wherever one of them is misspelt. */
+struct both_tables {
+        struct option_table table;
+        size_t common_at; /* where the source_config is behind the connector's options */
+        size_t size;
+};
+
+static int join_tables(const struct option_context *cx, const struct source_ops *ops,
+        struct both_tables *out, struct err *e)
+{
+        const struct option_table *own = ops->options;
+        struct option *options = arena_array(cx->arena, own->count + COMMON, sizeof(*options));
+        size_t align = _Alignof(max_align_t);
+
+        if (!options)
+                return options_nomem(cx, e);
+        out->common_at = (ops->options_size + align - 1) / align * align;
+        out->size = out->common_at + sizeof(struct source_config);
+        memcpy(options, own->options, own->count * sizeof(*options));
+        for (size_t i = 0; i < COMMON; i++) {
+                options[own->count + i] = common_options[i];
+                options[own->count + i].offset += out->common_at;
+        }
+        out->table = (struct option_table){own->what, options, own->count + COMMON};
+        return 0;
+}
+
 int source_config_decode(const struct ydoc *doc, const char *name, const struct ynode *node,
         struct arena *arena, struct source_config *out, struct err *e)
 {
@@ -85,10 +127,17 @@ int source_config_decode(const struct ydoc *doc, const char *name, const struct 
         if (rc)
                 return rc;
         const struct ynode *own = without_type(node, arena);
-        config.own = arena_alloc(arena, config.ops->options_size);
+        struct both_tables both;
+        rc = join_tables(&cx, config.ops, &both, e);
+        if (rc)
+                return rc;
+        config.own = arena_alloc(arena, both.size);
         if (!own || !config.own)
                 return options_nomem(&cx, e);
-        rc = options_decode(&cx, config.ops->options, own, config.own, e);
+        rc = options_decode(&cx, &both.table, own, config.own, e);
+        const struct source_config *common =
+                (const void *)((const char *)config.own + both.common_at);
+        config.max_runs = common->max_runs;
         if (rc == 0 && config.ops->check)
                 rc = config.ops->check(&config, e);
         if (rc == 0)

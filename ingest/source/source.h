@@ -25,6 +25,8 @@
 struct source;
 struct source_ops;
 
+#define SOURCE_MAX_RUNS 100 /* more threads at a time than that help nobody */
+
 struct source_config {
         const char *name;
         const struct source_ops *ops;
@@ -325,6 +327,10 @@ struct source_base {
 };
 
 extern const struct source_ops source_postgres, source_rest;
+
+/* Keys of every source, beside `type` and those of its connector. For the test that keeps the
+ * editor schema in step. */
+extern const struct option_table source_common_table;
 
 /** source_types() - the connectors of this build, NULL-terminated */
 const struct source_ops *const *source_types(void);
