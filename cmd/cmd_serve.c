@@ -1,10 +1,11 @@
 /*
- * erp2couch serve: the service, until a signal ends it.
+ * erp2couch serve: the service and its HTTP interface, until a signal ends them.
  *
  * Signals are blocked in all threads and read from a descriptor by the service's loop: nothing is
  * ever interrupted, and what a signal asks for is done between two events.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,23 +13,58 @@
 #include <sys/signalfd.h>
 
 #include "cmd/cli.h"
+#include "cmd/notify.h"
 #include "ingest/base/clock.h"
+#include "ingest/serve/api.h"
 #include "ingest/serve/service.h"
 
-#define ARENAS_MAX 2 /* of malloc: each keeps what its threads once needed */
+#define ARENAS_MAX    2     /* of malloc: each keeps what its threads once needed */
+#define STOP_EXTRA_MS 60000 /* what a manager waits beside stop_timeout: interrupted runs flush */
+#define ANSWER_MS     2000  /* for the last replies to leave */
 
 struct serve {
         struct cli *cli;
         struct loop *loop;
         struct service *service;
+        struct api *api;
+        struct notify *notify; /* NULL: there is no manager */
+        struct loop_timer *watchdog;
+        int64_t watchdog_ms;
         int signals; /* descriptor */
         struct loop_fd *on_signals;
-        bool is_stopped;
+        bool is_ready, is_stopping, is_stopped;
 };
 
-static void on_stopped(void *ctx)
+/* ---- the manager ---- */
+
+static void on_state(void *ctx, const char *line)
 {
-        ((struct serve *)ctx)->is_stopped = true;
+        struct serve *s = ctx;
+        struct service_health health;
+
+        service_health(s->service, &health);
+        bool is_first = !s->is_ready && health.condition != SERVICE_STARTING && !s->is_stopping;
+        s->is_ready |= is_first;
+        notify_send(s->notify, "%sSTATUS=%s", is_first ? "READY=1\n" : "", line);
+}
+
+static void on_watchdog(void *ctx)
+{
+        struct serve *s = ctx;
+
+        notify_send(s->notify, "WATCHDOG=1");
+        loop_timer_set(s->watchdog, s->watchdog_ms / 2);
+}
+
+static int feed_watchdog(struct serve *s, struct err *e)
+{
+        s->watchdog_ms = s->notify ? notify_watchdog_ms() : 0;
+        if (!s->watchdog_ms)
+                return 0;
+        int rc = loop_timer_new(s->loop, on_watchdog, s, &s->watchdog, e);
+        if (!rc)
+                on_watchdog(s);
+        return rc;
 }
 
 static void on_config(void *ctx, const struct config *config)
@@ -36,19 +72,39 @@ static void on_config(void *ctx, const struct config *config)
         cli_set_log(((struct serve *)ctx)->cli, config);
 }
 
+static void on_reloaded(void *ctx, int rc, const struct err *e)
+{
+        (void)rc; /* the service has said it */
+        (void)e;
+        notify_send(((struct serve *)ctx)->notify, "READY=1");
+}
+
 /* ---- signals ---- */
 
-static void take_signal(struct serve *s, int number)
+static void on_stopped(void *ctx)
+{
+        ((struct serve *)ctx)->is_stopped = true;
+}
+
+static void stop(struct serve *s)
+{
+        int64_t patience = service_config(s->service)->serve.stop_timeout_ms + STOP_EXTRA_MS;
+
+        if (!s->is_stopping)
+                notify_send(s->notify, "STOPPING=1\nEXTEND_TIMEOUT_USEC=%" PRId64, patience * 1000);
+        s->is_stopping = true;
+        service_stop(s->service, on_stopped, s);
+}
+
+static void reload(struct serve *s)
 {
         struct err e;
 
-        log_info(s->cli->log, "%s", strsignal(number));
-        if (number != SIGHUP) {
-                service_stop(s->service, on_stopped, s);
+        notify_send(s->notify, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, clock_monotonic_us());
+        if (service_reload(s->service, on_reloaded, s, &e) == 0)
                 return;
-        }
-        if (service_reload(s->service, NULL, NULL, &e) != 0)
-                log_warn(s->cli->log, "%s", e.text);
+        log_warn(s->cli->log, "%s", e.text);
+        on_reloaded(s, 0, NULL);
 }
 
 static void on_signal(void *ctx, bool readable, bool writable)
@@ -58,8 +114,13 @@ static void on_signal(void *ctx, bool readable, bool writable)
 
         (void)readable;
         (void)writable;
-        while (read(s->signals, &info, sizeof(info)) == sizeof(info))
-                take_signal(s, (int)info.ssi_signo);
+        while (read(s->signals, &info, sizeof(info)) == sizeof(info)) {
+                log_info(s->cli->log, "%s", strsignal((int)info.ssi_signo));
+                if (info.ssi_signo != SIGHUP)
+                        stop(s);
+                else if (!s->is_stopping)
+                        reload(s);
+        }
 }
 
 static int take_signals(struct serve *s, struct err *e)
@@ -83,20 +144,54 @@ static int take_signals(struct serve *s, struct err *e)
 
 /* ---- from beginning to end ---- */
 
-static int serve_on(struct serve *s, struct err *e)
+/* The port may be one that the kernel picked. */
+static void log_address(const struct serve *s, bool is_given)
+{
+        const char *listen = service_config(s->service)->http.listen;
+        const char *colon = strrchr(listen, ':');
+
+        if (is_given)
+                log_info(s->cli->log, "listening on a socket of the service manager, port %d",
+                        api_port(s->api));
+        else
+                log_info(s->cli->log, "listening on %.*s:%d", (int)(colon - listen), listen,
+                        api_port(s->api));
+}
+
+static int listen_on(struct serve *s, struct err *e)
+{
+        int fd = notify_listening_fd();
+        int rc = api_new(s->loop, s->service, fd, s->cli->log, &s->api, e);
+
+        if (!rc)
+                log_address(s, fd >= 0);
+        return rc;
+}
+
+/* Replies to what ended with the service leave first. */
+static void say_goodbye(struct serve *s)
+{
+        int64_t until = clock_monotonic_ms() + ANSWER_MS;
+
+        api_stop(s->api);
+        while (!api_is_idle(s->api) && clock_monotonic_ms() < until)
+                if (loop_sleep(s->loop, 10, NULL) != 0)
+                        return;
+}
+
+static int begin(struct serve *s, struct err *e)
 {
         cleanup_(config_freep) struct config *config = NULL;
         int rc = cli_load_config(s->cli, &config, e);
 
-        if (rc)
-                return rc;
-        rc = loop_new(&s->loop, e);
+        rc = rc ? rc : loop_new(&s->loop, e);
         rc = rc ? rc : take_signals(s, e);
         if (rc)
                 return rc;
         const struct service_options options = {.config_path = config->path,
                 .config = config,
                 .started_us = clock_wall_us(),
+                .on_state = on_state,
                 .on_config = on_config,
                 .ctx = s};
         log_info(s->cli->log, "erp2couch %s serves %s", ERP2COUCH_VERSION, config->path);
@@ -104,7 +199,21 @@ static int serve_on(struct serve *s, struct err *e)
         if (rc)
                 return rc;
         config = NULL; /* the service's now */
-        return loop_run_until(s->loop, &s->is_stopped, e);
+        s->notify = notify_new();
+        rc = listen_on(s, e);
+        return rc ? rc : feed_watchdog(s, e);
+}
+
+static void end(struct serve *s)
+{
+        api_free(s->api);
+        service_free(s->service);
+        loop_timer_free(s->watchdog);
+        loop_fd_free(s->on_signals);
+        loop_free(s->loop);
+        notify_free(s->notify);
+        if (s->signals >= 0)
+                close(s->signals);
 }
 
 static int serve(struct cli *cli)
@@ -113,14 +222,16 @@ static int serve(struct cli *cli)
         struct err e;
 
         mallopt(M_ARENA_MAX, ARENAS_MAX);
-        int rc = serve_on(&s, &e);
-        service_free(s.service);
-        loop_fd_free(s.on_signals);
-        loop_free(s.loop);
-        if (s.signals >= 0)
-                close(s.signals);
-        if (rc)
+        int rc = begin(&s, &e);
+        if (rc) {
+                end(&s); /* nothing is at work before the loop runs */
                 return cli_fail(cli, NULL, &e);
+        }
+        rc = loop_run_until(s.loop, &s.is_stopped, &e);
+        if (rc) /* threads may still be at work: what they use goes with the process */
+                return cli_fail(cli, NULL, &e);
+        say_goodbye(&s);
+        end(&s);
         if (!cli->values.json)
                 return EXIT_OK;
         cJSON *json = cJSON_CreateObject();
@@ -139,6 +250,8 @@ const struct cli_command command_serve = {
                 "SIGTERM or SIGINT ends it: nothing more starts, and runs may go on for\n"
                 "serve.stop_timeout; a second one interrupts them at once. Either way nothing is\n"
                 "lost. SIGHUP reads the configuration again: where anything in it is wrong, all\n"
-                "goes on as before. Ends with 0 when it was asked to.",
+                "goes on as before. Ends with 0 when it was asked to.\n\n"
+                "Under a service manager it speaks Type=notify: readiness, status lines, reloads,\n"
+                "the watchdog, and a socket that was opened for it.",
         .run = serve,
 };

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 
 #include "ingest/base/clock.h"
 #include "ingest/base/log_line.h"
@@ -49,6 +50,20 @@ static bool can_erase(int fd)
         return isatty(fd) && term && *term && strcmp(term, "dumb") != 0;
 }
 
+/* JOURNAL_STREAM names the device and inode of the stream that systemd made: one that was
+ * redirected since is another. */
+static bool is_journal(int fd)
+{
+        const char *stream = getenv("JOURNAL_STREAM");
+        char own[64];
+        struct stat st;
+
+        if (!stream || fstat(fd, &st) != 0)
+                return false;
+        snprintf(own, sizeof(own), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+        return strcmp(stream, own) == 0;
+}
+
 struct log_sink *log_sink_new(int fd, enum log_level level, enum log_format format)
 {
         struct log_sink *s = calloc(1, sizeof(*s));
@@ -78,7 +93,9 @@ struct log_sink *log_sink_free(struct log_sink *s)
 void log_sink_set(struct log_sink *s, enum log_level level, enum log_format format)
 {
         if (format == LOG_FORMAT_AUTO)
-                format = isatty(s->fd) ? LOG_FORMAT_TEXT : LOG_FORMAT_LOGFMT;
+                format = isatty(s->fd)       ? LOG_FORMAT_TEXT
+                         : is_journal(s->fd) ? LOG_FORMAT_JOURNAL
+                                             : LOG_FORMAT_LOGFMT;
         atomic_store(&s->level, (int)level);
         atomic_store(&s->format, (int)format);
 }

@@ -2,9 +2,10 @@
  * log.h: what happened, to standard error.
  *
  * Levels: error = a human must act, warn = degraded, info = a change of state, debug = per
- * batch. Formats: text (a terminal), logfmt, json; auto picks text on a terminal and logfmt
- * elsewhere. Each line carries the context of its logger (mapper=product source=erp), given
- * once by log_child(). Never log a record, a secret or a connection string.
+ * batch. Formats: text (a terminal), logfmt, json; auto picks text on a terminal, what
+ * journald reads best where it takes the lines, and logfmt elsewhere. Each line carries the context
+ * of its logger (mapper=product source=erp), given once by log_child(). Never log a record, a
+ * secret or a connection string.
  *
  * One sink is shared by all children and may be used from any thread: a line is one write().
  * A progress line (terminal only) is kept below the log lines by the sink.
@@ -19,7 +20,13 @@
 #include "ingest/base/err.h"
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
-enum log_format { LOG_FORMAT_AUTO, LOG_FORMAT_TEXT, LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON };
+enum log_format {
+        LOG_FORMAT_AUTO,
+        LOG_FORMAT_TEXT,
+        LOG_FORMAT_LOGFMT,
+        LOG_FORMAT_JSON,
+        LOG_FORMAT_JOURNAL /* logfmt without a time, behind the priority as sd-daemon(3) has it */
+};
 
 struct log_sink; /* where lines go */
 struct log;      /* a sink and a context; cheap */

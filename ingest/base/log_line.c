@@ -157,6 +157,14 @@ static const char *level_name(enum log_level level)
         return (unsigned)level < 4 ? names[level] : "error";
 }
 
+/* Those of syslog, as journald takes them from the beginning of a line. */
+static const char *priority_of(enum log_level level)
+{
+        static const char *const priorities[] = {"<3>", "<4>", "<6>", "<7>"};
+
+        return (unsigned)level < 4 ? priorities[level] : "<3>";
+}
+
 static void put_local_time(struct log_line *l, int64_t wall_us)
 {
         time_t t = (time_t)(wall_us / 1000000);
@@ -178,12 +186,15 @@ void log_line_format(struct log_line *l, enum log_format format, int64_t wall_us
                 [LOG_FORMAT_LOGFMT] = {" level=", " msg=\"", "\"", "\n", LOG_ESCAPE_QUOTED},
                 [LOG_FORMAT_JSON] = {"\",\"level\":\"", "\",\"msg\":\"", "\"", "}\n",
                         LOG_ESCAPE_JSON},
+                [LOG_FORMAT_JOURNAL] = {"level=", " msg=\"", "\"", "\n", LOG_ESCAPE_QUOTED},
         };
         char ts[CLOCK_RFC3339_MAX];
 
         l->len = 0;
         if (format == LOG_FORMAT_TEXT) {
                 put_local_time(l, wall_us);
+        } else if (format == LOG_FORMAT_JOURNAL) {
+                put_text(l, priority_of(level), LOG_LINE_MAX);
         } else {
                 put_text(l, format == LOG_FORMAT_JSON ? "{\"ts\":\"" : "ts=", LOG_LINE_MAX);
                 put_text(l, clock_rfc3339(wall_us, ts), LOG_LINE_MAX);

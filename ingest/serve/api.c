@@ -265,6 +265,14 @@ void api_stop(struct api *a)
         http_server_stop(a->server);
 }
 
+bool api_is_idle(const struct api *a)
+{
+        struct http_server_stats stats;
+
+        http_server_stats(a->server, &stats);
+        return stats.open == 0;
+}
+
 struct api *api_free(struct api *a)
 {
         if (!a)

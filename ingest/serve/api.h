@@ -24,6 +24,9 @@ int api_new(struct loop *l, struct service *s, int fd, const struct log *log, st
 
 /** api_stop() - no new requests; those under way are answered, event streams end */
 void api_stop(struct api *a);
+
+/** api_is_idle() - nobody waits for a reply, and all replies have left */
+bool api_is_idle(const struct api *a);
 struct api *api_free(struct api *a); /* before the service */
 DEFINE_CLEANUP(struct api *, api_free);
 int api_port(const struct api *a);

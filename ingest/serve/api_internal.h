@@ -18,8 +18,9 @@
 #include "ingest/serve/api.h"
 #include "ingest/serve/api_auth.h"
 
-#define API_BODY_SMALL  ((size_t)16 << 10) /* options of a request; and whoever may not ask at all \
-                                            */
+#define API_BODY_SMALL                                                                             \
+        ((size_t)16 << 10) /* options of a request; and whoever may not ask at all                 \
+                            */
 #define API_BODY_PUSH   ((size_t)16 << 20)
 #define API_PATIENCE_MS 4000 /* for CouchDB: somebody looks at an empty page meanwhile */
 #define API_NAME_MAX    64   /* a mapper's name with its NUL */

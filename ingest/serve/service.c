@@ -362,7 +362,7 @@ bool service_mapper_find(const struct service *s, struct str name, size_t *index
 
 void service_look_again(struct service *s, size_t mapper)
 {
-        facts_want(s, s->served[mapper], true);
+        s->served[mapper]->ask_control = true;
         service_later(s);
 }
 

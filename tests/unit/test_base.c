@@ -557,7 +557,25 @@ static void times_are_written_as_rfc3339(void **state)
                         tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
                         tm.tm_sec);
                 assert_string_equal(clock_rfc3339(s * 1000000 + 7999, out), expected);
+                int64_t us = 0;
+                assert_true(clock_rfc3339_parse(out, &us));
+                assert_int_equal(us, s * 1000000 + 7000);
         }
+}
+
+static void no_other_times_are_parsed(void **state)
+{
+        static const char *const texts[] = {"", "2026", "2026-01-31T12:00:00Z",
+                "2026-01-31T12:00:00.12Z", "2026-01-31T12:00:00.1234Z", "2026-01-31T12:00:00.123",
+                "2026-01-31T12:00:00.123Zx", "2026-01-31T12:00:00.123+02:00",
+                "2026-13-31T12:00:00.123Z", "2026-01-31T25:00:00.123Z"};
+        int64_t us = 5;
+
+        (void)state;
+        for (size_t i = 0; i < COUNT(texts); i++)
+                assert_false(clock_rfc3339_parse(texts[i], &us));
+        assert_false(clock_rfc3339_parse(NULL, &us));
+        assert_int_equal(us, 5);
 }
 
 static void clocks_go_forward(void **state)
@@ -594,6 +612,7 @@ int main(void)
                 cmocka_unit_test(sizes_have_units),
                 cmocka_unit_test(durations_have_units),
                 cmocka_unit_test(times_are_written_as_rfc3339),
+                cmocka_unit_test(no_other_times_are_parsed),
                 cmocka_unit_test(clocks_go_forward),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

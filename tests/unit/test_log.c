@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -60,6 +61,11 @@ static void lines_have_three_forms(void **state)
                 {LOG_FORMAT_JSON, LOG_LEVEL_INFO, "\u00e9 \xc2\x9b \xff\xe2\x82", "",
                         "{\"ts\":\"2026-01-31T12:00:00.123Z\",\"level\":\"info\","
                         "\"msg\":\"\u00e9 \\u009b \\ufffd\\ufffd\\ufffd\"}\n"},
+                {LOG_FORMAT_JOURNAL, LOG_LEVEL_ERROR, "say \"x\"", " mapper=product",
+                        "<3>level=error msg=\"say \\\"x\\\"\" mapper=product\n"},
+                {LOG_FORMAT_JOURNAL, LOG_LEVEL_WARN, "a", "", "<4>level=warn msg=\"a\"\n"},
+                {LOG_FORMAT_JOURNAL, LOG_LEVEL_INFO, "a", "", "<6>level=info msg=\"a\"\n"},
+                {LOG_FORMAT_JOURNAL, LOG_LEVEL_DEBUG, "a", "", "<7>level=debug msg=\"a\"\n"},
                 {LOG_FORMAT_LOGFMT, LOG_LEVEL_INFO, "", "",
                         "ts=2026-01-31T12:00:00.123Z level=info msg=\"\"\n"},
         };
@@ -198,6 +204,34 @@ static void contexts_are_inherited(void **state)
                                                 "\"product\",\"source\":\"my erp\"}\n"));
         log_free(source);
         log_free(root);
+        output_close(&o);
+}
+
+static const char *auto_line(const struct output *o)
+{
+        cleanup_(log_sink_freep) struct log_sink *sink =
+                log_sink_new(o->out, LOG_LEVEL_INFO, LOG_FORMAT_AUTO);
+        cleanup_(log_freep) struct log *l = log_new(sink);
+
+        log_warn(l, "x");
+        return output_read((struct output *)o);
+}
+
+static void journald_gets_priorities(void **state)
+{
+        struct output o;
+        struct stat st;
+        char stream[64];
+
+        (void)state;
+        output_open(&o);
+        assert_int_equal(fstat(o.out, &st), 0);
+        snprintf(stream, sizeof(stream), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+        setenv("JOURNAL_STREAM", stream, 1);
+        assert_string_equal(auto_line(&o), "<4>level=warn msg=\"x\"\n");
+        setenv("JOURNAL_STREAM", "1:2", 1); /* that of a parent, before it was redirected */
+        assert_string_equal(after_time(auto_line(&o)), "level=warn msg=\"x\"\n");
+        unsetenv("JOURNAL_STREAM");
         output_close(&o);
 }
 
@@ -468,6 +502,7 @@ int main(void)
                 cmocka_unit_test(pairs_are_quoted_where_needed),
                 cmocka_unit_test(long_messages_are_cut_and_context_stays),
                 cmocka_unit_test(contexts_are_inherited),
+                cmocka_unit_test(journald_gets_priorities),
                 cmocka_unit_test(levels_filter),
                 cmocka_unit_test(a_context_that_is_too_long_is_left_out),
                 cmocka_unit_test(threads_do_not_mix_lines),
