@@ -156,33 +156,18 @@ static void add_wait(cJSON *json, const struct service *s, const struct service_
                 text[0] && strcmp(activity_of(m), "waiting") == 0 ? text : NULL);
 }
 
-static void put_interval(int64_t ms, struct buf *out)
-{
-        static const struct {
-                int64_t ms;
-                const char *unit;
-        } units[] = {{86400000, "d"}, {3600000, "h"}, {60000, "m"}, {1000, "s"}, {1, "ms"}};
-        size_t i = 0;
-
-        while (ms % units[i].ms)
-                i++;
-        buf_printf(out, "every %" PRId64 "%s", ms / units[i].ms, units[i].unit);
-}
-
 /* "every 30s", "0 3 * * * Europe/Dublin", and what wakes it beside that. */
 static void add_schedule(cJSON *json, const struct mapper_spec *spec)
 {
         cleanup_buf_ struct buf text = BUF_INIT(4096);
         const struct schedule *s = &spec->schedule;
 
-        if (schedule_is_set(s) && s->is_cron) {
-                const char *zone = s->timezone ? s->timezone : spec->timezone;
-                buf_put_str(&text, s->text);
-                if (zone)
-                        buf_printf(&text, " %s", zone);
-        } else if (schedule_is_set(s)) {
-                put_interval(s->every_ms, &text);
-        }
+        const char *zone = s->timezone ? s->timezone : spec->timezone;
+
+        if (s->text)
+                buf_puts(&text, s->text);
+        if (s->text && s->is_cron && zone)
+                buf_printf(&text, " %s", zone);
         if (s->notify)
                 buf_printf(&text, "%snotify %s", text.len ? ", " : "", s->notify);
         for (size_t i = 0; i < spec->after.count; i++)
