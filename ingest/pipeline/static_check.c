@@ -161,6 +161,7 @@ static int check(
         if (!shape)
                 static_columns(c);
         say_id(c, &outline);
+        static_schedules(c);
         if (c->mapper->schema) {
                 c->checker = schema_checker_new(c->mapper->schema);
                 if (!c->checker)

@@ -2,7 +2,7 @@
  * static_internal.h: what the parts of static_check.h share; nobody else includes it.
  *
  * static_check.c collects and joins them, static_schema.c compares fields with a schema,
- * static_columns.c finds unknown columns without a source.
+ * static_columns.c finds unknown columns without a source, static_schedule.c dates that never come.
  */
 #pragma once
 
@@ -37,6 +37,9 @@ void static_schema(struct static_context *c, const struct outline *o);
  * @key: what the shape points to      Return: false when out of memory. */
 bool static_open_shape(
         const struct static_context *c, struct arena *arena, struct shape *out, size_t *key);
+
+/** static_schedules() - those that never fire */
+void static_schedules(struct static_context *c);
 
 /** static_columns() - names of columns, where the queries tell which there are */
 void static_columns(struct static_context *c);

@@ -109,7 +109,9 @@ def project_of(make_project, blocks):
             path = made.folder / "mappers" / file
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content)
-    made.configure(mappers=[f"mappers/l{block.line}.yaml" for block in blocks])
+    others = {file for block in blocks for file, text in block.files.items() if "mapper:" in text}
+    made.configure(mappers=[*(f"mappers/l{block.line}.yaml" for block in blocks),
+                            *(f"mappers/{file}" for file in sorted(others))])
     return made, names
 
 
@@ -130,7 +132,7 @@ def test_examples_do_what_they_say(make_project, examples):
     wrong, ran = [], 0
     for group in grouped([b for b in examples if not b.said]):
         made, names = project_of(make_project, group)
-        result = made.erp2couch("test", "--json")
+        result = made.erp2couch("test", "--json", *names)
         if result.code == Exit.CONFIG and "mappers" not in result.json:
             line = re.search(r"l(\d+)\.yaml:(\d+)", result.out)
             wrong.append(f"docs/mapping.md:{int(line[1]) + int(line[2]) - 1 if line else '?'}:"
@@ -167,7 +169,8 @@ def keys_of(tables):
                     yield from walk(option["table"], f"{prefix}{name}.")
 
     places = {"mapper": "", "extract": "extract.", "child": "extract.children.", "field": "",
-              "test": "tests.", "lookup": "lookup.", "replace": "replace.", "split": "split."}
+              "test": "tests.", "lookup": "lookup.", "replace": "replace.", "split": "split.",
+              "schedule": "schedule.", "full": "full."}
     for table, prefix in places.items():
         if table in tables:
             yield from walk(tables[table], prefix)

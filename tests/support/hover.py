@@ -19,7 +19,7 @@ PREFIXES = {"": "", "extract": "extract.", "child": "extract.children.", "field"
             "test": "tests.", "lookup": "lookup.", "fields": "", "split": "split.",
             "replace": "replace.", "rest_extract": "extract.",
             "rest_child": "extract.children.", "rest_paging": "extract.paging.",
-            "rest_cursor": "extract.cursor."}
+            "rest_cursor": "extract.cursor.", "schedule": "schedule.", "full": "full."}
 # A call is described once, wherever it stands; what is no key of a call has no dot behind it.
 CALL = re.compile(r"^extract\.(?:children|by_key|deletes)\.(?=(?:path|method|params|headers|body|"
                   r"records|paging)$)")

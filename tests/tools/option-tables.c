@@ -94,6 +94,9 @@ static int print_tables(void)
                 {"split", &mapper_split_table},
                 {"lookup", &mapper_lookup_table},
                 {"fields", &mapper_fields_file_table},
+                {"schedule", &mapper_schedule_table},
+                {"full", &mapper_full_table},
+                {"source_common", &source_common_table},
         };
         cJSON *out = cJSON_CreateObject();
 
