@@ -60,6 +60,14 @@ static int64_t lag_of(const char *success)
         return lag < 0 ? 0 : lag; /* a clock that went back */
 }
 
+static int64_t full_read_us(struct state *state)
+{
+        struct str text;
+        int64_t us;
+
+        return state_meta_get(state, "full", &text, NULL) == 0 && str_to_int64(text, &us) ? us : 0;
+}
+
 /* A state that cannot be opened is no reason not to tell the rest. */
 static void read_state(
         const struct config *config, const char *name, const struct log *log, struct status *out)
@@ -78,7 +86,7 @@ static void read_state(
                      : rc == STATE_FOREIGN ? STATE_IS_FOREIGN
                                            : STATE_IS_MISSING;
         out->records = state ? state_count(state) : 0;
-        out->state_bytes = state ? state_size_bytes(state) : 0;
+        out->full_us = state ? full_read_us(state) : 0;
 }
 
 static const char *started(const cJSON *run)

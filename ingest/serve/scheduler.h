@@ -113,11 +113,12 @@ void scheduler_look(
 
 struct firing {
         int64_t at_ms;
-        bool full; /* its schedule `full` is due then */
+        bool own, full; /* of `schedule`, of `full`, or of both at once */
+        bool missed;    /* it should have been before */
 };
 
 /** scheduler_firings() - the next firings of @mapper's schedules alone, without jitter, for
- * `erp2couch schedule`; one that was missed comes at @now_ms
+ * `erp2couch schedule`; what was missed comes at @now_ms
  * @max: the room in @out      @count: how many there are
  * Return: 0; -ERR_CONFIG a time zone is gone from the system; -ERR_NOMEM. */
 int scheduler_firings(const struct config_mapper *mapper, const struct scheduler_past *past,

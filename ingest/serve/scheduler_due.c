@@ -160,7 +160,8 @@ int scheduler_firings(const struct config_mapper *mapper, const struct scheduler
                 if (at == NEVER)
                         break;
                 at = at > now_ms ? at : now_ms;
-                out[*count] = (struct firing){at, full.fire_ms <= at};
+                out[*count] = (struct firing){at, own.fire_ms <= at, full.fire_ms <= at,
+                        (own.missed && own.fire_ms <= at) || (full.missed && full.fire_ms <= at)};
                 timer_serve(&own, at, &random);
                 if (out[*count].full)
                         timer_serve(&full, at, &random);
