@@ -4,10 +4,10 @@
  */
 #include <errno.h>
 #include <event2/listener.h>
-#include <fcntl.h>
+#include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 
-#include "ingest/base/clock.h"
 #include "ingest/loop/http_server_internal.h"
 
 #define MAX_HEAD           (16 << 10)
@@ -16,6 +16,7 @@
 #define HEAD_TIMEOUT_MS    (10 * 1000)
 #define REQUEST_TIMEOUT_MS (60 * 1000)
 #define IDLE_TIMEOUT_MS    (120 * 1000)
+#define WRITE_TIMEOUT_MS   (30 * 1000)
 #define ACCEPT_PAUSE_MS    100         /* after accept() failed: descriptors are short */
 #define ACCEPT_LOG_MS      (60 * 1000) /* between two lines about it */
 
@@ -76,6 +77,8 @@ static void on_request(struct evhttp_request *q, void *ctx)
                 evhttp_send_error(q, 503, NULL);
 }
 
+/* ---- when descriptors are short ---- */
+
 static void enable_accept(struct http_server *s, bool on)
 {
         for (int i = 0; i < s->bound_count; i++) {
@@ -84,6 +87,7 @@ static void enable_accept(struct http_server *s, bool on)
                         evconnlistener_enable(l);
                 else
                         evconnlistener_disable(l);
+                loop_fd_set(s->watches[i], on, false);
         }
 }
 
@@ -92,23 +96,36 @@ static void on_accept_again(void *ctx)
         enable_accept(ctx, true);
 }
 
-/* The socket stays readable: without a pause the loop would turn for nothing else. */
-static void on_accept_failed(struct evconnlistener *listener, void *ctx)
+static void pause_accept(struct http_server *s, int errnum)
 {
-        struct http_server *s = ctx;
-        int errnum = errno;
-        int64_t now = clock_monotonic_ms();
+        int64_t now = loop_now_ms(s->loop);
 
-        (void)listener;
         enable_accept(s, false);
         loop_timer_set(s->accept_again, ACCEPT_PAUSE_MS);
         http_connection_adopt(s);
         http_connection_close_idle(s);
-        if (s->accept_logged_ms && now - s->accept_logged_ms < ACCEPT_LOG_MS)
+        if (s->accept_logged && now - s->accept_logged_ms < ACCEPT_LOG_MS)
                 return;
+        s->accept_logged = true;
         s->accept_logged_ms = now;
         log_warn(s->log, "http: a connection cannot be accepted: %s; idle ones are closed",
                 strerror(errnum));
+}
+
+/* Somebody wants to connect, and evhttp is about to accept. Where it cannot, it does not say so (an
+ * error callback of its listener is given evhttp, which knows nothing of us), the socket stays
+ * readable, and the loop would turn for nothing else. So whether a descriptor can be had is tried
+ * here. */
+static void on_knock(void *ctx, bool readable, bool writable)
+{
+        int fd = eventfd(0, EFD_CLOEXEC);
+
+        (void)readable;
+        (void)writable;
+        if (fd < 0)
+                pause_accept(ctx, errno);
+        else
+                close(fd);
 }
 
 /* ---- begin and end ---- */
@@ -121,18 +138,24 @@ static void set_defaults(struct http_server_options *o)
         o->max_connections = o->max_connections ? o->max_connections : MAX_CONNECTIONS;
         o->head_timeout_ms = o->head_timeout_ms ? o->head_timeout_ms : HEAD_TIMEOUT_MS;
         o->request_timeout_ms = o->request_timeout_ms ? o->request_timeout_ms : REQUEST_TIMEOUT_MS;
+        o->write_timeout_ms = o->write_timeout_ms ? o->write_timeout_ms : WRITE_TIMEOUT_MS;
         o->idle_timeout_ms = o->idle_timeout_ms ? o->idle_timeout_ms : IDLE_TIMEOUT_MS;
 }
 
+/* Takes @fd over, also where it fails. */
 static int bind_fd(struct http_server *s, int fd, struct err *e)
 {
         struct evhttp_bound_socket *b = evhttp_accept_socket_with_handle(s->evhttp, fd);
 
-        if (!b)
+        if (!b) {
+                close(fd);
                 return err_nomem(e, "the HTTP server");
-        evconnlistener_set_error_cb(evhttp_bound_socket_get_listener(b), on_accept_failed);
+        }
+        int rc = loop_fd_new(s->loop, fd, on_knock, s, &s->watches[s->bound_count], e);
         s->bound[s->bound_count++] = b;
-        return 0;
+        if (rc == 0)
+                loop_fd_set(s->watches[s->bound_count - 1], true, false);
+        return rc;
 }
 
 static int port_of(int fd)
@@ -165,10 +188,19 @@ static int listen_here(struct http_server *s, struct err *e)
         for (int i = 0; i < count; i++) {
                 if (rc == 0)
                         rc = bind_fd(s, fds[i], e);
-                if (rc < 0)
+                else
                         close(fds[i]);
         }
         return count < 0 ? count : rc;
+}
+
+/* libevent writes with writev(): a client that has gone would end the process. */
+static void ignore_sigpipe(void)
+{
+        struct sigaction pipe;
+
+        if (sigaction(SIGPIPE, NULL, &pipe) == 0 && pipe.sa_handler == SIG_DFL)
+                signal(SIGPIPE, SIG_IGN);
 }
 
 int http_server_new(struct loop *l, const struct http_server_options *options,
@@ -180,6 +212,7 @@ int http_server_new(struct loop *l, const struct http_server_options *options,
                 return err_nomem(e, "the HTTP server");
         *s = (struct http_server){.loop = l, .log = log, .options = *options};
         set_defaults(&s->options);
+        ignore_sigpipe();
         s->later = event_new(loop_base(l), -1, 0, on_later, s);
         s->evhttp = evhttp_new(loop_base(l));
         if (!s->later || !s->evhttp)
@@ -201,13 +234,21 @@ int http_server_new(struct loop *l, const struct http_server_options *options,
         return 0;
 }
 
+static void stop_listening(struct http_server *s)
+{
+        while (s->bound_count > 0) {
+                s->bound_count--;
+                loop_fd_free(s->watches[s->bound_count]);
+                evhttp_del_accept_socket(s->evhttp, s->bound[s->bound_count]);
+        }
+}
+
 void http_server_stop(struct http_server *s)
 {
         s->stopping = true;
         loop_timer_stop(s->accept_again);
         http_connection_adopt(s);
-        while (s->bound_count > 0)
-                evhttp_del_accept_socket(s->evhttp, s->bound[--s->bound_count]);
+        stop_listening(s);
         while (http_connection_close_idle(s))
                 ;
 }
@@ -218,6 +259,7 @@ struct http_server *http_server_free(struct http_server *s)
                 return NULL;
         if (s->evhttp) {
                 http_connection_adopt(s);
+                stop_listening(s);
                 evhttp_free(s->evhttp);
         }
         reap_orphans(s);

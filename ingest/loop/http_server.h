@@ -28,14 +28,15 @@ struct http_server;
 struct http_exchange;
 
 struct http_server_options {
-        const char *listen;      /* HOST:PORT, [V6]:PORT; port 0: the kernel picks */
-        int fd;                  /* a listening socket given from outside, taken over; -1: none */
-        size_t max_head;         /* bytes of request line and headers; 0: 16 KiB */
-        size_t max_body;         /* 0: 16 MiB; see body_limit */
-        int max_connections;     /* 0: 2000 */
+        const char *listen;  /* HOST:PORT, [V6]:PORT; port 0: the kernel picks */
+        int fd;              /* a listening socket from outside, taken over on success; -1: none */
+        size_t max_head;     /* bytes of request line and headers; 0: 16 KiB */
+        size_t max_body;     /* 0: 16 MiB; see body_limit */
+        int max_connections; /* 0: 2000 */
         int64_t head_timeout_ms; /* from the first byte of a request to its last header; 0: 10 s */
         int64_t request_timeout_ms; /* to the last byte of its body; 0: 60 s */
         int64_t idle_timeout_ms;    /* between requests of a connection; 0: 120 s */
+        int64_t write_timeout_ms;   /* without a byte that the client takes; 0: 30 s */
 
         /* Optional: how large a body this request may have, told from its head: so that nobody
          * fills memory who could not be let in anyway. Beyond it: 413, and the connection ends. */
@@ -97,7 +98,7 @@ struct str http_exchange_query(const struct http_exchange *x, const char *name);
 const char *http_exchange_header(const struct http_exchange *x, const char *name);
 struct str http_exchange_body(struct http_exchange *x);
 
-/** http_exchange_peer() - address of the client, without its port */
+/** http_exchange_peer() - address of the client, without its port; "unix" where it has none */
 const char *http_exchange_peer(const struct http_exchange *x);
 
 /* ---- its answer ---- */

@@ -21,7 +21,6 @@
 
 #include "ingest/loop/http_server_internal.h"
 
-#define WRITE_TIMEOUT_MS (30 * 1000)  /* without a byte that the client takes */
 #define REPLY_TIMEOUT_MS (600 * 1000) /* of a whole reply, streams aside */
 #define BODIES_MAX       8            /* times max_body that bodies of all requests may hold */
 #define NEVER_MS         INT64_MAX
@@ -259,7 +258,7 @@ void http_connection_replying(struct http_connection *c)
 
         set_state(c, streaming ? CONNECTION_STREAMING : CONNECTION_REPLYING);
         c->reply_until_ms = streaming ? NEVER_MS : now_ms(c) + REPLY_TIMEOUT_MS;
-        set_deadline(c, now_ms(c) + WRITE_TIMEOUT_MS);
+        set_deadline(c, now_ms(c) + c->server->options.write_timeout_ms);
         /* A client that has closed its half may still read the reply; of a stream it is the end. */
         if (!streaming)
                 bufferevent_disable(c->bev, EV_READ);
@@ -414,7 +413,8 @@ static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *in
         (void)output;
         bool moves = info->n_deleted > 0 || info->orig_size == 0;
         if (moves && c->state >= CONNECTION_REPLYING)
-                set_deadline(c, min64(now_ms(c) + WRITE_TIMEOUT_MS, c->reply_until_ms));
+                set_deadline(c,
+                        min64(now_ms(c) + c->server->options.write_timeout_ms, c->reply_until_ms));
 }
 
 static void on_deadline(struct http_connection *c)
@@ -428,7 +428,7 @@ static void on_deadline(struct http_connection *c)
                 break;
         case CONNECTION_STREAMING:
                 if (quiet) { /* nothing to send is no fault of the client */
-                        set_deadline(c, now_ms(c) + WRITE_TIMEOUT_MS);
+                        set_deadline(c, now_ms(c) + c->server->options.write_timeout_ms);
                         arm(c);
                         break;
                 }

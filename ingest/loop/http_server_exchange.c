@@ -11,22 +11,31 @@
         (256 << 10) /* bytes of a stream that wait for a client: what it missed is old             \
                      */
 
+static const char *peer_of(struct evhttp_connection *evcon)
+{
+        const struct sockaddr *a = evhttp_connection_get_addr(evcon);
+        char *address = NULL;
+        ev_uint16_t port;
+
+        if (a && a->sa_family == AF_UNIX)
+                return "unix";
+        evhttp_connection_get_peer(evcon, &address, &port);
+        if (address && strncmp(address, "::ffff:", 7) == 0 && strchr(address, '.'))
+                return address + 7; /* IPv4 on a socket of IPv6 */
+        return address ? address : "";
+}
+
 struct http_exchange *http_exchange_new(struct http_connection *c)
 {
         struct http_server *s = c->server;
         struct http_exchange *x = calloc(1, sizeof(*x));
-        char *address = NULL;
-        ev_uint16_t port;
 
         if (!x)
                 return NULL;
         x->server = s;
         x->connection = c;
         http_head_init(&x->head, s->options.max_head);
-        evhttp_connection_get_peer(c->evcon, &address, &port);
-        if (address && strncmp(address, "::ffff:", 7) == 0 && strchr(address, '.'))
-                address += 7; /* IPv4 on a socket of IPv6 */
-        snprintf(x->peer, sizeof(x->peer), "%s", address ? address : "");
+        snprintf(x->peer, sizeof(x->peer), "%s", peer_of(c->evcon));
         x->next = s->exchanges;
         if (x->next)
                 x->next->prev = x;

@@ -74,8 +74,10 @@ struct http_server {
         struct http_server_options options; /* without 0 */
         struct evhttp *evhttp;
         struct evhttp_bound_socket *bound[HTTP_SERVER_MAX_LISTENERS];
+        struct loop_fd *watches[HTTP_SERVER_MAX_LISTENERS]; /* of the same sockets */
         int bound_count, port;
         bool stopping;
+        bool accept_logged;
         int64_t accept_logged_ms;
         struct loop_timer *accept_again;                /* after a failed accept() */
         struct event *later;                            /* adopts, and reaps */
