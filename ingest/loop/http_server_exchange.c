@@ -268,10 +268,14 @@ bool http_exchange_send(struct http_exchange *x, struct str bytes)
 void http_exchange_end(struct http_exchange *x)
 {
         struct http_connection *c = x->connection;
+        bool chunked = !is_head(x) && !x->head.http10;
 
         http_exchange_free(x); /* the connection has none any more */
         if (!c)
                 return;
         http_connection_replying(c);
+        bool gone = !chunked && evbuffer_get_length(bufferevent_get_output(c->bev)) == 0;
         evhttp_send_reply_end(c->request);
+        if (!gone) /* evhttp reads again; see http_connection_replying() */
+                bufferevent_disable(c->bev, EV_READ);
 }
