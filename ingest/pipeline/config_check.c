@@ -72,6 +72,19 @@ static int check_kept(const struct config_mapper *m, struct err *e)
         return 0;
 }
 
+static int check_notify(const struct config_mapper *m, struct err *e)
+{
+        const struct ynode *schedule = ynode_get(m->spec->doc->root, "schedule");
+        const struct source_config *source = m->source;
+
+        if (!m->spec->schedule.notify || source_can_listen(source))
+                return 0;
+        return mapper_spec_error(m->spec, ynode_get(schedule, "notify"), e,
+                "schedule.notify: source '%s' is of type %s, which tells of no changes: give the "
+                "schedule an interval (every: 30s)",
+                source->name, source->ops->type);
+}
+
 /* ---- two mappers ---- */
 
 static struct str literal_start(const struct field_template *t)
@@ -127,6 +140,8 @@ static int check_mapper(const struct config *c, size_t i, struct err *e)
                 rc = check_full(m, e);
         if (rc == 0)
                 rc = check_kept(m, e);
+        if (rc == 0)
+                rc = check_notify(m, e);
         for (size_t k = 0; k < i && rc == 0; k++)
                 rc = check_pair(c->mappers[k].spec, m->spec, e);
         return rc;

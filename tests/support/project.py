@@ -246,6 +246,36 @@ class Project:
         check_run_shape(result)
         return result
 
+    def push(self, mapper, body, timeout=120, **options):
+        """Pushes records (a list, an object, or the text of a body) to a mapper by the tool
+        tests/tools/push, which starts a run of them. Returns its Result; .json is how it ended."""
+        text = body if isinstance(body, (str, bytes)) else json.dumps(body, ensure_ascii=False)
+        return self.finish_push(self.start_push(mapper, text, **options), timeout)
+
+    def start_push(self, mapper, text, env=None):
+        """Starts a push; finish_push() waits for it."""
+        tool = self.binary.parents[1] / "tests/tools/push"
+        process = subprocess.Popen([str(tool), str(self.path), mapper], cwd=str(self.folder),
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, env=self.environment(env))
+        process.words, process.started = ("push", mapper), time.monotonic()
+        process.body = text.encode() if isinstance(text, str) else text
+        return process
+
+    @staticmethod
+    def finish_push(process, timeout=120):
+        out, err = process.communicate(process.body, timeout=timeout)
+        return Result(process.words, process.returncode, out.decode(errors="replace"),
+                      err.decode(errors="replace"), time.monotonic() - process.started)
+
+    def pushed(self, mapper, body, outcome="ok", **counts):
+        """A push that must end with `outcome` and these counters, those not named being 0."""
+        result = self.push(mapper, body)
+        got = {key: result.json[key] for key in ("outcome", *OUTCOME_KEYS[1:8])}
+        assert got == {**{key: 0 for key in OUTCOME_KEYS[1:8]}, "outcome": outcome, **counts}, \
+            result
+        return result
+
     def snapshot(self, *names):
         """What would show a needless write: every one moves the number of a database on, and a
         database that was made anew has another age or other counts. Its revisions are left to
