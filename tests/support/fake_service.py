@@ -77,6 +77,7 @@ class FakeService:
         self.streams = True  # server-sent events
         self.run_seconds = 0.6  # of a run that is started by POST
         self.page_of_rejects = 20
+        self.open_streams = 0
         self.began = time.time()
         self.server, self.thread, self.closing = None, None, False
         self.port = port
@@ -284,16 +285,25 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.close_connection = True
-        while not service.closing:
-            with service.lock:
+        service.open_streams += 1
+        try:
+            self.stream(live)
+        except OSError:
+            pass  # the page has gone
+        finally:
+            service.open_streams -= 1
+        return None
+
+    def stream(self, live):
+        while not self.service.closing:
+            with self.service.lock:
                 kind = "end" if live["outcome"] else "progress"
                 data = json.dumps(live)
             self.wfile.write(f"event: {kind}\ndata: {data}\n\n".encode())
             self.wfile.flush()
             if kind == "end":
-                return None
+                return
             time.sleep(0.1)
-        return None
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

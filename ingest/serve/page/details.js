@@ -1,7 +1,6 @@
 /* details.js: what an opened mapper shows: its last error, the run under way, the chart with its
  * figures, the rejects, and what is done seldom. */
 
-import * as actions from "./actions.js";
 import { drawChart, drawScale, newChart } from "./chart.js";
 import { confirm } from "./dialogs.js";
 import { button, el, foreign, text } from "./dom.js";
@@ -26,8 +25,9 @@ function runRow(run) {
 }
 
 export class Details {
-  constructor(name, uid) {
+  constructor(name, uid, start) {
     this.name = name;
+    this.start = start;
     this.error = el("p", { class: "error", dir: "auto" });
     this.now = el("p", { class: "now" });
     this.about = el("dl", { class: "small" });
@@ -43,7 +43,7 @@ export class Details {
 
   buttons() {
     const all = button("Full run", `Full run of ${quoted(this.name)}`,
-      () => actions.run(this.name, { full: true }));
+      () => this.start({ full: true }));
     this.permit = button("Run, deletions permitted…",
       `Run, deletions permitted: ${quoted(this.name)}`, () => this.permitDeletes());
     return el("p", { class: "acts" }, all, this.permit);
@@ -53,7 +53,7 @@ export class Details {
     const held = this.withheld ? `The last run held back ${count(this.withheld)}. ` : "";
     if (await confirm("Permit all deletions in one run?", `${held}What is gone from the source is `
       + `deleted from the target of ${quoted(this.name)}, however much that is.`, "Run and delete"))
-      await actions.run(this.name, { allow_deletes: true });
+      await this.start({ allow_deletes: true });
   }
 
   runs(uid) {
@@ -65,7 +65,7 @@ export class Details {
       el("caption", { class: "unseen" }, `Last runs of ${quoted(this.name)}, newest first`),
       el("thead", {}, el("tr", {}, ...COLUMNS.map(([title, kind]) =>
         el("th", { scope: "col", class: kind }, title)))), this.rows);
-    return el("section", { "aria-labelledby": `${uid}-runs` },
+    return el("section", { "aria-labelledby": `${uid}-name ${uid}-runs` },
       el("h4", { id: `${uid}-runs` }, "Records per run"),
       el("div", { class: "chart" }, this.scale, this.chart), legend, this.short,
       el("div", { class: "scroll", role: "region", tabindex: "0",

@@ -27,7 +27,7 @@ export class Mapper {
     this.source = el("bdi", { "data-fact": "source" });
     this.chart = newChart(SLOTS);
     this.progress = new Progress(name);
-    this.details = new Details(name, this.uid);
+    this.details = new Details(name, this.uid, (options) => this.start(options));
     this.run = button("Run", `Run ${quoted(name)}`, () => this.start());
     this.hold = button("Pause", "", () => actions.pause(name, this.m.activity !== "paused"));
     this.node = el("li", { "data-mapper": name },
@@ -54,8 +54,9 @@ export class Mapper {
       el("div", { class: "acts" }, this.run, this.hold));
   }
 
-  async start() {
-    if (await actions.run(this.name)) this.awaited = this.m.last_run?.started ?? "none";
+  async start(options) {
+    const before = this.m.last_run?.started ?? "none";
+    if (await actions.run(this.name, options)) this.awaited = before;
   }
 
   open(whether) {

@@ -21,7 +21,7 @@ export class Rejects {
     this.note = el("p", { class: "quiet" });
     this.more = button("Show more", `Show more rejects of ${quoted(mapper)}`, () => this.next());
     this.more.hidden = true;
-    this.node = el("section", { "aria-labelledby": `${uid}-rejects` },
+    this.node = el("section", { "aria-labelledby": `${uid}-name ${uid}-rejects` },
       this.title, this.note, this.list, this.more);
   }
 
