@@ -12,6 +12,8 @@ from support import fake_service
 from support.browser import Browser
 from support.fake_service import PAGE, TOKEN, FakeService, lively, mapper, reject
 from support.process import wait_until
+from support.service import TOKEN as SERVICE_TOKEN
+from support.service import Service
 
 NARROW = {"viewport": {"width": 360, "height": 740}}
 TOKEN_KEPT = "() => sessionStorage.getItem('erp2couch-token')"
@@ -374,14 +376,14 @@ def test_a_tab_that_nobody_sees_asks_for_nothing(page, service):
 # ---- for everybody ----
 
 def everything_open(page, service, **options):
-    lively(service, fake_service.WORLD)
+    lively(service, fake_service.WORLD, runs=6)
     service.run_seconds = 60
     service.start_run("orders", False)
     page.open(**options)
     for name in ("invoices", "prices", "orders"):
         page.expand(name)
     page.rejects("prices", 3)
-    page.until("() => document.querySelectorAll('.chart g').length > 60")
+    page.until("() => document.querySelectorAll('.chart g').length === 18")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -487,3 +489,78 @@ def test_the_source_parses_no_markup():
                            r"|new Function|https?://(?!www\.w3\.org)|style=|<script>",
                            path.read_text())
         assert not found, path.name
+
+
+# ---- over the real service ----
+
+@pytest.fixture
+def real(browser, project, database):
+    """The page of `erp2couch serve`: a mapper with two records, and one that cannot be mapped."""
+    database.sql("CREATE TABLE item (id int PRIMARY KEY, v text);"
+                 "INSERT INTO item VALUES (1, '10'), (2, '20'), (3, 'many')")
+    project.table_mapper(fields="v: {from: v, type: integer}")
+    with Service(project) as running:
+        shown = Page(browser, running)
+        browser.open(running.url + "/")
+        shown.cards_are(1)
+        browser.click("#token")
+        shown.enter(SERVICE_TOKEN)
+        yield shown
+        assert browser.console() == []
+
+
+def test_the_real_service_runs_and_is_shown(real, project):
+    real.click("item", "Run")
+    real.says("Run of item ended: Rejects, 3 read, 2 changed, 1 rejected")
+    real.until("on => document.querySelector(on).childElementCount > 0",
+               real.card("item", ".picture g"))
+    m = real.service.mapper("item")
+    assert m["rejects"] == 1 and m["last_run"]["outcome"] == "rejects"
+    shown, = real.browser.evaluate(CARDS)
+    assert shown == {"mapper": "item", "source": "erp", "activity": "Idle", "outcome": "Rejects",
+                     "last": m["last_run"]["started"], "next": "", "records": str(m["records"]),
+                     "lag": shown["lag"], "rejects": "1", "bars": 1}
+    assert abs(int(shown["lag"]) - m["lag_seconds"]) < 30
+    assert project.db("catalog").get("item:1")["v"] == 10
+
+
+def test_a_reject_of_the_real_service_is_retried(real, database):
+    real.click("item", "Run")
+    real.says("Run of item ended")
+    real.expand("item")
+    real.rejects("item", 1)
+    assert "many" in real.text(real.card("item", ".reason"))
+    real.click("item", "Retry")
+    real.says("Record 3 was rejected again")
+    database.sql("UPDATE item SET v = '30' WHERE id = 3")
+    real.click("item", "Retry")
+    real.says("Record 3 is in CouchDB now")
+    real.rejects("item", 0)
+    real.fact("item", "rejects", "0")
+
+
+def test_pausing_the_real_service(real):
+    real.click("item", "Pause")
+    real.fact("item", "activity", "Paused")
+    assert real.service.mapper("item")["activity"] == "paused"
+    real.click("item", "Resume")
+    real.fact("item", "activity", "Idle")
+
+
+def test_the_program_serves_the_files_of_the_source(project, database):
+    """Without comments and indentation; nothing else is different."""
+
+    def words(text):
+        return re.sub(r"/\*.*?\*/|\s+", "", text, flags=re.S)
+
+    with Service(project) as running:
+        for path in PAGE.iterdir():
+            name = "" if path.name == "index.html" else path.name
+            reply = running.session.get(f"{running.url}/{name}", timeout=30)
+            assert reply.status_code == 200 and words(reply.text) == words(path.read_text()), name
+            again = running.session.get(f"{running.url}/{name}", timeout=30,
+                                        headers={"If-None-Match": reply.headers["ETag"]})
+            assert again.status_code == 304 and not again.content
+            assert reply.headers["Content-Type"] == fake_service.TYPES[path.suffix]
+        assert reply.headers["Content-Security-Policy"] == \
+            fake_service.HEADERS["Content-Security-Policy"]

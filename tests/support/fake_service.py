@@ -335,24 +335,24 @@ def history(name, chance, runs=30, every=300, end=-30):
 FAILURE = "source erp: connect to 10.0.0.4:5432: Connection refused; is the server running?"
 
 
-def lively(service, names, seed=7):
-    """Fills the service: mappers of those names, most of them well."""
+def lively(service, names, seed=7, runs=30):
+    """Fills the service: mappers of those names, most of them well, with so many runs each."""
     chance = random.Random(seed)
     for n, name in enumerate(names):
         m = service.mappers[name] = mapper(
             name, source=chance.choice(["erp", "shop", "crm"]), records=chance.randint(9, 90000),
             next_run=at(chance.randint(5, 3600)), next_full=at(40000), lag_seconds=0)
-        runs = history(name, chance)
+        done = history(name, chance, runs)
         if n % 9 == 3:
-            runs[0].update(outcome="unavailable", error=FAILURE, read=0, updated=0)
+            done[0].update(outcome="unavailable", error=FAILURE, read=0, updated=0)
             m.update(failures=3, activity="waiting", waiting_for="its back-off", lag_seconds=4210)
         if n % 9 == 5:
-            runs[0].update(outcome="rejects", rejected=3)
+            done[0].update(outcome="rejects", rejected=3)
             m["rejects"] = 3
             service.rejects += [reject(name, key) for key in (17, 23, 4711)]
-        service.runs += runs
-        m["last_run"] = last_run(runs[0])
-        m["last_success"] = runs[1 if m["failures"] else 0]["started"]
+        service.runs += done
+        m["last_run"] = last_run(done[0])
+        m["last_success"] = done[1 if m["failures"] else 0]["started"]
         m["lag_seconds"] = m["lag_seconds"] or chance.randint(1, 290)
         if n % 9 == 7:
             m.update(activity="paused", next_run=None)

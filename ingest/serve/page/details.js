@@ -3,7 +3,7 @@
 
 import { drawChart, drawScale, newChart } from "./chart.js";
 import { confirm } from "./dialogs.js";
-import { button, el, foreign, text } from "./dom.js";
+import { attr, button, el, foreign, text } from "./dom.js";
 import { count, duration, quoted, timeNode } from "./format.js";
 import { isComplete, runsOf, SLOTS } from "./history.js";
 import { changed, outcome } from "./model.js";
@@ -42,11 +42,11 @@ export class Details {
   }
 
   buttons() {
-    const all = button("Full run", `Full run of ${quoted(this.name)}`,
+    this.all = button("Full run", `Full run of ${quoted(this.name)}`,
       () => this.start({ full: true }));
     this.permit = button("Run, deletions permitted…",
       `Run, deletions permitted: ${quoted(this.name)}`, () => this.permitDeletes());
-    return el("p", { class: "acts" }, all, this.permit);
+    return el("p", { class: "acts" }, this.all, this.permit);
   }
 
   async permitDeletes() {
@@ -86,6 +86,7 @@ export class Details {
     this.withheld = m.last_run?.withheld;
     this.error.hidden = !m.last_run?.error;
     text(this.error, m.last_run?.error ?? "");
+    for (const act of [this.all, this.permit]) attr(act, "aria-disabled", run ? "true" : null);
     this.now.hidden = !run;
     text(this.now, run ? runWords(run) : "");
     this.permit.hidden = m.last_run?.outcome !== "refused";

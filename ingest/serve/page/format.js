@@ -33,8 +33,11 @@ export function duration(seconds) {
   return `${whole} ${unit}` + (rest ? ` ${rest} ${next[0]}` : "");
 }
 
+const until = (time) => (Date.parse(time) - Date.now() - skew) / 1000;
+export const isPast = (time) => until(time) < 0;
+
 export function relative(time) {
-  const seconds = (Date.parse(time) - Date.now() - skew) / 1000;
+  const seconds = until(time);
   if (!Number.isFinite(seconds)) return String(time);
   if (Math.abs(seconds) < 1.5) return "now";
   const words = duration(Math.round(Math.abs(seconds)));

@@ -3,7 +3,7 @@
 import * as actions from "./actions.js";
 import { drawChart, newChart } from "./chart.js";
 import { attr, button, el, text } from "./dom.js";
-import { count, duration, quoted, showTime } from "./format.js";
+import { count, duration, isPast, quoted, showTime } from "./format.js";
 import { Details } from "./details.js";
 import { loadOne, runsOf } from "./history.js";
 import { icon, showIcon } from "./icons.js";
@@ -103,6 +103,7 @@ export class Mapper {
     showTime(this.lastTime, m.last_run?.started);
     showTime(this.next, m.next_run);
     if (!m.next_run) text(this.next, m.activity === "paused" ? "paused" : "–");
+    else if (isPast(m.next_run)) text(this.next, "due");
     this.figure("lag", m.lag_seconds, m.lag_seconds == null ? "never fresh" : duration(m.lag_seconds));
     this.figure("records", m.records, count(m.records));
     this.figure("rejects", m.rejects, m.rejects == null ? "unknown" : count(m.rejects));
