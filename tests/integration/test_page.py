@@ -553,6 +553,7 @@ def test_the_program_serves_the_files_of_the_source(project, database):
     def words(text):
         return re.sub(r"/\*.*?\*/|\s+", "", text, flags=re.S)
 
+    project.table_mapper()
     with Service(project) as running:
         for path in PAGE.iterdir():
             name = "" if path.name == "index.html" else path.name
