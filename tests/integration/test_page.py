@@ -95,6 +95,10 @@ class Page:
         self.until("p => new RegExp(p).test([...document.querySelectorAll('.notice')]"
                    ".map((n) => n.textContent.replace(/[\\u2068\\u2069]/g, '')).join())", pattern)
 
+    def settled(self):
+        """Nothing that was asked for is under way."""
+        self.until("() => !document.querySelector('[aria-busy]')")
+
     def rejects(self, name, number):
         self.until("([on, n]) => document.querySelectorAll(on).length === n",
                    [self.card(name, "[data-reject]"), number])
@@ -302,7 +306,7 @@ def test_giving_up_on_the_token_does_nothing(page, service):
     page.until("() => document.getElementById('ask-token').open")
     page.browser.press("Escape")
     page.until("() => !document.getElementById('ask-token').open")
-    page.until("() => !document.querySelector('[aria-busy]')")
+    page.settled()
     assert not service.posts and page.focused() == ("one", "Run one")
 
 
@@ -532,6 +536,7 @@ def test_a_reject_of_the_real_service_is_retried(real, database):
     assert "many" in real.text(real.card("item", ".reason"))
     real.click("item", "Retry")
     real.says("Record 3 was rejected again")
+    real.settled()
     database.sql("UPDATE item SET v = '30' WHERE id = 3")
     real.click("item", "Retry")
     real.says("Record 3 is in CouchDB now")
