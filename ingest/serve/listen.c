@@ -67,7 +67,7 @@ struct listeners {
 static void set_why(struct listener *l, const char *why)
 {
         pthread_mutex_lock(&l->mutex);
-        snprintf(l->why, sizeof(l->why), "%s", why);
+        snprintf(l->why, sizeof(l->why), "%.*s", WHY_MAX - 1, why);
         pthread_mutex_unlock(&l->mutex);
 }
 

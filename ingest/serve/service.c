@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "ingest/base/clock.h"
+#include "ingest/serve/listen.h"
 
 int64_t wall_ms(void)
 {
@@ -94,7 +95,11 @@ static int make_served(struct service *s, struct err *e)
                 if (!s->served[i])
                         return err_nomem(e, "mappers");
                 s->served[i]->index = i;
-                facts_past(config, &config->mappers[i], &past[i]);
+                s->served[i]->ask_control = true;
+                state_warn_former(config, &config->mappers[i], s->log);
+                struct status here;
+                facts_read(config, &config->mappers[i], s->log, &past[i], &here);
+                facts_take_here(s->served[i], &here);
         }
         return scheduler_new(config, past, wall_ms(),
                 (uint64_t)clock_wall_us() ^ (uint64_t)getpid(), &s->scheduler, e);
@@ -104,7 +109,8 @@ static int make_served(struct service *s, struct err *e)
 
 bool service_is_idle(const struct service *s)
 {
-        return !s->running && !s->tasks && !s->facts && !s->questions && !s->reload;
+        return !s->running && !s->tasks && !s->is_listening && !s->facts && !s->questions &&
+               !s->reload;
 }
 
 static void finish_stop(struct service *s)
@@ -130,6 +136,7 @@ static void on_later(void *ctx)
                 return;
         }
         reload_pump(s);
+        listen_pump(s);
         facts_pump(s); /* before runs: what is read must not run */
         runs_pump(s);
         control_pump(s);
@@ -142,6 +149,7 @@ void service_later(struct service *s)
 
 static void on_tick(void *ctx)
 {
+        watch_changed(ctx); /* not everything that matters has an event */
         on_later(ctx);
 }
 
@@ -186,12 +194,13 @@ int service_new(struct loop *l, const struct service_options *options, const str
         s->current->config = options->config;
         int rc = make_served(s, e);
         rc = rc ? rc : make_timers(s, e);
+        rc = rc ? rc : listen_new(s, e);
         if (rc) {
                 s->current->config = NULL; /* it stays the caller's */
                 return rc;
         }
         warn_without_schedules(s);
-        facts_want_all(s);
+        s->facts_ms = clock_monotonic_ms();
         service_later(s);
         *out = TAKE(s);
         return 0;
@@ -207,6 +216,7 @@ struct service *service_free(struct service *s)
                 served_free(s->gone[i]);
         free(s->served);
         free(s->gone);
+        listeners_free(s->listeners);
         scheduler_free(s->scheduler);
         ended_free(s);
         watch_free(s);
@@ -240,6 +250,7 @@ static void begin_stop(struct service *s)
         loop_timer_stop(s->control_timer);
         facts_stop(s);
         control_stop(s);
+        listen_stop(s);
         reload_stop(s);
         requests_stop(s);
         if (s->running_count)
@@ -299,12 +310,14 @@ void service_health(const struct service *s, struct service_health *out)
         *out = (struct service_health){.condition = SERVICE_READY};
         if (s->is_stopping) {
                 out->condition = SERVICE_STOPPING;
-        } else if (!s->facts_known || !s->control_known) {
+        } else if (!s->control_known) {
                 out->condition = SERVICE_STARTING;
         } else if (s->reload_trouble || s->couch_trouble) {
                 out->condition = SERVICE_DEGRADED;
                 snprintf(out->reason, sizeof(out->reason), "%s",
                         s->couch_trouble ? s->couch_trouble : s->reload_trouble);
+        } else if (listen_trouble(s, out->reason, sizeof(out->reason))) {
+                out->condition = SERVICE_DEGRADED;
         } else {
                 mapper_reason(s, out);
         }

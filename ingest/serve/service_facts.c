@@ -1,15 +1,14 @@
 /*
  * What is on this machine: the state, and the file that the last run left. A run's own thread reads
- * it at its end. Here it is read for mappers that do not run: when the service begins, after a
- * reload, and now and then, because commands in other processes change it. A state cannot be open
- * twice in a process: so those that are read are held, and no run of theirs begins meanwhile.
+ * it at its end. Here it is read for mappers that do not run: after a reload, and now and then,
+ * because commands in other processes change it. A state cannot be open twice in a process: so
+ * those that are read are held, and no run of theirs begins meanwhile.
  */
 #include "ingest/serve/service_internal.h"
 
 #include <string.h>
 
 #include "ingest/base/clock.h"
-#include "ingest/pipeline/last_run.h"
 
 #define REFRESH_MS 600000
 
@@ -23,7 +22,6 @@ struct facts {
         struct work work;
         struct service *service;
         struct shared_config *config;
-        bool first;
         size_t count;
         struct fact list[];
 };
@@ -35,20 +33,19 @@ static const char *text_of(const cJSON *object, const char *name)
         return text ? text : "";
 }
 
-void facts_past(
-        const struct config *config, const struct config_mapper *mapper, struct scheduler_past *out)
+void facts_read(const struct config *config, const struct config_mapper *mapper,
+        const struct log *log, struct scheduler_past *past, struct status *status)
 {
-        struct last_run last;
         int64_t success_us = 0, refused_us = 0;
 
         /* A run that failed or was killed did not serve its firing: it is due again. */
-        last_run_read(config, mapper->spec->name, &last);
-        clock_rfc3339_parse(last.success, &success_us);
-        if (strcmp(text_of(last.run, "outcome"), run_outcome_name(RUN_REFUSED)) == 0)
-                clock_rfc3339_parse(text_of(last.run, "started"), &refused_us);
-        last_run_deinit(&last);
-        *out = (struct scheduler_past){
+        status_read_here(config, mapper, log, status);
+        clock_rfc3339_parse(status->success, &success_us);
+        if (strcmp(text_of(status->last, "outcome"), run_outcome_name(RUN_REFUSED)) == 0)
+                clock_rfc3339_parse(text_of(status->last, "started"), &refused_us);
+        *past = (struct scheduler_past){
                 .last_ms = (success_us > refused_us ? success_us : refused_us) / 1000,
+                .last_full_ms = status->full_us / 1000,
                 .paused = pause_read(config, mapper->spec->name)};
 }
 
@@ -92,8 +89,6 @@ static void facts_thread(struct work *w, struct loop *loop)
 
         for (size_t i = 0; i < f->count && !loop_cancelled(loop); i++) {
                 struct fact *fact = &f->list[i];
-                if (f->first)
-                        state_warn_former(f->config->config, fact->mapper, f->service->log);
                 status_read_here(f->config->config, fact->mapper, f->service->log, &fact->status);
         }
 }
@@ -121,7 +116,6 @@ static void facts_ended(struct work *w)
         for (size_t i = 0; i < f->count; i++)
                 facts_take_here(f->list[i].served, &f->list[i].status);
         release(s, f);
-        s->facts_known = true;
         watch_changed(s);
         service_later(s);
 }
@@ -160,14 +154,13 @@ void facts_pump(struct service *s)
                 facts_want_all(s);
         for (size_t i = 0; i < s->served_count; i++)
                 count += s->served[i]->is_stale;
-        if (!count && s->facts_known)
+        if (!count)
                 return;
         struct facts *f = calloc(1, sizeof(*f) + count * sizeof(f->list[0]));
         if (!f)
                 return; /* with the next look */
         *f = (struct facts){.work = {.run = facts_thread, .ended = facts_ended},
                 .service = s,
-                .first = !s->facts_known,
                 .config = shared_config_use(s->current)};
         hold(s, f);
         s->facts = f;

@@ -8,6 +8,7 @@
  *   service_task.c    questions that take time
  *   service_facts.c   what runs left behind on this machine, read on a thread
  *   service_control.c what they left in the control database, asked on a thread
+ *   service_listen.c  mappers that their source wakes
  *   service_watch.c   who wants to know of changes, and how often
  *   service_reload.c  another configuration takes the place of the current one
  *   service_pause.c   pauses on disk
@@ -111,6 +112,7 @@ struct service_watch {
 };
 
 struct facts;
+struct listeners;
 struct questions;
 struct reload;
 struct reload_wish;
@@ -143,12 +145,15 @@ struct service {
 
         struct facts *facts; /* being read; NULL: none are */
         int64_t facts_ms;    /* monotonic: when all were read last */
-        bool facts_known;
+
         struct questions *questions; /* to the control database, under way; NULL: none */
         struct loop_timer *control_timer;
         unsigned control_failures;
         bool control_waits, control_known;
         char *couch_trouble; /* owned: CouchDB does not answer */
+
+        struct listeners *listeners;
+        bool is_listening, listen_again;
 
         struct reload *reload; /* under way; NULL: none */
         struct reload_wish *reload_wishes;
@@ -220,14 +225,23 @@ void facts_stop(struct service *s);
 void facts_take_here(struct served *m, struct status *status);
 void facts_take_control(struct served *m, struct status *status);
 
-/** facts_past() - what the scheduler wants to know of @mapper, from disk; any thread */
-void facts_past(const struct config *config, const struct config_mapper *mapper,
-        struct scheduler_past *out);
+/** facts_read() - what is known of @mapper on this machine; any thread
+ * @past: what the scheduler wants to know of it      @status: status_deinit() */
+void facts_read(const struct config *config, const struct config_mapper *mapper,
+        const struct log *log, struct scheduler_past *past, struct status *status);
 
 /* ---- service_control.c ---- */
 void control_pump(struct service *s);
 void control_on_timer(void *ctx);
 void control_stop(struct service *s);
+
+/* ---- service_listen.c ---- */
+int listen_new(struct service *s, struct err *e) __attribute__((warn_unused_result));
+void listen_pump(struct service *s);
+void listen_stop(struct service *s);
+
+/** listen_trouble() - Return: whether some source is not listened to: why in @out. */
+bool listen_trouble(const struct service *s, char *out, size_t size);
 
 /* ---- service_watch.c ---- */
 void watch_changed(struct service *s);

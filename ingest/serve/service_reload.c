@@ -25,6 +25,7 @@ struct reload {
         struct work work;
         struct service *service;
         struct shared_config *before;
+        bool read_states; /* no run of a mapper is under way that the configuration has not */
         struct reload_wish *wishes; /* owned */
 
         struct config *config; /* owned; what was loaded */
@@ -76,6 +77,21 @@ static int check_mapper(const struct reload *r, const struct config_mapper *m, s
         return rc;
 }
 
+/* The scheduler knows those that it has; and their state may be open in a run. */
+static void read_past(
+        const struct reload *r, const struct config_mapper *mapper, struct scheduler_past *out)
+{
+        const struct config_mapper *known;
+        struct status status;
+
+        out->paused = pause_read(r->config, mapper->spec->name);
+        if (!r->read_states ||
+                config_mapper(r->before->config, mapper->spec->name, &known, NULL) == 0)
+                return;
+        facts_read(r->config, mapper, r->service->log, out, &status);
+        status_deinit(&status);
+}
+
 static int load(struct reload *r, struct err *e)
 {
         int rc = config_load_all(r->service->options.config_path, on_problem, r, &r->config, e);
@@ -89,7 +105,7 @@ static int load(struct reload *r, struct err *e)
         if (!r->past)
                 return err_nomem(e, "mappers");
         for (size_t i = 0; i < r->config->mapper_count; i++)
-                facts_past(r->config, &r->config->mappers[i], &r->past[i]);
+                read_past(r, &r->config->mappers[i], &r->past[i]);
         return 0;
 }
 
@@ -209,6 +225,7 @@ static int swap(struct service *s, struct reload *r, struct err *e)
         }
         commit(s, r, &w);
         requests_reload(s);
+        s->listen_again = true;
         facts_want_all(s);
         if (s->options.on_config)
                 s->options.on_config(s->options.ctx, current_config(s));
@@ -294,6 +311,7 @@ void reload_pump(struct service *s)
         *r = (struct reload){.work = {.run = reload_thread, .ended = reload_ended},
                 .service = s,
                 .before = shared_config_use(s->current),
+                .read_states = s->gone_count == 0,
                 .wishes = TAKE(s->reload_wishes)};
         s->reload = r;
         r->rc = work_start(&r->work, s->loop, &r->err);

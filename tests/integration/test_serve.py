@@ -2,9 +2,11 @@
 
 import re
 import signal
+import socket
 import time
 
 import pytest
+import requests
 
 from support import faultproxy
 from support.process import wait_until
@@ -35,7 +37,8 @@ def slow(item, database, couch, proxy):
 def values(project):
     if not project.db("catalog").exists():
         return {}
-    return {doc["_id"]: doc["v"] for doc in project.db("catalog").docs().values()}
+    docs = project.db("catalog").docs().values()
+    return {doc["_id"]: doc["v"] for doc in docs if doc["type"] == "item"}
 
 
 def wait_values(project, **expected):
@@ -104,7 +107,8 @@ def test_a_second_signal_interrupts(item, slow, number):
         service.wait_log("stopping: 1 run")
         assert service.stop(number) < 15
         service.result().says("run ended: interrupted", "stopped")
-    item.quiet_run("item", databases=["catalog"])
+    item.run()
+    assert {rev[:2] for rev in item.db("catalog").revs().values()} == {"1-"}
 
 
 def test_stop_timeout_interrupts(item, slow):
@@ -156,7 +160,7 @@ def test_what_was_missed_is_caught_up_once(project, database):
 
 def test_a_run_that_takes_too_long_is_interrupted(project, database, slow):
     project.table_mapper(columns=["v"], more="schedule: {every: 1s, timeout: 1s}")
-    with Service(project) as service:
+    with Service(project, "-v") as service:
         service.wait_log("takes longer than schedule.timeout .1 s.: interrupted", "item")
         service.wait_log("run ended: interrupted", "item")
         wait_values(project, _1="a", _2="b", _3="c")
@@ -175,9 +179,8 @@ def test_a_reload_swaps_all(item, database):
             '  v: v', '  v: {value: new}'))
         assert "2 mappers" in service.reload()
         service.wait_log("run ended: ok", "other")
-        wait_values_of = lambda: {doc["v"] for doc in item.db("catalog").docs().values()
-                                  if doc["type"] == "item"}
-        wait_until("the new mapper's documents", 10, lambda: wait_values_of() == {"new"})
+        wait_until("documents of the new mapper", 10,
+                   lambda: set(values(item).values()) == {"new"}, 0.1)
 
 
 @pytest.mark.parametrize("change, says", [
@@ -246,12 +249,79 @@ def test_without_couchdb_it_waits_for_it(make_project, database, own_couch):
     project.configure(couchdb={"retry_for": "1s"})
     database.sql("CREATE TABLE item (id int PRIMARY KEY); INSERT INTO item VALUES (1)")
     project.table_mapper(more=EVERY_SECOND)
+    server.private.use_port(server.port)
     server.stop()
     with Service(project) as service:
         service.wait_log("^degraded: .*(refused|connect)")
         server.start()
         service.wait_log("^ready", seconds=40)
         service.wait_log("run ended: ok", "item", seconds=40)
+
+
+# ---- what survives
+
+
+def test_a_pause_survives_a_restart(item, database):
+    with Service(item) as service:
+        service.wait_log("run ended: ok", "item")
+        assert service.post("/api/v1/mappers/item/pause")["activity"] in ("paused", "running")
+    database.sql("UPDATE item SET v = 'later'")
+    with Service(item, "-v") as service:
+        assert service.mapper("item")["activity"] == "paused"
+        time.sleep(1.5)
+        assert not service.messages("run begins")
+        service.post("/api/v1/mappers/item/resume")
+        wait_values(item, _1="later", _2="later", _3="later")
+
+
+# ---- the service manager
+
+
+@pytest.fixture
+def manager(tmp_path):
+    """The socket of a service manager; messages() are those that came so far."""
+    path = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bound:
+        bound.bind(str(path))
+        bound.setblocking(False)
+        seen = []
+
+        def messages():
+            while True:
+                try:
+                    seen.append(bound.recv(4096).decode())
+                except BlockingIOError:
+                    return seen
+
+        messages.path = str(path)
+        yield messages
+
+
+def test_the_manager_is_told(item, manager):
+    env = {"NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "400000"}
+    with Service(item, env=env) as service:
+        wait_until("readiness", 10, lambda: any("READY=1" in m for m in manager()))
+        wait_until("the watchdog is fed", 10, lambda: manager().count("WATCHDOG=1") > 3)
+        service.reload()
+        service.stop()
+    said = manager()
+    ready = [i for i, m in enumerate(said) if m.startswith("READY=1")]
+    assert said[ready[0]].startswith("READY=1\nSTATUS=1 mapper, "), said
+    reloading = next(i for i, m in enumerate(said) if m.startswith("RELOADING=1\nMONOTONIC_USEC="))
+    assert len(ready) == 2 and ready[0] < reloading < ready[1], said
+    assert any(m.startswith("STOPPING=1\n") for m in said[ready[1]:]), said
+
+
+def test_a_socket_of_the_manager_is_taken(item):
+    """systemd gives descriptor 3, and names the process in LISTEN_PID."""
+    with socket.create_server(("127.0.0.1", 0)) as given:
+        port = given.getsockname()[1]
+        start = ["sh", "-c", f'exec 3<&{given.fileno()}; LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"',
+                 "sh"]
+        with Service(item, wrapper=start, pass_fds=[given.fileno()]) as service:
+            service.wait_log(f"listening on a socket of the service manager, port {port}")
+            reply = requests.get(f"http://127.0.0.1:{port}/healthz", timeout=10)
+            assert reply.json() == {"status": "ok"}
 
 
 # ---- the command line
