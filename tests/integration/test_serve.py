@@ -316,8 +316,8 @@ def test_a_socket_of_the_manager_is_taken(item):
     """systemd gives descriptor 3, and names the process in LISTEN_PID."""
     with socket.create_server(("127.0.0.1", 0)) as given:
         port = given.getsockname()[1]
-        start = ["sh", "-c", f'exec 3<&{given.fileno()}; LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"',
-                 "sh"]
+        start = ["bash", "-c", f'exec 3<&{given.fileno()}; LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"',
+                 "bash"]
         with Service(item, wrapper=start, pass_fds=[given.fileno()]) as service:
             service.wait_log(f"listening on a socket of the service manager, port {port}")
             reply = requests.get(f"http://127.0.0.1:{port}/healthz", timeout=10)
