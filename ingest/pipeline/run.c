@@ -352,7 +352,7 @@ void run_mapper(const struct config *config, const struct config_mapper *mapper,
                 .progress = progress,
                 .report = report,
                 .counts = &report->counts,
-                .started_wall_us = clock_wall_us(),
+                .started_wall_us = options->started_us > 0 ? options->started_us : clock_wall_us(),
                 .shifts = !source_has_snapshot(mapper->source),
         };
         struct err e;
