@@ -47,6 +47,11 @@ struct http_server_options {
         /* Optional: the server itself refuses a request: the body of that reply, of error_type. */
         struct str (*error_body)(void *ctx, int status);
         const char *error_type; /* NULL: application/json */
+
+        /* Optional: headers of such a reply; the last one has no name. */
+        const struct http_server_header {
+                const char *name, *value;
+        } * error_headers;
         void *ctx;
 };
 

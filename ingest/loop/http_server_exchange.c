@@ -220,6 +220,8 @@ void http_exchange_refuse(struct http_connection *c)
                 body = o->error_body(o->ctx, c->refusal);
         if (c->exchange)
                 http_exchange_free(c->exchange);
+        for (const struct http_server_header *h = o->error_headers; h && h->name; h++)
+                set_header(c, h->name, h->value);
         if (c->refusal == 503)
                 set_header(c, "Retry-After", "1");
         reply(c, head_only, c->refusal, o->error_body ? o->error_type : NULL, body);
