@@ -183,12 +183,14 @@ static size_t body_limit(void *ctx, struct http_exchange *x)
 
 /* ---- requests ---- */
 
+static const struct http_server_header headers[] = {{"Cache-Control", "no-store"},
+        {"X-Content-Type-Options", "nosniff"}, {"Content-Security-Policy", API_POLICY},
+        {"Referrer-Policy", "no-referrer"}, {NULL, NULL}};
+
 static void set_headers(struct http_exchange *x)
 {
-        http_exchange_set_header(x, "Cache-Control", "no-store");
-        http_exchange_set_header(x, "X-Content-Type-Options", "nosniff");
-        http_exchange_set_header(x, "Content-Security-Policy", API_POLICY);
-        http_exchange_set_header(x, "Referrer-Policy", "no-referrer");
+        for (const struct http_server_header *h = headers; h->name; h++)
+                http_exchange_set_header(x, h->name, h->value);
 }
 
 static void refuse_method(struct http_exchange *x, const char *allow)
@@ -247,6 +249,7 @@ int api_new(struct loop *l, struct service *s, int fd, const struct log *log, st
                 .body_limit = body_limit,
                 .on_request = on_request,
                 .error_body = api_server_error,
+                .error_headers = headers,
                 .ctx = a};
 
         if (!a)

@@ -153,6 +153,9 @@ bool api_mapper_find(struct api *a, struct http_exchange *x, struct str name, si
 /** api_no_mapper() - answers 404 with the nearest name */
 void api_no_mapper(struct api *a, struct http_exchange *x, struct str name);
 
+/** api_name_take() - @name as text. Return: false: no mapper can be named so. */
+bool api_name_take(struct str name, char out[API_NAME_MAX]);
+
 /** api_query_mapper() - the parameter `mapper`, "" for none. Return: false: it was answered. */
 bool api_query_mapper(struct http_exchange *x, char out[API_NAME_MAX]);
 

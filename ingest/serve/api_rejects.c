@@ -30,12 +30,7 @@ static bool id_mapper(struct str id, char out[API_NAME_MAX])
                 return false;
         struct str rest = {id.ptr + prefix.len, id.len - prefix.len};
         const char *colon = memchr(rest.ptr, ':', rest.len);
-        size_t n = colon ? (size_t)(colon - rest.ptr) : 0;
-        if (n == 0 || n >= API_NAME_MAX)
-                return false;
-        memcpy(out, rest.ptr, n);
-        out[n] = 0;
-        return true;
+        return colon && api_name_take((struct str){rest.ptr, (size_t)(colon - rest.ptr)}, out);
 }
 
 /* ---- a page ---- */

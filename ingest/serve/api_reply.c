@@ -204,23 +204,29 @@ bool api_query_limit(struct http_exchange *x, size_t standard, size_t most, size
         return true;
 }
 
+bool api_name_take(struct str name, char out[API_NAME_MAX])
+{
+        static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789_-";
+
+        if (name.len == 0 || name.len >= API_NAME_MAX)
+                return false;
+        for (size_t i = 0; i < name.len; i++)
+                if (!memchr(letters, name.ptr[i], sizeof(letters) - 1))
+                        return false;
+        memcpy(out, name.ptr, name.len);
+        out[name.len] = 0;
+        return true;
+}
+
 bool api_query_mapper(struct http_exchange *x, char out[API_NAME_MAX])
 {
         struct str name = http_exchange_query(x, "mapper");
 
         out[0] = 0;
-        if (!name.ptr)
+        if (!name.ptr || api_name_take(name, out))
                 return true;
-        bool good = name.len > 0 && name.len < API_NAME_MAX;
-        for (size_t i = 0; good && i < name.len; i++)
-                good = strchr("abcdefghijklmnopqrstuvwxyz0123456789_-", name.ptr[i]) && name.ptr[i];
-        if (!good) {
-                api_error(x, API_BAD_REQUEST, "mapper: not the name of a mapper");
-                return false;
-        }
-        memcpy(out, name.ptr, name.len);
-        out[name.len] = 0;
-        return true;
+        api_error(x, API_BAD_REQUEST, "mapper: not the name of a mapper");
+        return false;
 }
 
 /* ---- requests that take time ---- */
