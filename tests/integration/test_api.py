@@ -1,0 +1,586 @@
+"""The HTTP interface of `erp2couch serve`, held against its description."""
+
+import json
+import re
+import socket
+import time
+from urllib.parse import quote
+
+import jsonschema
+import pytest
+
+from support import openapi
+from support.process import wait_until
+from support.project import Exit
+from support.service import TOKEN, Service
+
+RIGHT = {"Authorization": "Bearer " + TOKEN}
+NDJSON = {"Content-Type": "application/x-ndjson"}
+
+
+class Api:
+    """Requests to a service; every reply is held against openapi.json."""
+
+    def __init__(self, service):
+        self.service, self.url, self.seen = service, service.url, set()
+        service.session.headers.pop("Authorization")
+
+    def __call__(self, method, path, code, **options):
+        options.setdefault("headers", RIGHT if method == "POST" else {})
+        reply = self.service.session.request(method, self.url + path, timeout=60, **options)
+        assert reply.status_code == code, f"{method} {path}: {reply.status_code} {reply.text}"
+        self.seen.add(openapi.check_reply(reply, path.split("?")[0]))
+        return reply
+
+    def get(self, path, code=200, **options):
+        return self("GET", path, code, **options).json()
+
+    def post(self, path, code=200, **options):
+        return self("POST", path, code, **options).json()
+
+    def refused(self, method, path, code, word, **options):
+        error = self(method, path, code, **options).json()["error"]
+        assert error["code"] == word, error
+        return error["message"]
+
+    def mapper(self, name="item"):
+        return self.get(f"/api/v1/mappers/{name}")
+
+    def wait(self, **expected):
+        wait_until(f"the mapper is {expected}", 20, lambda: {
+            key: value for key, value in self.mapper().items() if key in expected} == expected, 0.1)
+
+    def run(self, **body):
+        """Runs the mapper. Returns its RUN once it has ended."""
+        before = {run["id"] for run in self.get("/api/v1/runs?mapper=item")["runs"]}
+        self.post("/api/v1/mappers/item/run", 202, **({"json": body} if body else {}))
+
+        def ended():
+            return [run for run in self.get("/api/v1/runs?mapper=item")["runs"]
+                    if run["id"] not in before and run["phase"] == "ended"]
+
+        wait_until("the run ends", 30, ended, 0.1)
+        wait_until("the mapper is free", 20, lambda: self.mapper()["run"] is None, 0.1)
+        return ended()[0]
+
+
+def events(reply):
+    """(event, data) of a stream of server-sent events."""
+    kind = None
+    for line in reply.iter_lines(decode_unicode=True):
+        if line.startswith("event: "):
+            kind = line[7:]
+        elif line.startswith("data: "):
+            yield kind, json.loads(line[6:])
+
+
+@pytest.fixture
+def item(project, database):
+    """Three rows of which one is rejected."""
+    database.sql("CREATE TABLE item (id int PRIMARY KEY, v text);"
+                 "INSERT INTO item VALUES (1, '1'), (2, '2'), (3, 'three')")
+    project.table_mapper(fields="v: {from: v, type: integer}")
+    return project
+
+
+@pytest.fixture
+def service(item):
+    with Service(item) as running:
+        yield running
+
+
+@pytest.fixture
+def api(service):
+    return Api(service)
+
+
+def test_the_document_is_right():
+    """Every schema is one, every example is what its schema says, every reference leads somewhere."""
+    count = 0
+
+    def walk(value, where):
+        nonlocal count
+        if isinstance(value, dict):
+            if "$ref" in value:
+                openapi.resolve(value)
+            if "schema" in value and "example" in value and where[-1] == "application/json":
+                openapi.check_schema(value["schema"], value["example"])
+                count += 1
+            for key, inner in value.items():
+                walk(inner, where + [key])
+        elif isinstance(value, list):
+            for inner in value:
+                walk(inner, where)
+
+    walk(openapi.DOCUMENT, [""])
+    assert count > 25
+    for name, schema in openapi.DOCUMENT["components"]["schemas"].items():
+        jsonschema.Draft202012Validator.check_schema(schema)
+        for member, inner in schema["properties"].items():
+            assert "$ref" in inner or inner.get("description") or "anyOf" in inner, (name, member)
+
+
+def test_every_path_answers_as_described(api, database):
+    ran = api.run()
+    assert (ran["read"], ran["created"], ran["rejected"]) == (3, 2, 1)
+    for path in ("/healthz", "/readyz", "/api/v1/openapi.json", "/api/v1/status",
+                 "/api/v1/mappers", "/api/v1/mappers/item", "/api/v1/runs", "/api/v1/rejects"):
+        body = api("GET", path, 200)
+        head = api("HEAD", path, 200)
+        assert head.content == b"" and "Content-Length" in head.headers
+        assert int(head.headers["Content-Length"]) >= len(body.content) - 40  # clocks go on
+        assert body.headers["Content-Type"] == "application/json"
+    api("GET", "/metrics", 200)
+    api("GET", "/", 200)
+    assert api.get("/api/v1/openapi.json") == openapi.DOCUMENT
+    api("GET", f"/api/v1/runs/{ran['id']}/events", 200)
+    assert api.post("/api/v1/mappers/item/pause")["activity"] == "paused"
+    assert api.post("/api/v1/mappers/item/resume")["activity"] == "idle"
+    api.post("/api/v1/mappers/item/records", json={"id": 4, "v": "4"})
+    assert api.post("/api/v1/reload") == {"mappers": 1}
+    [reject] = api.get("/api/v1/rejects")["rejects"]
+    assert api.post(f"/api/v1/rejects/{quote(reject['id'])}/retry")["rejected"] == 1
+    assert api.post(f"/api/v1/rejects/{quote(reject['id'])}/drop") == {"dropped": 1}
+    assert api.seen - {None} == openapi.operations()
+
+
+def test_status_says_what_is_served(api, item, couch):
+    status = api.get("/api/v1/status")
+    assert status["condition"] in ("starting", "ready") and status["reason"] is None
+    assert status["config"] == str(item.path.resolve())
+    assert status["couchdb"] == couch.base and couch.password not in json.dumps(status)
+    assert [mapper["mapper"] for mapper in status["mappers"]] == ["item"]
+    api.run()
+    mapper = api.mapper()
+    assert mapper["last_run"]["outcome"] == "rejects" and mapper["last_run"]["read"] == 3
+    wait_until("the rejects are known", 10, lambda: api.mapper()["rejects"] == 1, 0.1)
+    assert mapper["records"] == 2 and mapper["run"] is None and mapper["schedule"] is None
+
+
+# ---- who is let in
+
+
+def posts(mapper="item"):
+    return [path.replace("{name}", mapper).replace("{id}", "reject:item:3")
+            for method, path in sorted(openapi.operations()) if method == "POST"]
+
+
+def test_what_changes_something_needs_the_token(api):
+    for path in posts():
+        api.refused("POST", path, 401, "unauthorized", headers={})
+    for header in ("Bearer x", "Basic " + TOKEN, TOKEN):
+        reply = api("POST", "/api/v1/mappers/item/run", 401, headers={"Authorization": header})
+        assert reply.headers["WWW-Authenticate"] == "Bearer"
+    assert api.mapper()["last_run"] is None
+
+
+def test_wrong_tokens_are_limited(api):
+    wrong = {"Authorization": "Bearer wrong"}
+    for _ in range(10):
+        api.refused("POST", "/api/v1/reload", 401, "unauthorized", headers=wrong)
+    for headers in (wrong, RIGHT, {}):
+        api.refused("POST", "/api/v1/reload", 429, "too_many_requests", headers=headers)
+    assert 0 < int(api("POST", "/api/v1/reload", 429).headers["Retry-After"]) <= 60
+    api.get("/api/v1/status")
+
+
+def test_large_bodies_are_guesses_too(api):
+    """A wrong token with a body that only a right one may have is counted like any other."""
+    headers = {"Authorization": "Bearer wrong", **NDJSON}
+    for _ in range(10):
+        api("POST", "/api/v1/mappers/item/records", 413, data=b" " * 100000, headers=headers)
+    api("POST", "/api/v1/reload", 429)
+
+
+def test_without_a_configured_token_nothing_can_be_changed(item):
+    item.configure(http={"token": None})
+    with Service(item) as service:
+        api = Api(service)
+        for headers in ({}, RIGHT, {"Authorization": "Bearer "}):
+            for path in posts():
+                assert "http.token" in api.refused("POST", path, 403, "forbidden",
+                                                   headers=headers)
+        api.get("/api/v1/status")
+
+
+@pytest.mark.parametrize("headers", [
+    {"Origin": "https://evil.example.com"}, {"Origin": "null"},
+    {"Origin": "http://localhost:3000"}, {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site"}, {"Host": "evil.example.com"},
+    {"Host": "127.0.0.1.evil.example.com"}, {"Host": "evil.example.com:8090"}],
+    ids=lambda headers: " ".join(map(str, headers.items())))
+def test_pages_of_other_sites_get_nothing(api, headers):
+    for path in ("/", "/api/v1/status", "/metrics", "/nowhere"):
+        api.refused("GET", path, 403, "forbidden", headers=headers)
+    api.refused("POST", "/api/v1/mappers/item/run", 403, "forbidden", headers={**RIGHT, **headers})
+    assert api.mapper()["last_run"] is None
+
+
+def test_our_own_page_and_listed_names_may_ask(item):
+    item.configure(http={"hosts": ["erp.example.com"]})
+    with Service(item) as service:
+        api = Api(service)
+        for headers in ({"Origin": api.url, "Sec-Fetch-Site": "same-origin"},
+                        {"Host": "localhost"}, {"Host": "erp.example.com"},
+                        {"Host": "erp.example.com", "Origin": "https://erp.example.com"},
+                        {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate",
+                         "Sec-Fetch-Dest": "document"}):
+            api("GET", "/api/v1/status", 200, headers=headers)
+
+
+# ---- what is not there
+
+
+def test_methods(api):
+    for method, path in sorted(openapi.operations()):
+        path = path.replace("{name}", "item").replace("{id}", "reject:item:3")
+        allow = "POST, OPTIONS" if method == "POST" else "GET, HEAD, OPTIONS"
+        others = {"GET", "POST", "PUT", "DELETE", "PATCH"} - {method}
+        for other in sorted(others):
+            assert api(other, path, 405, headers=RIGHT).headers["Allow"] == allow
+        reply = api("OPTIONS", path, 204)
+        assert reply.headers["Allow"] == allow and reply.content == b""
+        assert "Access-Control-Allow-Origin" not in reply.headers
+
+
+def raw(api, request):
+    """The bytes that a request, sent as it is, is answered with."""
+    host, port = api.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), 10) as connection:
+        connection.sendall(request.replace(b"@host@", f"{host}:{port}".encode()))
+        connection.settimeout(10)
+        found = b""
+        while chunk := connection.recv(65536):
+            found += chunk
+    return found
+
+
+@pytest.mark.parametrize("path", [
+    "/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/api/v1/../../etc/passwd", "//etc/passwd",
+    "/page.css/../index.html", "/..%2f..%2fetc/passwd", "/api/v1/mappers/..%2f..", "/.git/config",
+    "/index.html%00", "/api/v1/mappers/%ff"])
+def test_paths_lead_nowhere_else(api, path):
+    reply = raw(api, f"GET {path} HTTP/1.1\r\nHost: @host@\r\nConnection: close\r\n\r\n".encode())
+    assert re.match(rb"HTTP/1.1 40[04] ", reply) and b"root:" not in reply
+    assert b'"error"' in reply
+
+
+@pytest.mark.parametrize("name", ["a%0d%0aX-Evil:%201", "a%0aX-Evil:%201", "a%00b", "%22%3Cb%3E"])
+def test_names_put_nothing_into_headers(api, name):
+    for path in (f"/api/v1/mappers/{name}", f"/api/v1/runs/{name}/events",
+                 f"/api/v1/rejects?after=reject:{name}:1", f"/api/v1/runs?mapper={name}"):
+        reply = raw(api, f"GET {path} HTTP/1.1\r\nHost: @host@\r\nConnection: close\r\n\r\n"
+                    .encode())
+        head, body = reply.split(b"\r\n\r\n", 1)
+        assert b"X-Evil" not in head and re.match(rb"HTTP/1.1 40[04] ", head)
+        assert set(json.loads(body)) == {"error"}
+
+
+def test_unknown_names(api):
+    assert '"item"' in api.refused("GET", "/api/v1/mappers/itme", 404, "not_found")
+    for verb in ("run", "pause", "resume"):
+        api.refused("POST", f"/api/v1/mappers/nobody/{verb}", 404, "not_found")
+    api.refused("POST", "/api/v1/mappers/nobody/records", 404, "not_found", json={"id": 1})
+    api.refused("GET", "/api/v1/runs?mapper=nobody", 404, "not_found")
+    api.refused("GET", "/api/v1/rejects?mapper=nobody", 404, "not_found")
+    api.refused("GET", "/api/v1/runs/item:2020-01-01T00:00:00.000Z/events", 404, "not_found")
+    for verb in ("retry", "drop"):
+        for one in ("reject:item:99", "reject:item:", "x", "run:item:1", "reject:nobody:1"):
+            api.refused("POST", f"/api/v1/rejects/{one}/{verb}", 404, "not_found")
+    for path in ("/nowhere", "/api/v2/status", "/api/v1/", "/api/v1/status/"):
+        api.refused("GET", path, 404, "not_found")
+
+
+@pytest.mark.parametrize("path", [
+    "runs?limit=0", "runs?limit=501", "runs?limit=x", "runs?limit=", "rejects?limit=1001",
+    "rejects?limit=-1", "rejects?after=x", "rejects?mapper=item&after=reject:other:1",
+    "runs?mapper=A", "runs?mapper=", "rejects?mapper=" + 100 * "a"])
+def test_wrong_queries(api, path):
+    api.refused("GET", "/api/v1/" + path, 400, "bad_request")
+
+
+@pytest.mark.parametrize("body, kind, code, word", [
+    (b"{}", "text/plain", 415, "unsupported_media_type"),
+    (b"{}", "application/jsonx", 415, "unsupported_media_type"),
+    (b"{", "application/json", 400, "bad_request"), (b"[]", "application/json", 400, "bad_request"),
+    (b"{} {}", "application/json", 400, "bad_request"),
+    (b'{"full": 1}', "application/json", 400, "bad_request"),
+    (b'{"ful": true}', "application/json", 400, "bad_request"),
+    (b'{"full": "\xff"}', "application/json", 400, "bad_request"),
+    (b" " * 20000, "application/json", 413, "too_large")],
+    ids=lambda value: str(value)[:20])
+def test_wrong_bodies_of_run(api, body, kind, code, word):
+    api.refused("POST", "/api/v1/mappers/item/run", code, word, data=body,
+                headers={**RIGHT, "Content-Type": kind})
+    assert api.mapper()["last_run"] is None
+
+
+# ---- runs
+
+
+def test_a_run_is_followed_to_its_end(api, database):
+    held = database.connect()
+    held.cursor().execute("BEGIN; LOCK TABLE item")
+    begun = api.post("/api/v1/mappers/item/run", 202, json={"full": True})
+    assert begun["activity"] in ("running", "waiting", "idle")
+    wait_until("it runs", 10, lambda: api.mapper()["run"] is not None, 0.1)
+    api.refused("POST", "/api/v1/mappers/item/run", 409, "conflict")
+    run = api.mapper()["run"]
+    assert run["full"] is True and run["trigger"] == "manual" and run["outcome"] is None
+    stream = api("GET", f"/api/v1/runs/{run['id']}/events", 200, stream=True)
+    assert stream.headers["Content-Type"].startswith("text/event-stream")
+    incoming = events(stream)
+    kind, first = next(incoming)
+    assert kind == "progress" and first["id"] == run["id"]
+    openapi.check_schema(openapi.DOCUMENT["components"]["schemas"]["Run"], first)
+    held.close()
+    rest = list(incoming)
+    assert [kind for kind, _ in rest].count("end") == 1 and rest[-1][0] == "end"
+    assert rest[-1][1]["outcome"] == "rejects" and rest[-1][1]["read"] == 3
+    again = list(events(api("GET", f"/api/v1/runs/{run['id']}/events", 200)))
+    assert again == [rest[-1]]
+    assert api.get("/api/v1/runs?mapper=item&limit=1")["runs"] == [rest[-1][1]]
+
+
+def test_runs_of_before_are_in_the_history(item, database):
+    with Service(item) as service:
+        ran = Api(service).run()
+    with Service(item) as service:
+        api = Api(service)
+        answer = api.get("/api/v1/runs")
+        assert answer["complete"] is True
+        [old] = answer["runs"]
+        assert old["id"] == ran["id"] and old["phase"] == "ended"
+        assert {key: old[key] for key in ("read", "created", "rejected", "written")} == {
+            "read": 3, "created": 2, "rejected": 1, "written": 2}
+        new = api.run()
+        assert [run["id"] for run in api.get("/api/v1/runs")["runs"]] == [new["id"], old["id"]]
+        assert [run["id"] for run in api.get("/api/v1/runs?limit=1")["runs"]] == [new["id"]]
+        [(kind, told)] = events(api("GET", f"/api/v1/runs/{quote(old['id'])}/events", 200))
+        assert (kind, told) == ("end", old)
+
+
+def test_streams_end_with_the_service(item, database):
+    held = database.connect()
+    held.cursor().execute("BEGIN; LOCK TABLE item")
+    with Service(item) as service:
+        api = Api(service)
+        api.post("/api/v1/mappers/item/run", 202)
+        wait_until("it runs", 10, lambda: api.mapper()["run"] is not None, 0.1)
+        stream = api("GET", f"/api/v1/runs/{api.mapper()['run']['id']}/events", 200, stream=True)
+        incoming = events(stream)
+        assert next(incoming)[0] == "progress"
+        service.send(15)
+        assert all(kind == "progress" for kind, _ in incoming)
+        held.close()
+        service.process.wait(30)
+
+
+def test_paused_is_paused_also_after_a_restart(item):
+    with Service(item) as service:
+        Api(service).post("/api/v1/mappers/item/pause")
+    with Service(item) as service:
+        api = Api(service)
+        assert api.mapper()["activity"] == "paused"
+        api.refused("POST", "/api/v1/mappers/item/records", 409, "conflict", json={"id": 1})
+        assert api.run()["outcome"] == "rejects"  # an operator may
+
+
+# ---- pushes
+
+
+def test_pushed_records(api, item):
+    pushed = api.post("/api/v1/mappers/item/records", json=[
+        {"id": 7, "v": "7"}, {"id": 8, "v": "eight"}, {"id": 9, "v": None}])
+    assert {key: pushed[key] for key in ("received", "created", "rejected")} == {
+        "received": 3, "created": 2, "rejected": 1}
+    [reject] = pushed["rejects"]
+    assert reject["key"] == 8 and reject["reason"].startswith("v: ")
+    assert item.db("catalog").get("item:7")["v"] == 7
+    lines = b'{"id": 7, "v": "7"}\n{"id": 8, "v": "8"}\n'
+    again = api.post("/api/v1/mappers/item/records", data=lines, headers={**RIGHT, **NDJSON})
+    assert (again["unchanged"], again["created"], again["rejects"]) == (1, 1, [])
+    runs = {run["id"]: run for run in api.get("/api/v1/runs")["runs"]}
+    assert runs[pushed["run"]]["kind"] == runs[again["run"]]["kind"] == "push"
+    assert runs[pushed["run"]]["trigger"] is None and pushed["run"] != again["run"]
+
+
+def test_wrong_pushes(api, item):
+    path = "/api/v1/mappers/item/records"
+    api.refused("POST", path, 415, "unsupported_media_type", data=b"{}",
+                headers={**RIGHT, "Content-Type": "text/csv"})
+    api.refused("POST", path, 415, "unsupported_media_type", data=b'{"id": 1}')
+    for body in (b"", b"[", b'{"id": 1', b'[{"id": 1}, 2]', b'{"id": 1, "nosuch": 2}',
+                 b'"x"'):
+        message = api.refused("POST", path, 400, "bad_request", data=body,
+                              headers={**RIGHT, "Content-Type": "application/json"})
+        assert message
+    large = b"[" + b" " * (17 << 20) + b"]"
+    api.refused("POST", path, 413, "too_large", data=large,
+                headers={**RIGHT, "Content-Type": "application/json"})
+    assert not item.db("catalog").exists() or item.db("catalog").docs() == {}
+
+
+def test_a_large_push(api, item):
+    """Proved on a thread of its own; the answer comes when CouchDB has all of it."""
+    rows = [{"id": n, "v": str(n)} for n in range(1000, 9000)]
+    assert api.post("/api/v1/mappers/item/records", json=rows)["created"] == 8000
+    assert len(item.db("catalog").docs()) == 8000
+    body = json.dumps(rows).encode() + b"x"
+    api.refused("POST", "/api/v1/mappers/item/records", 400, "bad_request", data=body,
+                headers={**RIGHT, "Content-Type": "application/json"})
+
+
+# ---- rejects
+
+
+def test_a_reject_is_tried_again_until_it_is_gone(api, item, database):
+    api.run()
+    [reject] = api.get("/api/v1/rejects?mapper=item")["rejects"]
+    assert (reject["id"], reject["key"], reject["field"], reject["attempts"]) == (
+        "reject:item:3", 3, "v", 1)
+    path = f"/api/v1/rejects/{quote(reject['id'])}/retry"
+    nothing = {"written": 0, "unchanged": 0, "rejected": 0, "gone": 0}
+    assert api.post(path) == {**nothing, "rejected": 1}
+    assert api.get("/api/v1/rejects?key=3&mapper=item")["rejects"][0]["attempts"] == 2
+    database.sql("UPDATE item SET v = '3' WHERE id = 3")
+    assert api.post(path) == {**nothing, "written": 1}
+    assert item.db("catalog").get("item:3")["v"] == 3
+    api.refused("POST", path, 404, "not_found")
+    assert api.get("/api/v1/rejects") == {"rejects": [], "next": None}
+    wait_until("the mapper has none", 10, lambda: api.mapper()["rejects"] == 0, 0.1)
+
+
+def test_a_reject_whose_record_is_gone(api, database):
+    api.run()
+    database.sql("DELETE FROM item WHERE id = 3")
+    assert api.post("/api/v1/rejects/reject:item:3/retry")["gone"] == 1
+    assert api.get("/api/v1/rejects")["rejects"] == []
+
+
+def test_a_reject_is_dropped(api, item):
+    api.run()
+    assert api.post("/api/v1/rejects/reject%3Aitem%3A3/drop") == {"dropped": 1}
+    assert item.rejects() == []
+    api.refused("POST", "/api/v1/rejects/reject:item:3/drop", 404, "not_found")
+    wait_until("the mapper has none", 10, lambda: api.mapper()["rejects"] == 0, 0.1)
+
+
+def test_keys_with_slashes(project, database):
+    database.sql("CREATE TABLE item (id text PRIMARY KEY, v text);"
+                 "INSERT INTO item VALUES ('a/b c?%', 'x'), ('../retry', 'x')")
+    project.table_mapper(fields="v: {from: v, type: integer}")
+    with Service(project) as service:
+        api = Api(service)
+        api.run()
+        found = {reject["key"]: reject["id"] for reject in api.get("/api/v1/rejects")["rejects"]}
+        assert set(found) == {"a/b c?%", "../retry"}
+        for one in found.values():
+            assert api.post(f"/api/v1/rejects/{quote(one, safe='')}/retry")["rejected"] == 1
+            assert api.post(f"/api/v1/rejects/{quote(one, safe='')}/drop") == {"dropped": 1}
+
+
+def test_pages_of_rejects(api, database):
+    database.sql("INSERT INTO item SELECT n, 'x' FROM generate_series(100, 124) n")
+    api.run()
+    found, after, sizes = [], "", []
+    while True:
+        page = api.get(f"/api/v1/rejects?limit=10{after}")
+        found += [reject["key"] for reject in page["rejects"]]
+        sizes.append(len(page["rejects"]))
+        if page["next"] is None:
+            break
+        assert page["next"] == page["rejects"][-1]["id"]
+        after = "&after=" + quote(page["next"])
+    assert sorted(found) == [3, *range(100, 125)] and sizes == [10, 10, 6]
+    assert len(api.get("/api/v1/rejects?mapper=item")["rejects"]) == 26
+
+
+# ---- reload
+
+
+def test_reload_is_all_or_nothing(api, item):
+    path = item.folder / "mappers/item.yaml"
+    right = path.read_text()
+    path.write_text(right.replace("extract:", "extrakt:"))
+    message = api.refused("POST", "/api/v1/reload", 422, "config")
+    assert re.search(r"item\.yaml:\d+:\d+: ", message) and "extract" in message
+    assert [m["mapper"] for m in api.get("/api/v1/mappers")["mappers"]] == ["item"]
+    path.write_text(right)
+    item.table_mapper("other", table="item")
+    assert api.post("/api/v1/reload") == {"mappers": 2}
+    assert api.mapper("other")["activity"] == "idle"
+
+
+# ---- without CouchDB
+
+
+def test_without_couchdb(item):
+    item.configure(couchdb={"url": "http://127.0.0.1:9", "retry_for": "1s"})
+    with Service(item) as service:
+        api = Api(service)
+        answer = api.get("/api/v1/runs")
+        assert answer == {"runs": [], "complete": False}
+        for method, path in (("GET", "/api/v1/rejects"),
+                             ("GET", "/api/v1/runs/item:2020-01-01T00:00:00.000Z/events"),
+                             ("POST", "/api/v1/rejects/reject:item:3/retry"),
+                             ("POST", "/api/v1/rejects/reject:item:3/drop")):
+            assert int(api(method, path, 503).headers["Retry-After"]) > 0
+        api.refused("POST", "/api/v1/mappers/item/records", 503, "unavailable",
+                    json={"id": 1, "v": "1"})
+        wait_until("it is degraded", 20, lambda: api("GET", "/healthz", 200) and
+                   service.session.get(api.url + "/readyz").json()["status"] == "degraded", 0.2)
+        assert "CouchDB" in api.get("/readyz", 503)["reason"]
+        assert api.mapper()["rejects"] is None
+
+
+# ---- `erp2couch status`
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_status_asks_the_service(item, make_project, couch, database):
+    item.configure(http={"listen": f"127.0.0.1:{free_port()}"})
+    before = item.erp2couch("status", "--json").expect(Exit.OK)
+    assert before.json["service"] is None
+    before.says("no service")
+    with Service(item) as service:
+        api = Api(service)
+        api.run()
+        wait_until("the rejects are known", 10, lambda: api.mapper()["rejects"] == 1, 0.1)
+        asked = item.erp2couch("status", "--json").expect(Exit.OK).says("the service at")
+        assert asked.json["service"]["version"] and asked.json["service"]["condition"] == "ready"
+        now = {**api.mapper(), "lag_seconds": 0}
+        [told] = asked.json["mappers"]
+        assert {**told, "lag_seconds": 0} == now
+        table = item.erp2couch("status", "item").expect(Exit.OK)
+        table.says(r"MAPPER +LAST RUN", r"item +\S+ +rejects")
+        api.post("/api/v1/mappers/item/pause")
+        item.erp2couch("status").expect(Exit.OK).says("paused")
+        # Another configuration that names the same address is not served here.
+        other = make_project(couch, database)
+        other.configure(http={"listen": item.settings["http"]["listen"]})
+        other.table_mapper(fields="v: v")
+        assert other.erp2couch("status", "--json").expect(Exit.OK).json["service"] is None
+        # A mapper that the service does not know yet.
+        item.table_mapper("other", table="item")
+        late = item.erp2couch("status", "--json").expect(Exit.OK).says("reload")
+        assert late.json["service"] is None and len(late.json["mappers"]) == 2
+    after = item.erp2couch("status", "item", "--json").expect(Exit.OK).json
+    assert after["service"] is None
+    assert after["mappers"][0].items() <= {**told, "lag_seconds": after["mappers"][0][
+        "lag_seconds"]}.items()
+
+
+def test_status_is_not_held_up_by_what_listens_and_is_silent(item):
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        item.configure(http={"listen": f"127.0.0.1:{silent.getsockname()[1]}"})
+        began = time.monotonic()
+        result = item.erp2couch("status", "--json").expect(Exit.OK)
+        assert result.json["service"] is None and time.monotonic() - began < 15
