@@ -153,6 +153,9 @@ static int bind_fd(struct http_server *s, int fd, struct err *e)
         }
         int rc = loop_fd_new(s->loop, fd, on_knock, s, &s->watches[s->bound_count], e);
         s->bound[s->bound_count++] = b;
+        /* It is enabled already, but whether that worked is not told. */
+        if (rc == 0 && evconnlistener_enable(evhttp_bound_socket_get_listener(b)) < 0)
+                rc = err_nomem(e, "the HTTP server");
         if (rc == 0)
                 loop_fd_set(s->watches[s->bound_count - 1], true, false);
         return rc;

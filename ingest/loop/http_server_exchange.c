@@ -4,6 +4,9 @@
  * once; where the connection is gone there is none, and nothing to be kept.
  */
 #include <stdio.h>
+#include <sys/queue.h>
+
+#include <event2/keyvalq_struct.h>
 
 #include "ingest/loop/http_server_internal.h"
 
@@ -165,6 +168,23 @@ static void set_reply_headers(struct http_connection *c, const char *content_typ
                 set_header(c, "Content-Type", content_type);
 }
 
+/* The bytes that evhttp has to write where it had memory for all of them; it does not say. */
+static size_t waiting(const struct http_connection *c)
+{
+        return evbuffer_get_length(bufferevent_get_output(c->bev));
+}
+
+static size_t head_length(struct evhttp_request *q)
+{
+        const char *text = evhttp_request_get_response_code_line(q);
+        size_t len = strlen("HTTP/1.1 200 \r\n\r\n") + (text ? strlen(text) : 0);
+        const struct evkeyval *h;
+
+        TAILQ_FOREACH(h, evhttp_request_get_output_headers(q), next)
+        len += strlen(h->key) + strlen(h->value) + strlen(": \r\n");
+        return len;
+}
+
 /* @c may be gone. */
 static void reply(struct http_connection *c, bool head_only, int status, const char *content_type,
         struct str body)
@@ -181,12 +201,15 @@ static void reply(struct http_connection *c, bool head_only, int status, const c
                 bytes = copy(body);
                 c->failed = c->failed || !bytes;
         }
-        if (c->failed) {
-                http_connection_close(c);
-        } else {
+        if (!c->failed) {
+                size_t expected = bytes ? body.len : 0;
                 evhttp_send_reply(c->request, status, phrase(status), bytes);
-                http_connection_replying(c);
+                c->failed = waiting(c) != expected + head_length(c->request);
         }
+        if (c->failed)
+                http_connection_close(c);
+        else
+                http_connection_replying(c);
         if (bytes)
                 evbuffer_free(bytes);
 }
@@ -244,12 +267,21 @@ void http_exchange_stream(
         }
         c->close = true; /* what comes meanwhile is not kept */
         set_reply_headers(c, content_type);
-        if (c->failed) {
-                http_connection_close(c);
-                return;
+        if (!c->failed) {
+                evhttp_send_reply_start(c->request, 200, NULL);
+                c->failed = waiting(c) != head_length(c->request);
         }
-        evhttp_send_reply_start(c->request, 200, NULL);
-        http_connection_replying(c);
+        if (c->failed)
+                http_connection_close(c);
+        else
+                http_connection_replying(c);
+}
+
+static size_t chunk_length(const struct http_exchange *x, size_t n)
+{
+        return is_head(x)       ? 0
+               : x->head.http10 ? n
+                                : n + (size_t)snprintf(NULL, 0, "%zx\r\n\r\n", n);
 }
 
 bool http_exchange_send(struct http_exchange *x, struct str bytes)
@@ -259,11 +291,13 @@ bool http_exchange_send(struct http_exchange *x, struct str bytes)
 
         if (!c || bytes.len == 0)
                 return true;
-        size_t waiting = evbuffer_get_length(bufferevent_get_output(c->bev));
-        if (waiting + bytes.len > STREAM_MAX || !(chunk = copy(bytes)))
+        size_t before = waiting(c);
+        if (before + bytes.len > STREAM_MAX || !(chunk = copy(bytes)))
                 return false;
         evhttp_send_reply_chunk(c->request, chunk);
         evbuffer_free(chunk);
+        if (waiting(c) != before + chunk_length(x, bytes.len))
+                http_connection_close(c); /* what has gone out of it can't be taken back */
         return true;
 }
 
@@ -276,7 +310,7 @@ void http_exchange_end(struct http_exchange *x)
         if (!c)
                 return;
         http_connection_replying(c);
-        bool gone = !chunked && evbuffer_get_length(bufferevent_get_output(c->bev)) == 0;
+        bool gone = !chunked && waiting(c) == 0;
         evhttp_send_reply_end(c->request);
         if (!gone) /* evhttp reads again; see http_connection_replying() */
                 bufferevent_disable(c->bev, EV_READ);
