@@ -5,11 +5,18 @@
  * http_exchange_reply(), or by a stream (server-sent events). Where the client hangs up first, the
  * exchange stays valid until it is answered, and the answer goes nowhere.
  *
+ * What a head may be is RFC 9112 without its leniency: CR LF and no other line ends, no folded
+ * lines, one Content-Length or "chunked", one Host, no control characters. Refused are: 400 what
+ * breaks these, 408 what does not come in time, 413 and 414 and 431 what is too large, 417 an
+ * Expect other than 100-continue, 501 methods beyond those of evhttp and any other coding, 503
+ * without memory or room, 505 another version. The reply has error_body and ends the connection;
+ * HTTP/1.0 does that always. Which methods a path has is left to its handler (405).
+ *
  * Bounded against what is sent from outside: headers, bodies, connections in all, the time in
  * which a head and a whole request must have come, the time that an idle connection is kept, and
- * what a client that does not read lets pile up. What breaks a rule of HTTP (smuggled lengths,
- * control characters, a missing Host) is refused and hung up on. Beyond max_connections the
- * connections that have been idle longest go first, then new ones are answered 503.
+ * what a client that does not read lets pile up; the bodies of all requests together may hold eight
+ * times max_body. Beyond max_connections the connections that have been idle longest go first, then
+ * new ones are answered 503; where descriptors are short, accepting pauses.
  *
  * Header values that are set are proved free of line breaks. One thread: the loop's.
  */
@@ -66,7 +73,7 @@ int http_server_new(struct loop *l, const struct http_server_options *options,
 void http_server_stop(struct http_server *s);
 
 /** http_server_free() - closes all connections; unanswered exchanges are gone: nobody may answer
- * them any more */
+ * them any more, and no on_close() is called */
 struct http_server *http_server_free(struct http_server *s);
 DEFINE_CLEANUP(struct http_server *, http_server_free);
 
@@ -108,7 +115,8 @@ const char *http_exchange_peer(const struct http_exchange *x);
 
 /* ---- its answer ---- */
 
-/** http_exchange_set_header() - of the reply; a later value replaces an earlier one */
+/** http_exchange_set_header() - of the reply; a later value replaces an earlier one
+ * One that holds a line break is left out, which is logged. Not from body_limit(). */
 void http_exchange_set_header(struct http_exchange *x, const char *name, const char *value);
 
 /** http_exchange_reply() - answers; @x is gone. @body is copied. HEAD gets no body. */
