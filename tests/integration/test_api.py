@@ -95,7 +95,7 @@ def api(service):
 
 
 def test_the_document_is_right():
-    """Every schema is one, every example is what its schema says, every reference leads somewhere."""
+    """Every schema is one, every example what its schema says; every reference leads somewhere."""
     count = 0
 
     def walk(value, where):
