@@ -65,6 +65,39 @@ static int decode_listen(
         return *(const char **)field ? 0 : options_nomem(cx, e);
 }
 
+/* As they stand in a request's Host, without the port. */
+static bool is_host_name(struct str s)
+{
+        for (size_t i = 0; i < s.len; i++) {
+                char c = s.ptr[i];
+                bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+                bool inside = letter || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+                if (!inside)
+                        return false;
+        }
+        return s.len > 0 && s.len <= HOST_MAX;
+}
+
+static int decode_hosts(
+        const struct option_context *cx, const struct ynode *n, void *field, struct err *e)
+{
+        char shown[YNODE_SHOW_MAX];
+        struct string_list hosts = {NULL, 0};
+        int rc = options_strings(cx, "'hosts'", n, &hosts, e);
+
+        for (size_t i = 0; i < hosts.count && rc == 0; i++) {
+                const struct ynode *item = n->kind == YNODE_LIST ? n->items[i] : n;
+                if (!is_host_name(str_of(hosts.items[i])))
+                        rc = ynode_error(cx->doc, item, e,
+                                "'hosts' must be names without scheme and port, such as "
+                                "erp2couch.example.com, not %s",
+                                ynode_show(item, shown));
+        }
+        if (rc == 0)
+                *(struct string_list *)field = hosts;
+        return rc;
+}
+
 static const struct option http_options[] = {
         {.name = "listen",
                 .type = OPTION_HANDLER,
@@ -79,9 +112,9 @@ static const struct option http_options[] = {
                 .secret = true,
                 .help = "Bearer token that requests must carry."},
         {.name = "hosts",
-                .type = OPTION_STRINGS,
+                .type = OPTION_HANDLER,
                 .offset = AT(http.hosts),
-                .min = 1,
+                .handler = decode_hosts,
                 .help = "Other names under which it is asked for, by a proxy in front of it."},
 };
 static OPTION_TABLE(http_table, "http", http_options);
@@ -192,35 +225,6 @@ static int decode_sources(
         return 0;
 }
 
-/* As they stand in a request's Host, without the port. */
-static bool is_host_name(struct str s)
-{
-        for (size_t i = 0; i < s.len; i++) {
-                char c = s.ptr[i];
-                bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-                bool inside = letter || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
-                if (!inside)
-                        return false;
-        }
-        return s.len > 0 && s.len <= HOST_MAX;
-}
-
-static int check_hosts(const struct option_context *cx, const struct config *c, struct err *e)
-{
-        const struct ynode *at = ynode_get(ynode_get(cx->doc->root, "http"), "hosts");
-        char shown[YNODE_SHOW_MAX];
-
-        for (size_t i = 0; i < c->http.hosts.count; i++) {
-                const struct ynode *n = at->kind == YNODE_LIST ? at->items[i] : at;
-                if (!is_host_name(str_of(c->http.hosts.items[i])))
-                        return ynode_error(cx->doc, n, e,
-                                "'hosts' must be names without scheme and port, such as "
-                                "erp2couch.example.com, not %s",
-                                ynode_show(n, shown));
-        }
-        return 0;
-}
-
 /* A shell would have made it the home folder; here it would be a folder named ~. */
 static int refuse_tilde(
         const struct option_context *cx, const char *key, const char *path, struct err *e)
@@ -306,9 +310,7 @@ static int decode(struct config *c, struct err *e)
         c->path = c->doc->name;
         c->log.level = (enum log_level)d.level;
         c->log.format = (enum log_format)d.format;
-        rc = check_hosts(&cx, c, e);
-        if (rc == 0)
-                rc = couch_options_decode(c->doc, d.couchdb, c->arena, &c->couch, e);
+        rc = couch_options_decode(c->doc, d.couchdb, c->arena, &c->couch, e);
         if (rc == 0)
                 rc = decode_sources(&cx, d.sources, c, e);
         if (rc == 0)

@@ -239,14 +239,17 @@ bool scheduler_hold(struct scheduler *s, size_t mapper)
         return true;
 }
 
-/* It had documents to write: those that come after it and nothing else wait for that. */
-static void wake_followers(struct scheduler *s, size_t mapper, int64_t now_ms)
+/* It had documents to write, and some run whenever it has. They are due since it was: who comes
+ * after them has waited for them so far, and goes on to. */
+static void wake_followers(struct scheduler *s, size_t mapper)
 {
+        int64_t since_ms = s->entries[mapper].run_since_ms;
+
         for (size_t i = 0; i < s->count; i++) {
                 struct entry *m = &s->entries[i];
                 for (size_t k = 0; m->follows && k < m->mapper->after_count; k++)
                         if (m->mapper->after[k] == mapper)
-                                add_wish(m, TRIGGER_AFTER, now_ms);
+                                add_wish(m, TRIGGER_AFTER, since_ms);
         }
 }
 
@@ -281,7 +284,7 @@ void scheduler_ended(struct scheduler *s, size_t mapper, enum run_outcome outcom
         case RUN_OK:
         case RUN_REJECTS:
                 succeed(m);
-                wake_followers(s, mapper, now_ms);
+                wake_followers(s, mapper);
                 break;
         case RUN_REFUSED: /* source and CouchDB answered; it is for an operator to look */
                 succeed(m);

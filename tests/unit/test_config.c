@@ -115,6 +115,10 @@ static void a_minimal_configuration_gets_the_defaults(void **state)
         assert_null(c->schemas);
         assert_string_equal(c->state_dir, "state");
         assert_string_equal(c->http.listen, "127.0.0.1:8090");
+        assert_int_equal(c->http.hosts.count, 0);
+        assert_int_equal(c->serve.max_runs, 4);
+        assert_int_equal(c->serve.stop_timeout_ms, 30000);
+        assert_int_equal(c->sources[0].max_runs, 0);
         assert_null(c->http.token);
         assert_int_equal(c->log.level, LOG_LEVEL_INFO);
         assert_int_equal(c->log.format, LOG_FORMAT_AUTO);
@@ -154,7 +158,8 @@ static void every_key_is_decoded_and_paths_are_relative_to_the_file(void **state
                 "mappers: mappers/product.yaml\n"
                 "schemas: schemas\n"
                 "state_dir: /var/lib/erp2couch\n"
-                "http: {listen: '[::1]:0', token: \"${file:token}\"}\n"
+                "http: {listen: '[::1]:0', token: \"${file:token}\", hosts: [a.b-c.org, d]}\n"
+                "serve: {max_runs: 9, stop_timeout: 0}\n"
                 "log: {level: debug, format: json}\n");
         snprintf(path, sizeof(path), "%s/erp2couch.yaml", folder);
         if (config_load(path, &c, &e))
@@ -178,6 +183,10 @@ static void every_key_is_decoded_and_paths_are_relative_to_the_file(void **state
         assert_string_equal(c->schemas, expected);
         assert_string_equal(c->state_dir, "/var/lib/erp2couch");
         assert_string_equal(c->http.listen, "[::1]:0");
+        assert_int_equal(c->http.hosts.count, 2);
+        assert_string_equal(c->http.hosts.items[1], "d");
+        assert_int_equal(c->serve.max_runs, 9);
+        assert_int_equal(c->serve.stop_timeout_ms, 0);
         assert_string_equal(c->http.token, "s3cret");
         assert_int_equal(c->log.level, LOG_LEVEL_DEBUG);
         assert_int_equal(c->log.format, LOG_FORMAT_JSON);
@@ -264,6 +273,19 @@ static void wrong_configurations_are_refused(void **state)
                 {"log: {level: warning}\n",
                         "erp2couch.yaml:1:14: 'level' must be error, warn, info or debug, not "
                         "'warning'"},
+                {"http: {hosts: [a, 'http://b']}\n",
+                        "erp2couch.yaml:1:19: 'hosts' must be names without scheme and port, such "
+                        "as erp2couch.example.com, not 'http://b'"},
+                {"http: {hosts: 'b:80'}\n",
+                        "erp2couch.yaml:1:15: 'hosts' must be names without scheme and port, such "
+                        "as erp2couch.example.com, not 'b:80'"},
+                {"serve: {max_runs: 0}\n",
+                        "erp2couch.yaml:1:19: 'max_runs' must be from 1 to 100, not '0'"},
+                {"serve: {stop_timeout: 2h}\n",
+                        "erp2couch.yaml:1:23: 'stop_timeout' must be from 0 to 3600000 ms, not "
+                        "'2h'"},
+                {"serve: {maxruns: 1}\n",
+                        "erp2couch.yaml:1:9: unknown key 'maxruns', did you mean 'max_runs'?"},
                 {"http: {listen: 8090}\n",
                         "erp2couch.yaml:1:16: 'listen' must be HOST:PORT, such as 127.0.0.1:8090, "
                         "not '8090'"},
@@ -657,6 +679,55 @@ static void a_cursor_with_children_is_fine_with_full_reads(void **state)
         remove_mappers();
 }
 
+#define AFTER(name, more)                                                                          \
+        "mapper: " name "\nsource: erp\nextract: {table: t, key: id}\n" more                       \
+        "target: {database: d, id: '" name ":${x}'}\nfields: {x: x}\n"
+
+static void mappers_come_after_others(void **state)
+{
+        static const struct {
+                const char *a, *b, *c;
+                const char *message; /* NULL: right */
+        } cases[] = {
+                {AFTER("a", "after: [c, b]\n"), AFTER("b", ""), AFTER("c", "after: b\n"), NULL},
+                {AFTER("alpha", "after: beto\n"), AFTER("beta", ""), AFTER("c", ""),
+                        "mappers/a.yaml:4:8: 'after': there is no mapper 'beto'; did you mean "
+                        "'beta'?"},
+                {AFTER("a", "after: [b, zzzzzz]\n"), AFTER("b", ""), AFTER("c", ""),
+                        "mappers/a.yaml:4:12: 'after': there is no mapper 'zzzzzz'"},
+                {AFTER("a", "after: a\n"), AFTER("b", ""), AFTER("c", ""),
+                        "mappers/a.yaml:4:8: 'after': a mapper cannot come after itself"},
+                {AFTER("a", "after: [b, b]\n"), AFTER("b", ""), AFTER("c", ""),
+                        "mappers/a.yaml:4:12: 'after' names mapper 'b' twice"},
+                {AFTER("a", "after: []\n"), AFTER("b", ""), AFTER("c", ""),
+                        "mappers/a.yaml:4:8: 'after' must not be empty"},
+                {AFTER("a", "after: b\n"), AFTER("b", "after: [c]\n"), AFTER("c", "after: b\n"),
+                        "mappers/b.yaml:4:9: 'after' makes a ring: b after c after b"},
+                {AFTER("a", "after: b\n"), AFTER("b", "after: c\n"), AFTER("c", "after: a\n"),
+                        "mappers/a.yaml:4:8: 'after' makes a ring: a after b after c after a"},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < COUNT(cases); i++) {
+                cleanup_(config_freep) struct config *c = NULL;
+                struct err e = {0};
+                write_file("mappers/a.yaml", cases[i].a);
+                write_file("mappers/b.yaml", cases[i].b);
+                write_file("mappers/c.yaml", cases[i].c);
+                int rc = load(MINIMAL, &c, &e);
+                assert_int_equal(rc, cases[i].message ? -ERR_CONFIG : 0);
+                assert_string_equal(e.text, cases[i].message ? cases[i].message : "");
+                if (!c)
+                        continue;
+                static const size_t order[] = {1, 2, 0};
+                assert_memory_equal(c->after_order, order, sizeof(order));
+                assert_int_equal(c->mappers[0].after_count, 2);
+                assert_int_equal(c->mappers[0].after[0], 2);
+                assert_int_equal(c->mappers[0].after[1], 1);
+        }
+        remove_mappers();
+}
+
 struct seen {
         char text[2 * ERR_TEXT_MAX];
         size_t count;
@@ -774,6 +845,7 @@ int main(void)
                 cmocka_unit_test(two_mappers_never_claim_one_document),
                 cmocka_unit_test(a_mapper_fits_the_configuration),
                 cmocka_unit_test(a_cursor_with_children_is_fine_with_full_reads),
+                cmocka_unit_test(mappers_come_after_others),
                 cmocka_unit_test(every_bad_mapper_is_named),
                 cmocka_unit_test(a_hundred_mappers_load),
                 cmocka_unit_test(running_out_of_memory_is_an_error),

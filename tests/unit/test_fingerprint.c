@@ -65,11 +65,45 @@ static void another_schema_is_another_fingerprint(void **state)
         }
 }
 
+/* When a mapper runs is in none of its documents: editing it needs no full read. */
+static void when_it_runs_is_no_part_of_it(void **state)
+{
+        static const struct {
+                const char *more;
+                bool same;
+        } cases[] = {
+                {"schedule: {every: 1m, jitter: 5s}\n", true},
+                {"full: '@daily'\n", true},
+                {"after: other\n", true},
+                {"max_rejects: 5\n", true},
+                {"tests: [{given: {id: 1}, expect: {v: null}}]\n", true},
+                {"timezone: UTC\n", false},
+        };
+        char plain[FINGERPRINT_BYTES], more[FINGERPRINT_BYTES];
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                cleanup_(mapper_spec_freep) struct mapper_spec *a = NULL, *b = NULL;
+                struct config_mapper mapper_of = {0};
+                char text[512];
+                struct err e = {0};
+                snprintf(text, sizeof(text), "%s%s", mapper, cases[i].more);
+                assert_int_equal(mapper_spec_parse(STR(mapper), "item.yaml", &a, &e), 0);
+                if (mapper_spec_parse(str_of(text), "item.yaml", &b, &e) != 0)
+                        fail_msg("%s", e.text);
+                fingerprint_mapper(&(struct run){.spec = a, .mapper = &mapper_of}, plain);
+                fingerprint_mapper(&(struct run){.spec = b, .mapper = &mapper_of}, more);
+                if ((strcmp(plain, more) == 0) != cases[i].same)
+                        fail_msg("%s", cases[i].more);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(another_renderer_is_another_fingerprint),
                 cmocka_unit_test(another_schema_is_another_fingerprint),
+                cmocka_unit_test(when_it_runs_is_no_part_of_it),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

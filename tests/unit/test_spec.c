@@ -278,7 +278,8 @@ static void a_wrong_head_is_refused(void **state)
                         "characters, not a list"},
                 {"mapper: m\ninclude: x\n",
                         "m.yaml:2:1: unknown key 'include'; the mapper takes mapper, source, "
-                        "extract, schedule, full, timezone, max_rejects, target, fields or tests"},
+                        "extract, schedule, full, after, timezone, max_rejects, target, fields or "
+                        "tests"},
                 {"mapper: m\nsource: s\nextract: t\ntarget: {database: d, id: 'm:${i}'}\n" LATE,
                         "m.yaml:3:10: extract must be a map, not a string"},
                 {"mapper: m\nmax_rejects: -1\n",
@@ -609,6 +610,40 @@ static void schedules_are_decoded(void **state)
         tz_free(zone);
 }
 
+static void the_long_form_says_more(void **state)
+{
+        struct mapper_spec *m = parse(HEAD "  a: a\n"
+                                           "schedule: {cron: ' 0 6 * * mon-fri ', timezone: "
+                                           "Europe/Dublin, jitter: 5m, timeout: 1h, notify: ch}\n"
+                                           "full: {cron: '@weekly', timezone: UTC}\n"
+                                           "after: [x, y]\n");
+        const struct schedule *s = &m->schedule;
+
+        (void)state;
+        assert_true(schedule_is_set(s) && s->is_cron);
+        assert_string_equal(s->text, "0 6 * * mon-fri");
+        assert_string_equal(s->timezone, "Europe/Dublin");
+        assert_int_equal(s->jitter_ms, 300000);
+        assert_int_equal(s->timeout_ms, 3600000);
+        assert_string_equal(s->notify, "ch");
+        assert_string_equal(m->full.timezone, "UTC");
+        assert_int_equal(m->after.count, 2);
+        assert_string_equal(m->after.items[1], "y");
+        mapper_spec_free(m);
+        m = parse(HEAD "  a: a\nschedule: {notify: ch}\nfull: {every: 1d}\nafter: x\n");
+        assert_true(m->schedule.is_set);
+        assert_false(schedule_is_set(&m->schedule));
+        assert_null(m->schedule.text);
+        assert_string_equal(m->full.text, "every 1d");
+        assert_int_equal(m->after.count, 1);
+        mapper_spec_free(m);
+        expect_error("mapper: m\nfull: {every: 1d, notify: ch}\n",
+                "m.yaml:2:19: unknown key 'notify'; a schedule of full reads takes every, cron or "
+                "timezone");
+        expect_error("mapper: m\nfull: {}\n",
+                "m.yaml:2:7: a schedule of full reads needs one of 'every' and 'cron'");
+}
+
 /* A clock that went back must not put a full read off for ever. */
 static void schedules_are_due(void **state)
 {
@@ -645,7 +680,8 @@ static void schedules_are_refused_with_the_reason(void **state)
                 {"'* * * *'", "m.yaml:2:11: '* * * *': " NOT_CRON},
                 {"'* * * * * *'", "m.yaml:2:11: '* * * * * *': " NOT_CRON},
                 {"''", "m.yaml:2:11: '': " NOT_CRON},
-                {"'@reboot'", "m.yaml:2:11: '@reboot': " NOT_CRON},
+                {"'@reboot'", "m.yaml:2:11: '@reboot': @reboot is no time: a service that starts "
+                              "runs what it missed by itself"},
                 {"5m", "m.yaml:2:11: '5m': " NOT_CRON "; an interval is written {every: 30s}"},
                 {"'60 * * * *'", "m.yaml:2:11: '60 * * * *': the minute of a cron expression is "
                                  "from 0 to 59, with * , - and /"},
@@ -664,8 +700,32 @@ static void schedules_are_refused_with_the_reason(void **state)
                         "not '30'"},
                 {"{every: 1ms}",
                         "m.yaml:2:19: 'every' must be from 1000 to 31622400000 ms, not '1ms'"},
-                {"{}", "m.yaml:2:11: key 'every' is missing in a schedule; add it: time between "
-                       "the starts of two runs"},
+                {"{}", "m.yaml:2:11: a schedule needs one of 'every', 'cron' and 'notify'"},
+                {"{jitter: 1s}",
+                        "m.yaml:2:11: a schedule needs one of 'every', 'cron' and 'notify'"},
+                {"{every: 1m, cron: '@daily'}",
+                        "m.yaml:2:19: 'every' and 'cron' exclude each other: keep one"},
+                {"{every: 1m, timezone: UTC}",
+                        "m.yaml:2:33: 'timezone' is for 'cron': an interval has no hour"},
+                {"{cron: '@daily', timezone: Nowhere/At_All}",
+                        "m.yaml:2:38: time zone \"Nowhere/At_All\": no such zone in "
+                        "/usr/share/zoneinfo; write it as Europe/Dublin or America/New_York"},
+                {"{cron: 5}", "m.yaml:2:18: 'cron' must be a cron expression such as "
+                              "\"*/5 * * * *\", not an integer"},
+                {"{notify: n, jitter: 1s}", "m.yaml:2:31: 'jitter' is for 'every' and 'cron'"},
+                {"{every: 30s, jitter: 30s}",
+                        "m.yaml:2:32: 'jitter' must be shorter than the time between two runs, "
+                        "which is 30 s"},
+                {"{cron: '0,55 8-9 * * *', jitter: 5m}",
+                        "m.yaml:2:44: 'jitter' must be shorter than the time between two runs, "
+                        "which is 300 s"},
+                {"{every: 1m, timeout: 0}",
+                        "m.yaml:2:32: 'timeout' must be from 1000 to 31622400000 ms, not '0'"},
+                {"{notify: ''}", "m.yaml:2:20: 'notify' must be the name of a channel, at most 63 "
+                                 "bytes, not ''"},
+                {"{notify: [a]}", "m.yaml:2:20: 'notify' must be the name of a channel, at most "
+                                  "63 bytes, not a list"},
+                {"{evry: 1m}", "m.yaml:2:12: unknown key 'evry', did you mean 'every'?"},
         };
 
         (void)state;
@@ -803,6 +863,7 @@ int main(void)
                 cmocka_unit_test(paths_are_refused_with_the_reason),
                 cmocka_unit_test(columns_with_spaces_are_paths),
                 cmocka_unit_test(schedules_are_decoded),
+                cmocka_unit_test(the_long_form_says_more),
                 cmocka_unit_test(schedules_are_due),
                 cmocka_unit_test(schedules_are_refused_with_the_reason),
                 cmocka_unit_test(tests_are_checked_in_shape),
