@@ -54,8 +54,10 @@ void http_raw_send(struct http_raw *c, struct str bytes)
 
         while (bytes.len > 0) {
                 ssize_t n = send(c->fd, bytes.ptr, bytes.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-                if (n < 0 && errno != EAGAIN)
-                        return; /* the server has hung up: what it said comes first */
+                if (n < 0 && errno != EAGAIN) {
+                        c->reset = true; /* recv() would not tell any more */
+                        return;
+                }
                 if (n < 0) {
                         must(clock_monotonic_ms() < until, "the server does not read");
                         turn(c);
@@ -109,6 +111,8 @@ bool http_raw_wait_end(struct http_raw *c, int ms)
 {
         int64_t until = clock_monotonic_ms() + ms;
 
+        while (http_raw_read(c))
+                ;
         while (!c->eof && !c->reset && clock_monotonic_ms() < until) {
                 turn(c);
                 while (http_raw_read(c))
