@@ -26,7 +26,8 @@ CARDS = """() => [...document.querySelectorAll("#mappers > li")]
   .filter((card) => card.checkVisibility()).map((card) => ({
     mapper: card.dataset.mapper, bars: card.querySelectorAll(".picture g").length,
     ...Object.fromEntries([...card.querySelectorAll("[data-fact]")].map((n) => [n.dataset.fact,
-      n.localName === "time" ? n.dateTime : n.localName === "data" ? n.value : n.textContent]))}))"""
+      n.localName === "time" ? n.dateTime : n.localName === "data" ? n.value
+        : n.textContent]))}))"""
 TOO_WIDE = """() => [...document.querySelectorAll("body *")].filter((n) => n.checkVisibility()
   && !n.closest(".scroll, .unseen") && n.getBoundingClientRect().right > innerWidth + 1)
   .map((n) => n.outerHTML.slice(0, 80))
@@ -480,8 +481,8 @@ def test_hostile_texts_are_shown_as_they_are(page, service, text):
     page.browser.click(".toggle")
     page.until("() => document.querySelector('[data-reject]')")
     assert page.text(".reason") == text and page.text(".error") == text
-    assert page.browser.evaluate("() => window.hit || document.querySelectorAll('li script, li img')"
-                                 ".length") == 0
+    assert page.browser.evaluate(
+        "() => window.hit || document.querySelectorAll('li script, li img').length") == 0
     assert page.browser.evaluate(TOO_WIDE) == []
     height = page.browser.evaluate("() => document.documentElement.scrollHeight")
     assert height < 6000  # the others can still be found

@@ -199,7 +199,7 @@ class FakeService:
             self.mappers[found["mapper"]]["rejects"] -= 1
         if verb == "drop":
             return 200, {"dropped": 1}
-        return 200, {"written": 0 if stays else 1, "unchanged": 0, "rejected": int(stays), "gone": 0}
+        return 200, {"written": int(not stays), "unchanged": 0, "rejected": int(stays), "gone": 0}
 
 
 def error(code, message):
