@@ -4,11 +4,13 @@ with runs that find nothing to do.
 """
 
 import json
-import os
+import re
+import shutil
 import signal
 
 import pytest
 
+from support.process import wait_until
 from support.project import Exit
 
 TYPES = """
@@ -75,8 +77,8 @@ BAD = [
     ({"name": ["x"]}, "name.*takes single values, not an array"),
     ({"uid": "nobody"}, "uid.*uuid"),
     ({"tags": "{a"}, "tags.*array"),
-    ({"name": "a\u0000b"}, "name|u0000"),
-    ({"data": {"x": "a\u0000b"}}, "u0000"),
+    ({"name": "a\u0000b"}, "name.*u0000"),
+    ({"data": {"x": "a\u0000b"}}, "data.*u0000"),
     ({"version": 2 ** 63}, "version.*bigint"),
 ]
 
@@ -89,7 +91,6 @@ def test_what_a_column_cannot_hold_is_a_reject(project, database, typed):
                    rejected=len(rows), read=39 + len(rows))
     rejects = {doc["key"]: doc for doc in project.rejects("item")}
     assert set(rejects) == {row["id"] for row in rows}
-    import re
     for row, (_, reason) in zip(rows, BAD):
         doc = rejects[row["id"]]
         assert doc["stage"] == "read" and re.search(reason, doc["reason"], re.S), doc
@@ -109,7 +110,6 @@ def test_a_reject_keeps_its_document(project, database, typed):
     ({"id": "seven"}, r"line 1 of what was pushed: column \"id\": .*bigint"),
 ])
 def test_without_a_key(project, typed, body, reason):
-    import re
     project.pushed("item", [body, {"id": 2}], "rejects", created=1, rejected=1, read=2)
     reject, = project.rejects("item")
     assert reject["key"] is None and re.search(reason, reject["reason"]), reject
@@ -184,12 +184,18 @@ def test_a_claim_asks_the_holder(project, database, codes):
     assert sorted(doc["key"] for doc in project.rejects()) == [12, 202]
 
 
+def checkpoint(project):
+    stored = project.control.get("_local/erp2couch-item")
+    del stored["_rev"]  # targets are listed before their first use
+    return stored
+
+
 def test_nothing_is_swept_and_no_cursor_moves(project, database, codes):
     database.sql("DELETE FROM item WHERE id = 50; UPDATE item SET v = 'later', version = 101"
                  " WHERE id = 51")
-    local = project.control.get("_local/erp2couch-item")
+    local = checkpoint(project)
     project.pushed("item", [{"id": 300, "code": "X", "v": "x"}], created=1, read=1)
-    assert project.control.get("_local/erp2couch-item") == local
+    assert checkpoint(project) == local
     assert "item:K50" in codes.docs() and codes.get("item:K51")["v"] == "v51"
     result = project.run()
     assert result.mapper()["read"] < 10 and codes.get("item:K51")["v"] == "later", result
@@ -210,7 +216,7 @@ def test_a_deleted_one_goes_with_the_next_run(project, database, codes):
     database.sql("UPDATE item SET v = 'dead', version = 101 WHERE id = 1")
     project.pushed("item", {"id": 1, "code": "K1", "v": "dead"}, read=1)
     assert "item:K1" in codes.docs()
-    project.run().counts(deleted=1)
+    project.run().counts(deleted=1, unchanged=1)
 
 
 def test_the_history_says_what_it_was(project, codes):
@@ -226,14 +232,9 @@ def test_the_history_says_what_it_was(project, codes):
 
 def test_locked(project, database, codes):
     with database.connect() as other:
-        other.execute("BEGIN; LOCK TABLE item IN ACCESS EXCLUSIVE MODE") if hasattr(
-            other, "execute") else other.cursor().execute(
-            "BEGIN; LOCK TABLE item IN ACCESS EXCLUSIVE MODE")
+        other.cursor().execute("BEGIN; LOCK TABLE item IN ACCESS EXCLUSIVE MODE")
         running = project.start("run")
-        folder = project.state / "item"
-        deadline = __import__("time").monotonic() + 20
-        while not (folder / "lock").exists() or not (folder / "lock").read_text().strip():
-            assert __import__("time").monotonic() < deadline
+        wait_until(lambda: '"begun"' in (project.state / "item/last-run.json").read_text(), 20)
         result = project.push("item", {"id": 1})
         assert result.json["outcome"] == "locked", result
         running.send_signal(signal.SIGTERM)
@@ -249,7 +250,6 @@ def test_the_source_is_down(project, codes):
 
 
 def test_a_lost_state_is_rebuilt(project, database, codes):
-    import shutil
     shutil.rmtree(project.state)
     project.pushed("item", {"id": 1, "code": "K1", "v": "new"}, updated=1, read=1)
     change(database, {"id": 1, "code": "K1", "v": "new"})
@@ -268,7 +268,7 @@ def test_schema_violations(project, database):
     (project.folder / "schemas/item.json").write_text(json.dumps(
         {"type": "object", "properties": {"qty": {"type": "integer", "minimum": 1}}}))
     project.configure(schemas="schemas")
-    project.table_mapper(columns=["qty"], more="schema: item.json")
+    project.table_mapper(columns=["qty"], target="schema: item.json")
     project.pushed("item", [{"id": 1, "qty": 0}, {"id": 2, "qty": 1}], "rejects", created=1,
                    rejected=1, read=2)
     reject, = project.rejects()
@@ -309,7 +309,7 @@ def test_children(project, database):
     assert [line["no"] for line in document["lines"]] == [2, 9, 10, 11]
     assert all(line["sale"] == 1 for line in document["lines"])
     database.sql("INSERT INTO sale VALUES (1, 'a', 1), (2, NULL, 2), (3, NULL, 3), (4, NULL, 4);"
-                 " INSERT INTO line VALUES (1, 1, 10, 1), (2, 1, 9, 2.5), (3, 1, 11), (4, 1, 2)")
+                 " INSERT INTO line VALUES (1, 1, 10, 1), (2, 1, 9, 2.5), (3, 1, 11, NULL), (4, 1, 2, NULL)")
     project.quiet_run(unchanged=4)
 
 
@@ -321,7 +321,6 @@ def test_children(project, database):
     ({"lines": [{"no": {}}]}, "takes single values"),
 ])
 def test_bad_children(project, database, body, reason):
-    import re
     orders(project, database)
     project.pushed("sale", [{"id": 1, **body}, {"id": 2, "lines": [{"no": 1}]}], "rejects",
                    created=1, rejected=1, read=2)

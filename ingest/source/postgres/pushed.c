@@ -93,11 +93,31 @@ static bool takes_several(const struct pg_column *c)
         return c->column.kind == COL_JSON || c->column.kind == COL_ARRAY || c->class == 'c';
 }
 
+/* An escape of the character that PostgreSQL holds nowhere: its JSON parser would refuse all of the
+ * record for it, and not say where it stands. */
+static bool has_nul(struct str json)
+{
+        const char *p = json.ptr, *end = json.ptr + json.len;
+
+        while ((p = memchr(p, '\\', (size_t)(end - p)))) {
+                if (end - p > 5 && memcmp(p, "\\u0000", 6) == 0)
+                        return true;
+                p += 2; /* what is escaped is not looked at */
+        }
+        return false;
+}
+
 static int check_form(struct pushing *p, const struct pg_column *c, struct str value, struct err *e)
 {
         bool several = value.ptr[0] == '{' || value.ptr[0] == '[';
 
-        if (!several || takes_several(c) || p->item->reason)
+        if (p->item->reason)
+                return 0;
+        if (has_nul(value))
+                return pushed_refuse(p->item, p->arena, e,
+                        "column \"%s\": there is a \\u0000 in it, which PostgreSQL cannot hold",
+                        c->column.name);
+        if (!several || takes_several(c))
                 return 0;
         return pushed_refuse(p->item, p->arena, e, "column \"%s\" (%s) takes single values, not %s",
                 c->column.name, c->column.source_type,
@@ -157,6 +177,19 @@ static int take_group_row(void *ctx, struct str row, struct err *e)
         return rc ? rc : add_row(p, &p->tables[0], copy, e);
 }
 
+/* The record's key as members of @t, each with a comma behind it. */
+static void put_key_members(const struct pushing *p, const struct pg_target *t, struct buf *out)
+{
+        for (size_t k = 0; k < t->key_count; k++) {
+                if (!p->key_json[k].ptr)
+                        continue;
+                json_put_lossy(out, str_of(t->columns[t->key[k]].column.name));
+                buf_putc(out, ':');
+                buf_put_str(out, p->key_json[k]);
+                buf_putc(out, ',');
+        }
+}
+
 /* The parent's key first: what the row says of it goes before it. */
 static int take_child_row(void *ctx, struct str row, struct err *e)
 {
@@ -168,14 +201,7 @@ static int take_child_row(void *ctx, struct str row, struct err *e)
                 return rc;
         buf_clear(&p->text);
         buf_putc(&p->text, '{');
-        for (size_t k = 0; k < t->key_count; k++) {
-                if (!p->key_json[k].ptr)
-                        continue;
-                json_put_lossy(&p->text, str_of(t->columns[t->key[k]].column.name));
-                buf_putc(&p->text, ':');
-                buf_put_str(&p->text, p->key_json[k]);
-                buf_putc(&p->text, ',');
-        }
+        put_key_members(p, t, &p->text);
         struct str own = json_trim((struct str){row.ptr + 1, row.len - 2});
         if (!own.len && p->text.len > 1)
                 p->text.len--; /* the comma */
@@ -337,15 +363,28 @@ static int convert_table(struct pushing *p, struct pg_pushed_table *t, struct er
 
 /* ---- records ---- */
 
+/* Of a record nothing but the key, lest the rest of it is in the way. */
 static int find_key(struct pushing *p, struct source_pushed *item, struct err *e)
 {
         const struct pg_target *t = &p->targets[0];
         struct value *row = arena_array(p->arena, t->count, sizeof(*row));
+        cleanup_buf_ struct buf key = BUF_INIT(PG_SQL_MAX_BYTES);
         struct err why;
 
         if (!row)
                 return arena_failed(p->arena, "pushed records", e);
-        int rc = pg_pushed_try(p->s, &p->tables[0], item->json, t->key, t->key_count, row, &why);
+        find_lists(p, item->json);
+        buf_putc(&key, '{');
+        put_key_members(p, t, &key);
+        if (key.len > 1)
+                key.len--; /* the comma */
+        buf_putc(&key, '}');
+        if (key.error == -ERR_REJECT)
+                return 0; /* too large to be one */
+        int rc = buf_check(&key, "a key", e);
+        if (rc)
+                return rc;
+        rc = pg_pushed_try(p->s, &p->tables[0], buf_str(&key), t->key, t->key_count, row, &why);
         if (rc < 0)
                 *e = why;
         if (rc == 0)
