@@ -109,8 +109,8 @@ static int make_served(struct service *s, struct err *e)
 
 bool service_is_idle(const struct service *s)
 {
-        return !s->running && !s->tasks && !s->is_listening && !s->facts && !s->questions &&
-               !s->reload;
+        return !s->running && !s->tasks && !s->facts && !s->questions && !s->reload &&
+               s->listeners_stopped;
 }
 
 static void finish_stop(struct service *s)
@@ -169,7 +169,8 @@ static void warn_without_schedules(const struct service *s)
 
         for (size_t i = 0; i < config->mapper_count; i++) {
                 const struct mapper_spec *spec = config->mappers[i].spec;
-                if (spec->schedule.is_set || spec->full.is_set || spec->after.count)
+                if (spec->schedule.is_set || spec->schedule.notify || spec->full.is_set ||
+                        spec->after.count)
                         return;
         }
         log_warn(s->log, "no mapper has a schedule: runs start only when somebody asks for them; "
@@ -194,13 +195,14 @@ int service_new(struct loop *l, const struct service_options *options, const str
         s->current->config = options->config;
         int rc = make_served(s, e);
         rc = rc ? rc : make_timers(s, e);
-        rc = rc ? rc : listen_new(s, e);
+        rc = rc ? rc : notify_new(s, e);
         if (rc) {
                 s->current->config = NULL; /* it stays the caller's */
                 return rc;
         }
         warn_without_schedules(s);
-        s->facts_ms = clock_monotonic_ms();
+        notify_begin(s);
+        facts_want_all(s);
         service_later(s);
         *out = TAKE(s);
         return 0;
@@ -210,6 +212,7 @@ struct service *service_free(struct service *s)
 {
         if (!s)
                 return NULL;
+        listeners_free(s->listeners);
         for (size_t i = 0; i < s->served_count; i++)
                 served_free(s->served[i]);
         for (size_t i = 0; i < s->gone_count; i++)
@@ -253,6 +256,7 @@ static void begin_stop(struct service *s)
         listen_stop(s);
         reload_stop(s);
         requests_stop(s);
+        notify_stop(s);
         if (s->running_count)
                 log_info(s->log, "stopping: %u run%s may go on for %g s", s->running_count,
                         s->running_count == 1 ? "" : "s", (double)patience / 1000);

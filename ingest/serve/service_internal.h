@@ -18,6 +18,7 @@
 #pragma once
 
 #include "ingest/pipeline/status.h"
+#include "ingest/serve/listen.h"
 #include "ingest/serve/service.h"
 #include "ingest/serve/work.h"
 
@@ -166,6 +167,9 @@ struct service {
         char told[700]; /* the last line of on_state */
         bool in_watch;
 
+        struct listeners *listeners; /* owned */
+        bool listeners_stopped;
+
         bool is_stopping;
         struct loop_timer *stop_timer;
         loop_fn on_stopped;
@@ -250,6 +254,12 @@ void watch_free(struct service *s);
 /* ---- service_reload.c ---- */
 void reload_stop(struct service *s);
 void reload_pump(struct service *s);
+
+/* ---- service_notify.c ---- */
+int notify_new(struct service *s, struct err *e) __attribute__((warn_unused_result));
+/** notify_begin() - listens for the current configuration */
+void notify_begin(struct service *s);
+void notify_stop(struct service *s);
 
 /* ---- service_pause.c ---- */
 bool pause_read(const struct config *config, const char *mapper);
