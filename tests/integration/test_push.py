@@ -234,7 +234,8 @@ def test_locked(project, database, codes):
     with database.connect() as other:
         other.cursor().execute("BEGIN; LOCK TABLE item IN ACCESS EXCLUSIVE MODE")
         running = project.start("run")
-        wait_until(lambda: '"begun"' in (project.state / "item/last-run.json").read_text(), 20)
+        wait_until("the run begins", 20, lambda: '"begun"' in (
+            project.state / "item/last-run.json").read_text())
         result = project.push("item", {"id": 1})
         assert result.json["outcome"] == "locked", result
         running.send_signal(signal.SIGTERM)
@@ -309,7 +310,8 @@ def test_children(project, database):
     assert [line["no"] for line in document["lines"]] == [2, 9, 10, 11]
     assert all(line["sale"] == 1 for line in document["lines"])
     database.sql("INSERT INTO sale VALUES (1, 'a', 1), (2, NULL, 2), (3, NULL, 3), (4, NULL, 4);"
-                 " INSERT INTO line VALUES (1, 1, 10, 1), (2, 1, 9, 2.5), (3, 1, 11, NULL), (4, 1, 2, NULL)")
+                 " INSERT INTO line VALUES (1, 1, 10, 1), (2, 1, 9, 2.5), (3, 1, 11, NULL),"
+                 " (4, 1, 2, NULL)")
     project.quiet_run(unchanged=4)
 
 
