@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "ingest/couch/member.h"
+#include "ingest/couch/meter.h"
 #include "ingest/couch/writer.h"
 
 /* The bytes at @*p, if they are @s. */
@@ -146,6 +147,7 @@ static void not_written(
         }
         i->state = refusal == NO_SPACE ? ITEM_TODO : ITEM_DOUBT;
         i->conflicted = refusal == CONFLICT;
+        out->conflicts += refusal == CONFLICT;
         if (refusal == CONFLICT)
                 return;
         i->unsure = i->unsure || refusal == SERVER_ERROR;
@@ -201,4 +203,5 @@ void answer_read(struct batch *b, struct str reply, struct answer *out)
         }
         out->broken = n < b->count;
         doubt_rest(b, n);
+        meter_conflicts(b->bulk->couch->options->meter, out->conflicts);
 }

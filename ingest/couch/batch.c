@@ -6,6 +6,7 @@
 #include "ingest/couch/batch.h"
 
 #include "ingest/base/clock.h"
+#include "ingest/couch/meter.h"
 #include "ingest/couch/writer.h"
 
 /* A document's part of a reply: {"ok":true,"id":...,"rev":...} or an error with its reason. */
@@ -83,7 +84,9 @@ int batch_start(struct batch *b, struct err *e)
         b->state = BATCH_RUNNING;
         b->sent_us = clock_monotonic_us();
         bulk->running++;
+        meter_batch_begins(bulk->couch->options->meter);
         if (b->step == STEP_SEND) {
+                meter_batch_size(bulk->couch->options->meter, b->count);
                 bulk->stats.batches++;
                 bulk->stats.bytes += body.len;
         }
@@ -445,6 +448,7 @@ static void on_reply(void *ctx, const struct http_reply *reply)
                 return;
         }
         bulk->running--;
+        meter_batch_ends(bulk->couch->options->meter);
         if (put_aside(b, reply)) {
                 dispatch(bulk);
                 return;

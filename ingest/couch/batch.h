@@ -152,6 +152,7 @@ struct item *pack_find(struct batch *b, struct str id_json);
 struct answer {
         size_t written;
         size_t server_errors;    /* documents that CouchDB could not write, it does not know why */
+        size_t conflicts;        /* documents */
         size_t no_space;         /* documents for which there was no room on disk */
         bool broken;             /* it was not the list of results that was expected */
         char reason[REASON_MAX]; /* of the last of both */

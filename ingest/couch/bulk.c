@@ -12,6 +12,7 @@
 #include <xxhash.h>
 
 #include "ingest/base/clock.h"
+#include "ingest/couch/meter.h"
 
 #define SOFT_BYTES  (1 << 20)
 #define SPARE_MAX   4         /* empty batches kept, with their memory */
@@ -435,16 +436,18 @@ int bulk_new(struct couch *c, const struct log *log, bool predicts,
         return 0;
 }
 
-static void free_batches(struct batch_list *list)
+static void free_batches(struct bulk *bulk, struct batch_list *list)
 {
         while (list->first) {
                 struct batch *b = list->first;
                 batch_list_remove(list, b);
                 b->bulk = NULL;
-                if (b->state == BATCH_RUNNING)
-                        http_cancel(b->call); /* its reply frees it: curl reads from the body */
-                else
+                if (b->state != BATCH_RUNNING) {
                         batch_free(b);
+                        continue;
+                }
+                meter_batch_ends(bulk->couch->options->meter);
+                http_cancel(b->call); /* its reply frees it: curl reads from the body */
         }
 }
 
@@ -455,9 +458,9 @@ struct bulk *bulk_free(struct bulk *bulk)
         if (!bulk)
                 return NULL;
         session_forget(bulk->couch, &bulk->waiter);
-        free_batches(&bulk->open);
-        free_batches(&bulk->closed);
-        free_batches(&bulk->spare);
+        free_batches(bulk, &bulk->open);
+        free_batches(bulk, &bulk->closed);
+        free_batches(bulk, &bulk->spare);
         while (bulk->parked)
                 free(unpark(bulk, bulk->parked->claim));
         for (size_t i = 0; i < DATABASE_BUCKETS; i++) {

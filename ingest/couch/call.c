@@ -3,6 +3,7 @@
  * second cancellation leaves before on_done has come.
  */
 #include "ingest/couch/client.h"
+#include "ingest/couch/meter.h"
 
 struct wait {
         bool done;
@@ -205,6 +206,7 @@ int couch_back_off(struct couch *c, struct retry *retry, int64_t retry_after_ms,
         if (retry->failures == 1)
                 log_warn(c->log, "CouchDB: %s; trying again", e->text);
         c->stats.retries++;
+        meter_retry(c->options->meter);
         int rc = loop_sleep(c->loop, delay_ms, &cancelled);
         if (rc < 0)
                 *e = cancelled;

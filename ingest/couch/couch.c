@@ -1,5 +1,6 @@
 /* The client: one HTTP client, one session; every request of this folder passes couch_send(). */
 #include "ingest/couch/client.h"
+#include "ingest/couch/meter.h"
 
 /* Beside the batches: single requests and scans. */
 #define EXTRA_CONNECTIONS 2
@@ -8,7 +9,7 @@
 struct pass {
         struct couch *c;
         unsigned generation;
-        size_t sent_bytes;
+        size_t sent_bytes, received_bytes;
         int (*on_body)(void *ctx, struct str bytes, struct err *e);
         void (*on_done)(void *ctx, const struct http_reply *reply);
         void *ctx;
@@ -66,7 +67,7 @@ static int pass_body(void *ctx, struct str bytes, struct err *e)
 {
         struct pass *p = ctx;
 
-        p->c->stats.bytes_received += bytes.len;
+        p->received_bytes += bytes.len;
         return p->on_body(p->ctx, bytes, e);
 }
 
@@ -74,9 +75,11 @@ static void pass_done(void *ctx, const struct http_reply *reply)
 {
         struct pass *p = ctx;
 
+        p->received_bytes += reply->body.len;
         if (reply->sent)
                 p->c->stats.bytes_sent += p->sent_bytes;
-        p->c->stats.bytes_received += reply->body.len;
+        p->c->stats.bytes_received += p->received_bytes;
+        meter_request(p->c->options->meter, reply, p->sent_bytes, p->received_bytes);
         if (reply->rc == 0 && reply->status != 401)
                 session_accepted(p->c, p->generation);
         p->on_done(p->ctx, reply);

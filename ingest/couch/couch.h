@@ -19,6 +19,7 @@
 #include "ingest/loop/http.h"
 
 struct couch;
+struct couch_meter;
 
 enum couch_auth {
         COUCH_AUTH_NONE,
@@ -44,6 +45,10 @@ struct couch_options {
         int64_t max_batch_bytes;
         int64_t max_in_flight;
         int64_t retry_for_ms;
+
+        /* Not of the file: what all clients together do is counted there (meter.h). Outlives them;
+         * NULL: nobody counts. */
+        struct couch_meter *meter;
 };
 
 /** couch_options_decode() - the `couchdb:` block; strings live in @arena

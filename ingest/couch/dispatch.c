@@ -6,6 +6,7 @@
 #include <inttypes.h>
 
 #include "ingest/base/clock.h"
+#include "ingest/couch/meter.h"
 #include "ingest/couch/writer.h"
 
 #define PARKED_MAX      1000 /* documents that wait for another one with their id */
@@ -163,6 +164,7 @@ void dispatch_trouble(
 
         bulk->stats.retries++;
         bulk->couch->stats.retries++;
+        meter_retry(bulk->couch->options->meter);
         log_debug(bulk->log, "CouchDB: %s; trying again", why->text);
         if (kind == TROUBLE_SERVER)
                 warn_once(bulk, why);

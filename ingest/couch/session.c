@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "ingest/couch/client.h"
+#include "ingest/couch/meter.h"
 #include "ingest/record/json.h"
 
 #define SECRET_MAX (16 << 10) /* bytes of a token or password: headers are limited to that */
@@ -234,6 +235,7 @@ static int log_in(struct couch *c, struct session_waiter *waiter, struct err *e)
                 if (rc < 0)
                         return rc;
                 s->renewing = true;
+                meter_login(c->options->meter);
         }
         waiter->next = s->waiters;
         waiter->waiting = true;

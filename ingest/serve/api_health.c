@@ -56,11 +56,11 @@ void api_get_readyz(struct api *a, struct http_exchange *x, struct str part)
 void api_get_metrics(struct api *a, struct http_exchange *x, struct str part)
 {
         cleanup_buf_ struct buf text = BUF_INIT(METRICS_MAX);
+        struct err e;
 
         (void)part;
-        metrics_write(a->service, a->server, &text);
-        if (text.error)
-                api_error(x, API_INTERNAL, "the metrics are larger than they may be");
+        if (metrics_write(a->service, a->server, &text, &e) != 0)
+                api_error(x, API_INTERNAL, "%s", e.text);
         else
                 http_exchange_reply(x, 200, METRICS_CONTENT_TYPE, buf_str(&text));
 }

@@ -1,124 +1,120 @@
-/* A family at a time, a sample for each mapper; all of it is told anew for each request. */
-#include "ingest/serve/metrics.h"
+/* The text format. All of it is told anew for each request: some hundred samples a mapper. */
+#include "ingest/serve/metrics_internal.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 
 #include "ingest/base/clock.h"
 
-struct metrics {
-        const struct service *service;
-        struct buf *out;
-};
-
-static void family(struct metrics *m, const char *name, const char *type, const char *help)
+static void put_escaped(struct buf *out, const char *text)
 {
-        buf_printf(
-                m->out, "# HELP erp2couch_%s %s\n# TYPE erp2couch_%s %s\n", name, help, name, type);
-}
-
-/* Mappers' names need no escapes. */
-static void each_mapper(
-        struct metrics *m, void (*fn)(struct metrics *m, const struct service_mapper *mapper))
-{
-        struct service_mapper mapper;
-
-        for (size_t i = 0; i < service_mapper_count(m->service); i++) {
-                service_mapper_at(m->service, i, &mapper);
-                fn(m, &mapper);
+        for (; *text; text++) {
+                if (*text == '\n') {
+                        buf_puts(out, "\\n");
+                        continue;
+                }
+                if (*text == '\\' || *text == '"')
+                        buf_putc(out, '\\');
+                buf_putc(out, *text);
         }
 }
 
-static void put_records(struct metrics *m, const struct service_mapper *mapper)
+/* Whole numbers as such, up to what a double holds exactly. */
+static void put_number(struct buf *out, double value)
 {
-        const struct run_counts *n = &mapper->totals.counts;
-        const struct {
-                const char *result;
-                uint64_t count;
-        } results[] = {{"read", n->read}, {"created", n->created}, {"updated", n->updated},
-                {"moved", n->moved}, {"deleted", n->deleted}, {"unchanged", n->unchanged},
-                {"rejected", n->rejected}};
-
-        for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++)
-                buf_printf(m->out,
-                        "erp2couch_records_total{mapper=\"%s\",result=\"%s\"} %" PRIu64 "\n",
-                        mapper->name, results[i].result, results[i].count);
+        if (value == floor(value) && fabs(value) < 9007199254740992.0)
+                buf_printf(out, "%.0f\n", value);
+        else
+                buf_printf(out, "%.6f\n", value);
 }
 
-static void put_runs(struct metrics *m, const struct service_mapper *mapper)
+void metrics_sample(struct metrics *m, const struct metric_family *f, const char *suffix,
+        const struct metric_label *labels, size_t count, double value)
 {
-        for (int i = 0; i < RUN_OUTCOMES; i++)
-                buf_printf(m->out,
-                        "erp2couch_runs_total{mapper=\"%s\",outcome=\"%s\"} %" PRIu64 "\n",
-                        mapper->name, run_outcome_name(i), mapper->totals.runs[i]);
+        buf_puts(m->out, f->name);
+        buf_puts(m->out, suffix);
+        for (size_t i = 0; i < count; i++) {
+                buf_putc(m->out, i ? ',' : '{');
+                buf_puts(m->out, labels[i].name);
+                buf_puts(m->out, "=\"");
+                put_escaped(m->out, labels[i].value);
+                buf_putc(m->out, '"');
+        }
+        buf_puts(m->out, count ? "} " : " ");
+        put_number(m->out, value);
 }
 
-static void put_durations(struct metrics *m, const struct service_mapper *mapper)
+void metrics_plain(struct metrics *m, const struct metric_family *f, double value)
 {
-        static const char name[] = "erp2couch_run_duration_seconds";
-        uint64_t count = 0;
+        metrics_sample(m, f, "", NULL, 0, value);
+}
 
-        for (int i = 0; i < SERVICE_DURATIONS; i++) {
+void metrics_labelled(struct metrics *m, const struct metric_family *f, const char *label,
+        const char *value_of_label, double value)
+{
+        const struct metric_label one = {label, value_of_label};
+
+        metrics_sample(m, f, "", &one, 1, value);
+}
+
+void metrics_histogram(struct metrics *m, const struct metric_family *f, const double *bounds,
+        size_t bound_count, const uint64_t *counts, double sum)
+{
+        uint64_t total = 0;
+
+        for (size_t i = 0; i <= bound_count; i++) {
                 char bound[32] = "+Inf";
-                count += mapper->durations.buckets[i];
-                if (i < SERVICE_DURATIONS - 1)
-                        snprintf(bound, sizeof(bound), "%g", service_duration_bounds[i]);
-                buf_printf(m->out, "%s_bucket{mapper=\"%s\",le=\"%s\"} %" PRIu64 "\n", name,
-                        mapper->name, bound, count);
+                const struct metric_label le = {"le", bound};
+                total += counts[i];
+                if (i < bound_count)
+                        snprintf(bound, sizeof(bound), "%g", bounds[i]);
+                metrics_sample(m, f, "_bucket", &le, 1, (double)total);
         }
-        buf_printf(m->out, "%s_sum{mapper=\"%s\"} %.3f\n", name, mapper->name,
-                mapper->durations.sum_s);
-        buf_printf(m->out, "%s_count{mapper=\"%s\"} %" PRIu64 "\n", name, mapper->name, count);
+        metrics_sample(m, f, "_sum", NULL, 0, sum);
+        metrics_sample(m, f, "_count", NULL, 0, (double)total);
 }
 
-static void put_success(struct metrics *m, const struct service_mapper *mapper)
+static void put_mappers(struct metrics *m, const struct metric_family *f)
 {
-        if (mapper->success_us)
-                buf_printf(m->out, "erp2couch_last_success_timestamp_seconds{mapper=\"%s\"} %.3f\n",
-                        mapper->name, (double)mapper->success_us / 1e6);
+        double value;
+
+        for (size_t i = 0; i < m->mapper_count; i++)
+                if (f->value(&m->mappers[i], &value))
+                        metrics_labelled(m, f, "mapper", m->mappers[i].name, value);
 }
 
-static void put_lag(struct metrics *m, const struct service_mapper *mapper)
+static void put_family(struct metrics *m, const struct metric_family *f)
 {
-        int64_t lag_us = clock_wall_us() - mapper->success_us;
+        static const char *const types[] = {[METRIC_COUNTER] = "counter",
+                [METRIC_GAUGE] = "gauge",
+                [METRIC_HISTOGRAM] = "histogram"};
 
-        if (mapper->success_us)
-                buf_printf(m->out, "erp2couch_lag_seconds{mapper=\"%s\"} %.3f\n", mapper->name,
-                        lag_us < 0 ? 0 : (double)lag_us / 1e6);
+        buf_printf(
+                m->out, "# HELP %s %s\n# TYPE %s %s\n", f->name, f->help, f->name, types[f->type]);
+        if (f->put)
+                f->put(m, f);
+        else
+                put_mappers(m, f);
 }
 
-static void put_rejects(struct metrics *m, const struct service_mapper *mapper)
+int metrics_write(
+        const struct service *s, const struct http_server *server, struct buf *out, struct err *e)
 {
-        if (mapper->rejects_known)
-                buf_printf(m->out, "erp2couch_rejects{mapper=\"%s\"} %" PRIu64 "\n", mapper->name,
-                        mapper->rejects);
-}
+        size_t count = service_mapper_count(s);
+        cleanup_(freep) struct service_mapper *mappers = calloc(count + 1, sizeof(*mappers));
+        struct metrics m = {.service = s,
+                .server = server,
+                .mappers = mappers,
+                .mapper_count = count,
+                .now_us = clock_wall_us(),
+                .out = out};
 
-void metrics_write(const struct service *s, const struct http_server *server, struct buf *out)
-{
-        struct metrics m = {.service = s, .out = out};
-        struct http_server_stats stats;
-
-        family(&m, "build_info", "gauge", "Always 1; the version is a label.");
-        buf_puts(out, "erp2couch_build_info{version=\"" ERP2COUCH_VERSION "\"} 1\n");
-        family(&m, "records_total", "counter", "Records of runs since the service began.");
-        each_mapper(&m, put_records);
-        family(&m, "runs_total", "counter", "Runs that ended since the service began.");
-        each_mapper(&m, put_runs);
-        family(&m, "run_duration_seconds", "histogram", "How long runs took.");
-        each_mapper(&m, put_durations);
-        family(&m, "last_success_timestamp_seconds", "gauge",
-                "When the last run that finished well began.");
-        each_mapper(&m, put_success);
-        family(&m, "lag_seconds", "gauge", "Time since then.");
-        each_mapper(&m, put_lag);
-        family(&m, "rejects", "gauge", "Rejects in the control database.");
-        each_mapper(&m, put_rejects);
-        if (!server)
-                return;
-        http_server_stats(server, &stats);
-        family(&m, "http_connections", "gauge", "Connections to this service.");
-        buf_printf(out, "erp2couch_http_connections %u\n", stats.open);
-        family(&m, "http_connections_total", "counter", "Connections accepted so far.");
-        buf_printf(out, "erp2couch_http_connections_total %" PRIu64 "\n", stats.connections);
+        if (!mappers)
+                return err_nomem(e, "metrics");
+        for (size_t i = 0; i < count; i++)
+                service_mapper_at(s, i, &mappers[i]);
+        for (size_t i = 0; i < metric_family_count; i++)
+                put_family(&m, &metric_families[i]);
+        return buf_check(out, "metrics", e);
 }

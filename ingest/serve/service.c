@@ -47,6 +47,12 @@ void shared_config_leave(struct shared_config *c)
         free(c);
 }
 
+void configured(struct service *s)
+{
+        s->current->config->couch.meter = &s->couch_meter;
+        s->loaded_us = clock_wall_us();
+}
+
 /* ---- mappers ---- */
 
 struct served *served_new(const char *name)
@@ -193,10 +199,12 @@ int service_new(struct loop *l, const struct service_options *options, const str
         if (!s->current)
                 return err_nomem(e, "the service");
         s->current->config = options->config;
+        configured(s);
         int rc = make_served(s, e);
         rc = rc ? rc : make_timers(s, e);
         rc = rc ? rc : notify_new(s, e);
         if (rc) {
+                options->config->couch.meter = NULL;
                 s->current->config = NULL; /* it stays the caller's */
                 return rc;
         }
@@ -359,8 +367,7 @@ void service_mapper_at(const struct service *s, size_t index, struct service_map
                 .rejects_known = m->rejects_known,
                 .state_bytes = m->state_bytes,
                 .state = state_condition_name(m->state),
-                .totals = m->totals,
-                .durations = m->durations};
+                .totals = m->totals};
         if (m->running)
                 run_refresh(m->running);
         scheduler_look(s->scheduler, index, wall_ms(), &out->schedule);

@@ -15,6 +15,7 @@
 #include "ingest/serve/scheduler.h"
 
 struct service;
+struct couch_meter;
 
 struct service_options {
         const char *config_path; /* for reloads */
@@ -83,6 +84,16 @@ struct service_watch;
 struct service_watch *service_watch(struct service *s, loop_fn fn, void *ctx);
 void service_unwatch(struct service_watch *w);
 
+/* Durations of all runs that ended: bucket i counts those of at most service_duration_bounds[i]
+ * seconds, the last all others. A mapper that goes takes nothing away. */
+#define SERVICE_DURATIONS 12
+extern const double service_duration_bounds[SERVICE_DURATIONS - 1];
+struct service_durations {
+        uint64_t buckets[SERVICE_DURATIONS]; /* each run in one of them */
+        double sum_s;
+};
+const struct service_durations *service_durations(const struct service *s);
+
 /* ---- mappers ---- */
 
 /* Of a mapper since the service began. */
@@ -90,15 +101,7 @@ struct service_totals {
         struct run_counts counts;
         uint64_t runs[RUN_OUTCOMES];
         uint64_t notifications;
-};
-
-/* Durations of runs: bucket i counts those of at most service_duration_bounds[i] seconds, the last
- * all others. */
-#define SERVICE_DURATIONS 12
-extern const double service_duration_bounds[SERVICE_DURATIONS - 1];
-struct service_durations {
-        uint64_t buckets[SERVICE_DURATIONS]; /* each run in one of them */
-        double sum_s;
+        double run_seconds; /* of the runs that ended */
 };
 
 struct service_mapper {
@@ -112,7 +115,6 @@ struct service_mapper {
         uint64_t state_bytes; /* of the state on disk */
         const char *state;    /* its condition, as `status` names it */
         struct service_totals totals;
-        struct service_durations durations;
 };
 
 size_t service_mapper_count(const struct service *s);
@@ -175,3 +177,36 @@ int service_request_run(struct service *s, const struct service_request *request
  * @on_done: 0, or -ERR_CONFIG with file and line: the service goes on as before. May be NULL. */
 int service_reload(struct service *s, void (*on_done)(void *ctx, int rc, const struct err *e),
         void *ctx, struct err *e) __attribute__((warn_unused_result));
+
+/* ---- how much there is to do ---- */
+
+enum service_queue_name {
+        SERVICE_QUEUE_RUNS,     /* by schedule, after others, notified, asked for */
+        SERVICE_QUEUE_REQUESTS, /* service_request_run() */
+        SERVICE_QUEUE_TASKS,    /* service_task_start() */
+        SERVICE_QUEUES
+};
+struct service_queue {
+        unsigned running, limit; /* how many may run at a time */
+        size_t waiting;          /* of mappers: due and not paused, whatever they wait for */
+};
+void service_queue(
+        const struct service *s, enum service_queue_name name, struct service_queue *out);
+
+/** service_couch_meter() - what all clients of CouchDB did since the service began */
+const struct couch_meter *service_couch_meter(const struct service *s);
+
+/** service_couch_known() - whether CouchDB was asked already
+ * @answers: whether it answered, when it was asked last */
+bool service_couch_known(const struct service *s, bool *answers);
+
+struct service_configured {
+        int64_t loaded_us; /* wall time: when the configuration of now was loaded */
+        bool refused;      /* a reload after that was refused */
+};
+void service_configured(const struct service *s, struct service_configured *out);
+
+/** service_listens() - whether notifications come from source @index of the configuration
+ * @why: "" where they do; "connecting" before the first try has ended
+ * Return: false: no mapper listens to it. */
+bool service_listens(const struct service *s, size_t index, char *why, size_t size);

@@ -49,7 +49,7 @@ static void add_counts(struct run_counts *to, const struct run_counts *n)
         to->rejected += n->rejected;
 }
 
-static void count(struct served *m, const struct run_report *report)
+static void count(struct service *s, struct served *m, const struct run_report *report)
 {
         double seconds = (double)report->elapsed_ms / 1000.0;
         size_t i = 0;
@@ -58,8 +58,9 @@ static void count(struct served *m, const struct run_report *report)
         m->totals.runs[report->outcome]++;
         while (i < SERVICE_DURATIONS - 1 && seconds > service_duration_bounds[i])
                 i++;
-        m->durations.buckets[i]++;
-        m->durations.sum_s += seconds;
+        s->durations.buckets[i]++;
+        s->durations.sum_s += seconds;
+        m->totals.run_seconds += seconds;
 }
 
 /* ---- its troubles ---- */
@@ -124,7 +125,7 @@ static bool rejects_may_differ(const struct served *m, const struct run_report *
 void ended_note(struct service *s, struct running *r)
 {
         remember(s, r);
-        count(r->served, &r->report);
+        count(s, r->served, &r->report);
         note_trouble(s, r);
         r->served->ask_control |= rejects_may_differ(r->served, &r->report);
 }

@@ -12,11 +12,13 @@
  *   service_watch.c   who wants to know of changes, and how often
  *   service_reload.c  another configuration takes the place of the current one
  *   service_pause.c   pauses on disk
+ *   service_figures.c how much there is to do, for metrics
  *
  * All of it belongs to one thread. What runs elsewhere is a struct work, and touches nothing here.
  */
 #pragma once
 
+#include "ingest/couch/meter.h"
 #include "ingest/pipeline/status.h"
 #include "ingest/serve/listen.h"
 #include "ingest/serve/service.h"
@@ -26,6 +28,8 @@
 #define INTERRUPT_PATIENCE_MS 10000
 #define ENDED_KEPT            300 /* runs that are remembered: a day of one every five minutes */
 #define BAD_RUNS              3   /* so many one after the other: it fails for good */
+#define REQUEST_RUNS_MAX      16  /* at a time: each has a thread, and connections */
+#define TASKS_MAX             4   /* at a time: each has a connection to CouchDB */
 
 /* A configuration and how many still need it: the service, runs, tasks. */
 struct shared_config {
@@ -56,7 +60,6 @@ struct served {
         bool is_stale, ask_control; /* to be read again, here and there */
 
         struct service_totals totals;
-        struct service_durations durations;
 
         bool is_unavailable; /* its last run did not reach the source or CouchDB */
         unsigned bad_runs;   /* one after the other */
@@ -137,6 +140,10 @@ struct service {
         bool schedule_first; /* a request's run has just ended: no request before the schedule */
         struct service_run ended[ENDED_KEPT]; /* a ring; .error is owned */
         size_t ended_at, ended_count;
+        struct service_durations durations;
+
+        struct couch_meter couch_meter; /* of every configuration, one after the other */
+        int64_t loaded_us;              /* wall time: the current configuration */
 
         struct waiting_request *requests, **requests_end;
         size_t request_count;
@@ -190,6 +197,8 @@ void replace_text(char **at, const char *text);
 
 /** service_later() - looks for what can go on, in a later turn */
 void service_later(struct service *s);
+/** configured() - the current configuration has just become that */
+void configured(struct service *s);
 struct served *served_new(const char *name);
 struct served *served_free(struct served *m);
 void served_leave(struct service *s, struct served *m); /* one user less */

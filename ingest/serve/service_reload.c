@@ -207,6 +207,7 @@ static void commit(struct service *s, struct reload *r, struct swap *w)
         *w->config = (struct shared_config){.config = TAKE(r->config), .users = 1};
         shared_config_leave(s->current);
         s->current = w->config;
+        configured(s);
         s->scheduler = w->scheduler;
         s->served = w->served;
         s->served_count = w->count;

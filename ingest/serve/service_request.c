@@ -5,9 +5,8 @@
  */
 #include "ingest/serve/service_internal.h"
 
-#define WAITING_MAX      64 /* each may hold megabytes of records */
-#define REQUEST_RUNS_MAX 16 /* at a time: each has a thread, and connections */
-#define PATIENCE_MS      60000
+#define WAITING_MAX 64 /* each may hold megabytes of records */
+#define PATIENCE_MS 60000
 
 static void give_up(struct waiting_request *w, enum err_class class, const char *why)
 {

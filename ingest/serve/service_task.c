@@ -1,7 +1,6 @@
 /* A few threads at a time; who comes later waits in order. */
 #include "ingest/serve/service_internal.h"
 
-#define TASKS_MAX   4  /* at a time: each has a connection to CouchDB */
 #define WAITING_MAX 64 /* a page that is open in many browsers asks for as much */
 
 static void run_thread(struct work *w, struct loop *loop)
