@@ -2,9 +2,10 @@
  * cron.h: five-field cron expressions and when they fire.
  *
  * minute hour day-of-month month day-of-week, with * , - / and three-letter names; @hourly,
- * @daily (@midnight), @weekly, @monthly, @yearly (@annually); Sunday is 0 and 7. As in cron(8): where both day
- * fields are restricted, either may match. Times are of a zone: in the gap of daylight saving a
- * firing that falls into it comes at its end, in an overlap only the first of the two counts.
+ * @daily (@midnight), @weekly, @monthly, @yearly (@annually); Sunday is 0 and 7. As in cron(8):
+ * where both day fields are restricted, either may match. Times are of a zone: in the gap of
+ * daylight saving a firing that falls into it comes at its end, in an overlap only the first of the
+ * two counts.
  */
 #pragma once
 

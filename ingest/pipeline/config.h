@@ -61,7 +61,7 @@ struct config {
         struct config_mapper *mappers; /* in the order of their file names */
         size_t mapper_count;
         const size_t *after_order; /* indices of all of them, none before one it comes after */
-        const char *schemas; /* folder; NULL: none */
+        const char *schemas;       /* folder; NULL: none */
         struct config_schema *loaded_schemas;
         const char *state_dir;
         struct config_http http;

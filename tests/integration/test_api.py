@@ -360,7 +360,9 @@ def test_runs_of_before_are_in_the_history(item, database):
         assert (kind, told) == ("end", old)
 
 
-def test_streams_end_with_the_service(item, database):
+def test_what_is_asked_while_the_service_stops(item, database):
+    """It answers until the last run has ended: monitors are told why it is not ready."""
+    item.configure(serve={"stop_timeout": "2s"})
     held = database.connect()
     held.cursor().execute("BEGIN; LOCK TABLE item")
     with Service(item) as service:
@@ -371,7 +373,12 @@ def test_streams_end_with_the_service(item, database):
         incoming = events(stream)
         assert next(incoming)[0] == "progress"
         service.send(15)
-        assert all(kind == "progress" for kind, _ in incoming)
+        service.wait_log("stopping: 1 run")
+        assert api.get("/readyz", 503)["status"] == "stopping"
+        api.refused("POST", "/api/v1/mappers/item/run", 503, "unavailable")
+        *before, (kind, told) = incoming
+        assert all(one == "progress" for one, _ in before)
+        assert kind == "end" and told["outcome"] == "interrupted"
         held.close()
         service.process.wait(30)
 

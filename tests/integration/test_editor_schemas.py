@@ -365,7 +365,8 @@ OWN_VALUES = {"config": ["http://h", "h:1", "[::1]:1"], "mapper": ["${x}", "p:${
 # Complaints that no schema can make: about other files, and about what stands inside a text.
 PARSER_ONLY = re.compile("|".join([
     r"'mappers': (no file matches|a file name is empty)", r"unknown source", r"dsn is not a",
-    r"must be from \d+ to \d+ (ms|bytes)", r"'jitter' must be shorter", r"'hosts' must be names", r"is no format of dates",
+    r"must be from \d+ to \d+ (ms|bytes)", r"'jitter' must be shorter",
+    r"'hosts' must be names", r"is no format of dates",
     r"of the pattern", r"is no pattern of a date", r"\bzone\b", r"a column's name is empty",
     r"is not the name of a table", r"there is no field", r"'tls' needs https", r"takes no ':'",
     r"there is no file", r"of the query does not end", r"'(expr|when)'(: line|: expr:\d| is empty)",
