@@ -19,7 +19,7 @@
 #define FOR_EVER_MS  (INT64_MAX / 4)
 #define STEADY_MS    10000 /* a connection that lasted so long begins with short delays again */
 #define STORM_MS     100   /* between two wake-ups by one source */
-#define WHY_MAX      512
+#define WHY_MAX      ERR_TEXT_MAX
 
 /* Threads that use one configuration. */
 struct generation {

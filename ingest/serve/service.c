@@ -202,14 +202,14 @@ int service_new(struct loop *l, const struct service_options *options, const str
         configured(s);
         int rc = make_served(s, e);
         rc = rc ? rc : make_timers(s, e);
-        rc = rc ? rc : notify_new(s, e);
+        rc = rc ? rc : wake_new(s, e);
         if (rc) {
                 options->config->couch.meter = NULL;
                 s->current->config = NULL; /* it stays the caller's */
                 return rc;
         }
         warn_without_schedules(s);
-        notify_begin(s);
+        wake_begin(s);
         facts_want_all(s);
         service_later(s);
         *out = TAKE(s);
@@ -264,7 +264,7 @@ static void begin_stop(struct service *s)
         listen_stop(s);
         reload_stop(s);
         requests_stop(s);
-        notify_stop(s);
+        wake_stop(s);
         if (s->running_count)
                 log_info(s->log, "stopping: %u run%s may go on for %g s", s->running_count,
                         s->running_count == 1 ? "" : "s", (double)patience / 1000);

@@ -264,11 +264,11 @@ void watch_free(struct service *s);
 void reload_stop(struct service *s);
 void reload_pump(struct service *s);
 
-/* ---- service_notify.c ---- */
-int notify_new(struct service *s, struct err *e) __attribute__((warn_unused_result));
-/** notify_begin() - listens for the current configuration */
-void notify_begin(struct service *s);
-void notify_stop(struct service *s);
+/* ---- service_wake.c ---- */
+int wake_new(struct service *s, struct err *e) __attribute__((warn_unused_result));
+/** wake_begin() - listens for the current configuration */
+void wake_begin(struct service *s);
+void wake_stop(struct service *s);
 
 /* ---- service_pause.c ---- */
 bool pause_read(const struct config *config, const char *mapper);

@@ -226,7 +226,7 @@ static int swap(struct service *s, struct reload *r, struct err *e)
         }
         commit(s, r, &w);
         requests_reload(s);
-        notify_begin(s);
+        wake_begin(s);
         facts_want_all(s);
         if (s->options.on_config)
                 s->options.on_config(s->options.ctx, current_config(s));

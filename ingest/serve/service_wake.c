@@ -18,7 +18,7 @@ static void release(void *ctx)
         shared_config_leave(ctx);
 }
 
-int notify_new(struct service *s, struct err *e)
+int wake_new(struct service *s, struct err *e)
 {
         struct listeners_options options = {
                 .loop = s->loop, .log = s->log, .on_notify = on_notify, .ctx = s};
@@ -26,7 +26,7 @@ int notify_new(struct service *s, struct err *e)
         return listeners_new(&options, &s->listeners, e);
 }
 
-void notify_begin(struct service *s)
+void wake_begin(struct service *s)
 {
         struct shared_config *config = shared_config_use(s->current);
         struct err e;
@@ -43,7 +43,7 @@ static void on_stopped(void *ctx)
         service_later(s);
 }
 
-void notify_stop(struct service *s)
+void wake_stop(struct service *s)
 {
         listeners_stop(s->listeners, on_stopped, s);
 }
