@@ -410,3 +410,17 @@ def test_killed(project, database, codes, point):
     assert {doc["id"]: doc["v"] for doc in codes.docs().values()}[1] == "new"
     assert set(codes.deleted()) == {"item:K2"} and project.rejects() == []
     assert all(int(rev.split("-")[0]) <= 2 for rev in codes.revs().values())
+
+
+# ---- REST ----
+
+def test_records_of_a_rest_source(rest):
+    project = rest({"path": "/items", "key": "id"})
+    body = [{"id": 1, "name": "x", "price": "2.50", "more": {"that": ["nobody", "uses"]}},
+            {"id": 2, "name": None}, {"name": "no key"}, {"id": {"x": 1}}, {"id": "2"}]
+    result = project.push("item", body)
+    assert result.json["outcome"] == "rejects" and result.json["received"] == 5, result
+    assert (result.json["created"], result.json["rejected"]) == (2, 2), result
+    assert project.db("catalog").get("item:1")["name"] == "x"
+    assert all("key id" in doc["reason"] for doc in project.rejects())
+    project.pushed("item", body[:1], unchanged=1, read=1)

@@ -2,9 +2,9 @@
  * convert.h: JSON objects as rows of PostgreSQL's types, by PostgreSQL itself.
  *
  * The server makes of a value what its input and output functions make of it: numeric(12,2) has
- * its two places, a time its zone, varchar(5) its limit; of a domain the protocol tells the base
- * type alone, so that its checks are not made. What it refuses is found by halves, down to the
- * record and the column.
+ * its two places, a time its zone, varchar(5) its limit. Of a domain the protocol tells the base
+ * type alone, so its checks are not made. What is refused is found by halves, down to the record
+ * and the column.
  */
 #pragma once
 
