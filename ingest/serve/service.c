@@ -5,11 +5,13 @@
  */
 #include "ingest/serve/service_internal.h"
 
+#include <malloc.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "ingest/base/clock.h"
 #include "ingest/serve/listen.h"
+
+#define TRIM_EVERY_MS 10000
 
 int64_t wall_ms(void)
 {
@@ -113,19 +115,31 @@ static int make_served(struct service *s, struct err *e)
 
 /* ---- the turn of everything that follows ---- */
 
-bool service_is_idle(const struct service *s)
+/* No thread is at work; some may listen. */
+static bool is_at_rest(const struct service *s)
 {
-        return !s->running && !s->tasks && !s->facts && !s->questions && !s->reload &&
-               s->listeners_stopped;
+        return !s->running && !s->tasks && !s->facts && !s->questions && !s->reload;
 }
 
 static void finish_stop(struct service *s)
 {
-        if (s->is_stopped || !service_is_idle(s))
+        if (s->is_stopped || !is_at_rest(s) || s->is_listening)
                 return;
         s->is_stopped = true;
         log_info(s->log, "stopped");
         s->on_stopped(s->on_stopped_ctx);
+}
+
+/* The allocator keeps what a run once needed: a service that sleeps until the next should not. */
+static void trim(struct service *s)
+{
+        int64_t now = clock_monotonic_ms();
+
+        if (!s->trim_wanted || !is_at_rest(s) || now - s->trimmed_ms < TRIM_EVERY_MS)
+                return;
+        s->trim_wanted = false;
+        s->trimmed_ms = now;
+        malloc_trim(0);
 }
 
 static void on_later(void *ctx)
@@ -146,6 +160,7 @@ static void on_later(void *ctx)
         facts_pump(s); /* before runs: what is read must not run */
         runs_pump(s);
         control_pump(s);
+        trim(s);
 }
 
 void service_later(struct service *s)

@@ -5,8 +5,6 @@
  */
 #include "ingest/serve/service_internal.h"
 
-#include <malloc.h>
-
 #define RETRY_FIRST_MS 5000 /* while CouchDB does not answer; doubled up to RETRY_MOST_MS */
 #define RETRY_MOST_MS  60000
 
@@ -95,8 +93,7 @@ static void ask_ended(struct work *w)
         }
         s->control_known = true;
         release(s, q);
-        if (!s->running)
-                malloc_trim(0); /* what runs took is not needed until the next */
+
         watch_changed(s);
         service_later(s);
 }

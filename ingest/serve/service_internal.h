@@ -137,6 +137,8 @@ struct service {
 
         struct running *running; /* newest first */
         unsigned running_count, request_runs;
+        bool trim_wanted; /* runs took memory that the next may not need for long */
+        int64_t trimmed_ms;
         bool schedule_first; /* a request's run has just ended: no request before the schedule */
         struct service_run ended[ENDED_KEPT]; /* a ring; .error is owned */
         size_t ended_at, ended_count;
@@ -202,7 +204,6 @@ void configured(struct service *s);
 struct served *served_new(const char *name);
 struct served *served_free(struct served *m);
 void served_leave(struct service *s, struct served *m); /* one user less */
-bool service_is_idle(const struct service *s);          /* no thread is at work */
 
 /* ---- service_run.c ---- */
 

@@ -100,6 +100,7 @@ static void run_ended(struct work *w)
                         (double)r->mapper->spec->schedule.timeout_ms / 1000);
         log_end(r);
         s->schedule_first |= r->request != NULL;
+        s->trim_wanted = true;
         unlink_run(s, r);
         facts_take_here(r->served, &r->here);
         ended_note(s, r);
