@@ -210,8 +210,9 @@ int service_new(struct loop *l, const struct service_options *options, const str
         s->options = *options;
         s->requests_end = &s->requests;
         s->waiting_tasks_end = &s->waiting_tasks;
+        s->config_path = str_dup(str_of(options->config_path));
         s->current = shared_config_new(NULL);
-        if (!s->current)
+        if (!s->current || !s->config_path)
                 return err_nomem(e, "the service");
         s->current->config = options->config;
         configured(s);
@@ -250,6 +251,7 @@ struct service *service_free(struct service *s)
         loop_timer_free(s->later);
         loop_timer_free(s->control_timer);
         loop_timer_free(s->stop_timer);
+        free(s->config_path);
         free(s->couch_trouble);
         free(s->reload_trouble);
         shared_config_leave(s->current);

@@ -18,7 +18,7 @@ struct service;
 struct couch_meter;
 
 struct service_options {
-        const char *config_path; /* for reloads */
+        const char *config_path; /* for reloads; copied */
         struct config *config;   /* loaded; taken over, unless service_new() fails */
         int64_t started_us;      /* wall time of the process */
 

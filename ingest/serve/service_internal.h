@@ -125,6 +125,7 @@ struct service {
         struct loop *loop;
         const struct log *log;
         struct service_options options; /* config: of the beginning, not used any more */
+        char *config_path;              /* owned: that configuration goes with a reload */
         struct shared_config *current;
         struct scheduler *scheduler;
         struct loop_timer *tick;  /* when the scheduler wants to be asked */

@@ -94,7 +94,7 @@ static void read_past(
 
 static int load(struct reload *r, struct err *e)
 {
-        int rc = config_load_all(r->service->options.config_path, on_problem, r, &r->config, e);
+        int rc = config_load_all(r->service->config_path, on_problem, r, &r->config, e);
 
         rc = rc ? rc : check_restart(r->before->config, r->config, e);
         for (size_t i = 0; !rc && i < r->config->mapper_count; i++)

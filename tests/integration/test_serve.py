@@ -183,6 +183,14 @@ def test_a_reload_swaps_all(item, database):
                    lambda: set(values(item).values()) == {"new"}, 0.1)
 
 
+def test_one_reload_after_the_other(item):
+    """The configuration of the beginning is gone by then."""
+    with Service(item, "-v") as service:
+        for _ in range(3):
+            service.wait_log("run ended: ok", "item", 2, since=len(service.log))
+            assert "erp2couch.yaml: 1 mapper" in service.reload()
+
+
 @pytest.mark.parametrize("change, says", [
     ("mapper", r"mappers/item\.yaml:\d+:\d+: "),
     ("listen", "http.listen is now 127.0.0.1:1, .*restart"),
