@@ -55,34 +55,32 @@ static bool is_known(const cJSON *list, const char *id)
         return false;
 }
 
-/* In front of the first that is older. */
-static void insert(cJSON *list, cJSON *run)
+/* Moves those in front of @list that began at @started or later to the end of @to. */
+static void move_newer(cJSON *list, const char *started, cJSON *to)
 {
-        const char *started = text_of(run, "started");
-        const cJSON *other;
-        int at = 0;
-
-        cJSON_ArrayForEach(other, list)
-        {
-                if (strcmp(text_of(other, "started"), started) < 0)
-                        break;
-                at++;
-        }
-        cJSON_InsertItemInArray(list, at, run);
+        while (list && list->child && strcmp(text_of(list->child, "started"), started) >= 0)
+                cJSON_AddItemToArray(to, cJSON_DetachItemFromArray(list, 0));
 }
 
+/* Both begin with the newest. A new list is made of them: cJSON_InsertItemInArray() of some
+ * versions (1.7.17, and older ones with its corrections) puts nothing between two items. */
 static void add_history(struct runs *r)
 {
+        cJSON *known = TAKE(r->list);
         const cJSON *document;
 
+        r->list = cJSON_CreateArray();
         cJSON_ArrayForEach(document, r->history)
         {
                 cJSON *run = api_history_json(document);
-                if (is_known(r->list, text_of(run, "id")))
+                move_newer(known, text_of(run, "started"), r->list);
+                const char *id = text_of(run, "id");
+                if (is_known(r->list, id) || is_known(known, id) ||
+                        !cJSON_AddItemToArray(r->list, run))
                         cJSON_Delete(run);
-                else
-                        insert(r->list, run);
         }
+        move_newer(known, "", r->list);
+        cJSON_Delete(known);
         while ((size_t)cJSON_GetArraySize(r->list) > r->limit)
                 cJSON_DeleteItemFromArray(r->list, cJSON_GetArraySize(r->list) - 1);
 }

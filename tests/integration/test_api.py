@@ -360,9 +360,19 @@ def test_runs_of_before_are_in_the_history(item, database):
         assert (kind, told) == ("end", old)
 
 
-def test_what_is_asked_while_the_service_stops(item, database):
-    """It answers until the last run has ended: monitors are told why it is not ready."""
-    item.configure(serve={"stop_timeout": "2s"})
+def test_runs_of_other_processes_stand_where_they_belong(item, api):
+    """Between two of the service, too."""
+    first = api.run()
+    for _ in range(2):
+        item.run("item", code=Exit.REJECTS)
+    last = api.run()
+    runs = api.get("/api/v1/runs")["runs"]
+    assert [runs[0]["id"], runs[-1]["id"]] == [last["id"], first["id"]]
+    assert len(runs) == 4
+    assert [run["started"] for run in runs] == sorted((r["started"] for r in runs), reverse=True)
+
+
+def test_streams_end_with_the_service(item, database):
     held = database.connect()
     held.cursor().execute("BEGIN; LOCK TABLE item")
     with Service(item) as service:
