@@ -20,7 +20,7 @@ struct mapper_run {
         struct log *log;
         struct run_progress progress;
         struct run_report report;
-        int64_t started_ms;
+        _Atomic int64_t started_ms; /* monotonic; 0: not yet */
 };
 
 struct run_command {
@@ -34,7 +34,7 @@ static void run_job(void *ctx, struct loop *loop)
 {
         struct mapper_run *m = ctx;
 
-        m->started_ms = clock_monotonic_ms();
+        atomic_store(&m->started_ms, clock_monotonic_ms());
         run_mapper(m->config, m->mapper, &m->options, loop, m->log, &m->progress, &m->report);
 }
 
@@ -44,7 +44,7 @@ static const struct mapper_run *shown_run(const struct run_command *c)
 {
         for (size_t i = 0; i < c->count; i++) {
                 int phase = atomic_load(&c->runs[i].progress.phase);
-                if (c->jobs[i].started && phase != RUN_ENDED)
+                if (atomic_load(&c->runs[i].started_ms) && phase != RUN_ENDED)
                         return &c->runs[i];
         }
         return NULL;
@@ -56,7 +56,7 @@ static void tick(void *ctx)
         const struct mapper_run *m = shown_run(c);
 
         progress_show(c->cli, m ? m->mapper->spec->name : "", m ? &m->progress : NULL,
-                m ? m->started_ms : 0);
+                m ? atomic_load(&m->started_ms) : 0);
 }
 
 /* ---- the report ---- */
