@@ -307,6 +307,7 @@ void reload_pump(struct service *s)
         if (s->reload || !s->reload_wishes)
                 return;
         struct reload *r = calloc(1, sizeof(*r));
+        struct err e;
         if (!r)
                 return; /* with the next look */
         *r = (struct reload){.work = {.run = reload_thread, .ended = reload_ended},
@@ -315,9 +316,12 @@ void reload_pump(struct service *s)
                 .read_states = s->gone_count == 0,
                 .wishes = TAKE(s->reload_wishes)};
         s->reload = r;
-        r->rc = work_start(&r->work, s->loop, &r->err);
-        if (r->rc)
-                reload_ended(&r->work);
+        int rc = work_start(&r->work, s->loop, &e);
+        if (!rc)
+                return; /* r->rc is the thread's now */
+        r->rc = rc;
+        r->err = e;
+        reload_ended(&r->work);
 }
 
 void reload_stop(struct service *s)

@@ -61,19 +61,32 @@ static struct task *take_waiting(struct service *s)
         return t;
 }
 
+/* From its start the task's result is the thread's. */
+static int start(struct service *s, struct task *t, struct err *e)
+{
+        int rc = work_start(&t->work, s->loop, e);
+
+        if (rc)
+                return rc;
+        t->next = s->tasks;
+        s->tasks = t;
+        s->task_count++;
+        return 0;
+}
+
 static void start_waiting(struct service *s)
 {
+        struct err e;
+
         while (s->waiting_tasks && s->task_count < TASKS_MAX) {
                 struct task *t = take_waiting(s);
-                t->rc = work_start(&t->work, s->loop, &t->err);
-                if (t->rc) {
-                        finish(t);
-                        free_task(t);
+                int rc = start(s, t, &e);
+                if (!rc)
                         continue;
-                }
-                t->next = s->tasks;
-                s->tasks = t;
-                s->task_count++;
+                t->rc = rc;
+                t->err = e;
+                finish(t);
+                free_task(t);
         }
 }
 
@@ -92,15 +105,10 @@ int service_task_start(struct service *s, const struct service_task *task, struc
                 .config = shared_config_use(s->current),
                 .what = *task};
         if (s->task_count < TASKS_MAX) {
-                int rc = work_start(&t->work, s->loop, e);
-                if (rc) {
+                int rc = start(s, t, e);
+                if (rc)
                         free_task(t);
-                        return rc;
-                }
-                t->next = s->tasks;
-                s->tasks = t;
-                s->task_count++;
-                return 0;
+                return rc;
         }
         *s->waiting_tasks_end = t;
         s->waiting_tasks_end = &t->next;

@@ -21,6 +21,7 @@ struct work {
 };
 
 /** work_start() - @w stays where it is until @w->ended was called
+ * The thread may have ended before this returns: what it writes is not written here any more.
  * @home: whose thread this is      Return: 0; -ERR_SYSTEM no thread, no descriptor; -ERR_NOMEM. */
 int work_start(struct work *w, struct loop *home, struct err *e)
         __attribute__((warn_unused_result));
