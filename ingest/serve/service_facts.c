@@ -99,6 +99,7 @@ static void release(struct service *s, struct facts *f)
 {
         for (size_t i = 0; i < f->count; i++) {
                 struct served *m = f->list[i].served;
+                m->is_read = false;
                 if (!m->is_gone)
                         scheduler_ended(s->scheduler, m->index, RUN_OUTCOMES, wall_ms());
                 served_leave(s, m);
@@ -136,6 +137,7 @@ static void hold(struct service *s, struct facts *f)
                 /* A run that is under way reads them at its end. */
                 if (m->is_stale && !m->running && scheduler_hold(s->scheduler, i)) {
                         m->users++;
+                        m->is_read = true;
                         f->list[f->count++] = (struct fact){
                                 .served = m, .mapper = &current_config(s)->mappers[i]};
                 }

@@ -48,6 +48,7 @@ struct served {
         bool is_gone;   /* not configured any more */
         unsigned users; /* runs, requests and questions that point here */
         struct running *running;
+        bool is_read;       /* its state is open for facts */
         int64_t started_us; /* of its last run: each has a time, and so an id, of its own */
 
         /* What runs left behind, as far as it was read. */

@@ -198,7 +198,8 @@ static void commit(struct service *s, struct reload *r, struct swap *w)
                 bool was_gone = m->is_gone;
                 m->index = i;
                 m->is_gone = false;
-                if (was_gone && m->running) /* which the old scheduler knows nothing of */
+                /* The old scheduler knew nothing of it. */
+                if (was_gone && (m->running || m->is_read))
                         (void)scheduler_hold(w->scheduler, i);
         }
         scheduler_free(s->scheduler);
