@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "ingest/loop/retry.h"
+#include "ingest/serve/work.h"
 #include "ingest/source/source.h"
 
 #define AGAIN_MS     1000
@@ -40,6 +41,7 @@ struct listener {
         struct loop *loop;
         pthread_t thread;
         bool retired; /* of the service's thread: it was told to end */
+        bool *taken;  /* owned; of the service's thread: by channel, for deliver() */
 
         pthread_mutex_t mutex; /* over what follows */
         bool *notified;        /* owned; by channel */
@@ -194,27 +196,25 @@ static void ended(void *ctx);
 static void *run(void *ctx)
 {
         struct listener *l = ctx;
-        struct err e;
 
         listen_on(l);
         loop_timer_stop(l->timer);
-        if (loop_post(l->set->options.loop, ended, l, &e) != 0)
-                log_error(l->log, "the end of a thread is not noticed: %s", e.text);
+        work_post(l->set->options.loop, ended, l);
         return NULL;
 }
 
 /* ---- the service's thread takes ---- */
 
 /* Return: whether anybody is to be woken. */
-static bool take_flags(struct listener *l, bool *notified)
+static bool take_flags(struct listener *l)
 {
         bool any;
 
         pthread_mutex_lock(&l->mutex);
         any = l->all;
         for (size_t i = 0; i < l->channel_count; i++) {
-                notified[i] = l->all || l->notified[i];
-                any |= notified[i];
+                l->taken[i] = l->all || l->notified[i];
+                any |= l->taken[i];
                 l->notified[i] = false;
         }
         l->all = l->posted = false;
@@ -241,17 +241,12 @@ static void deliver(void *ctx)
         struct listener *l = ctx;
         const struct listeners_options *o = &l->set->options;
         const struct config *config = l->generation->config;
-        cleanup_(freep) bool *notified = calloc(l->channel_count, sizeof(*notified));
 
-        if (!notified) {
-                log_error(l->log, "a notification is lost: out of memory");
-                return;
-        }
-        if (!take_flags(l, notified) || l->retired)
+        if (!take_flags(l) || l->retired)
                 return;
         for (size_t i = 0; i < config->mapper_count && !l->retired; i++) {
                 const struct config_mapper *m = &config->mappers[i];
-                if (listens(m, l->source) && notified[channel_of(l, m->spec->schedule.notify)])
+                if (listens(m, l->source) && l->taken[channel_of(l, m->spec->schedule.notify)])
                         o->on_notify(o->ctx, m->spec->name);
         }
 }
@@ -274,6 +269,7 @@ static void listener_free(struct listener *l)
         log_free(l->log);
         free(l->channels);
         free(l->notified);
+        free(l->taken);
         pthread_mutex_destroy(&l->mutex);
         free(l);
 }
@@ -324,7 +320,8 @@ static int take_channels(struct listener *l, const struct config *config, struct
 {
         l->channels = calloc(config->mapper_count, sizeof(*l->channels));
         l->notified = calloc(config->mapper_count, sizeof(*l->notified));
-        if (!l->channels || !l->notified)
+        l->taken = calloc(config->mapper_count, sizeof(*l->taken));
+        if (!l->channels || !l->notified || !l->taken)
                 return err_nomem(e, "a listener");
         for (size_t i = 0; i < config->mapper_count; i++) {
                 const struct config_mapper *m = &config->mappers[i];

@@ -8,6 +8,14 @@
 
 #define POST_AGAIN_MS 100 /* no memory for a message that must arrive: it is tried again */
 
+void work_post(struct loop *home, loop_fn fn, void *ctx)
+{
+        const struct timespec pause = {.tv_nsec = POST_AGAIN_MS * 1000000L};
+
+        while (loop_post(home, fn, ctx, NULL) != 0)
+                nanosleep(&pause, NULL);
+}
+
 static void come_back(void *ctx)
 {
         struct work *w = ctx;
@@ -19,12 +27,10 @@ static void come_back(void *ctx)
 
 static void *run_thread(void *arg)
 {
-        const struct timespec pause = {.tv_nsec = POST_AGAIN_MS * 1000000L};
         struct work *w = arg;
 
         w->run(w, w->loop);
-        while (loop_post(w->home, come_back, w, NULL) != 0)
-                nanosleep(&pause, NULL);
+        work_post(w->home, come_back, w);
         return NULL;
 }
 

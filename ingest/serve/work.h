@@ -28,3 +28,6 @@ int work_start(struct work *w, struct loop *home, struct err *e)
 
 /** work_interrupt() - cancels its loop, once more with each call */
 void work_interrupt(struct work *w);
+
+/** work_post() - loop_post() from a thread for what must arrive: waits where there is no memory */
+void work_post(struct loop *home, loop_fn fn, void *ctx);
