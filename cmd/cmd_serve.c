@@ -74,9 +74,12 @@ static void on_config(void *ctx, const struct config *config)
 
 static void on_reloaded(void *ctx, int rc, const struct err *e)
 {
+        struct serve *s = ctx;
+
         (void)rc; /* the service has said it */
         (void)e;
-        notify_send(((struct serve *)ctx)->notify, "READY=1");
+        if (!s->is_stopping)
+                notify_send(s->notify, "READY=1");
 }
 
 /* ---- signals ---- */

@@ -295,10 +295,13 @@ void service_stop(struct service *s, loop_fn on_stopped, void *ctx)
 {
         s->on_stopped = on_stopped;
         s->on_stopped_ctx = ctx;
-        if (s->is_stopping)
+        if (s->is_stopping) {
+                if (s->stop_timer) /* it would interrupt what is being flushed */
+                        loop_timer_stop(s->stop_timer);
                 interrupt_all(s);
-        else
+        } else {
                 begin_stop(s);
+        }
         watch_changed(s);
         service_later(s);
 }

@@ -33,6 +33,14 @@ static void log_condition(struct service *s, const struct service_health *health
                 health->reason);
 }
 
+/* What a server answered may have lines, and to a manager each is a message. */
+static void flatten(char *text)
+{
+        for (char *p = text; *p; p++)
+                if ((unsigned char)*p < ' ')
+                        *p = ' ';
+}
+
 static void on_state_timer(void *ctx)
 {
         struct service *s = ctx;
@@ -44,6 +52,7 @@ static void on_state_timer(void *ctx)
         snprintf(line, sizeof(line), "%zu mapper%s, %u running; %s%s%s", s->served_count,
                 s->served_count == 1 ? "" : "s", s->running_count, condition_name(health.condition),
                 health.reason[0] ? ": " : "", health.reason);
+        flatten(line);
         if (strcmp(line, s->told) == 0)
                 return;
         snprintf(s->told, sizeof(s->told), "%s", line);
