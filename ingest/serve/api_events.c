@@ -97,6 +97,8 @@ static void arm(struct api_stream *s, int64_t now_ms, bool behind)
         int64_t heartbeat = s->heard_ms + HEARTBEAT_MS - now_ms;
         int64_t progress = s->said_ms + PROGRESS_MS - now_ms;
 
+        if (progress <= 0) /* the client does not read: it has had its turn */
+                progress = PROGRESS_MS;
         loop_timer_set(s->timer, behind && progress < heartbeat ? progress : heartbeat);
 }
 
