@@ -137,6 +137,9 @@ void control_pump(struct service *s)
                 return;
         log_warn(s->log, "asking the control database: %s", e.text);
         s->questions = NULL;
+        for (size_t i = 0; i < q->count; i++)
+                q->list[i].served->ask_control = true;
+        ask_later(s);
         release(s, q);
 }
 
