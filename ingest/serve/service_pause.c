@@ -60,10 +60,13 @@ int pause_write(const struct config *config, const char *mapper, bool paused, st
         if (rc)
                 return err_set(e, ERR_SYSTEM, "%s", e->text);
         bool is_done = paused ? make_file(path) == 0 : unlink(path) == 0 || errno == ENOENT;
-        if (is_done && flush_folder(folder) == 0)
+        /* The mapper's folder may be new itself. */
+        if (is_done && flush_folder(folder) == 0 && flush_folder(config->state_dir) == 0)
                 return 0;
         int errnum = errno;
-        if (paused)
-                unlink(path); /* nothing changed, after a restart either */
+        if (paused) /* nothing changed, after a restart either */
+                unlink(path);
+        else
+                (void)!make_file(path);
         return err_set_errno(e, ERR_SYSTEM, errnum, "%s %s", paused ? "writing" : "removing", path);
 }
