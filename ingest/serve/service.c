@@ -436,6 +436,8 @@ int service_pause(struct service *s, size_t mapper, bool paused, struct err *e)
         if (rc)
                 return rc;
         scheduler_pause(s->scheduler, mapper, paused);
+        if (paused)
+                requests_pause(s, s->served[mapper]);
         log_info(s->log, "mapper %s: %s", s->served[mapper]->name, paused ? "paused" : "resumed");
         watch_changed(s);
         service_later(s);

@@ -222,6 +222,7 @@ void run_refresh(struct running *r);
 void requests_pump(struct service *s);
 void requests_stop(struct service *s);
 void requests_reload(struct service *s);
+void requests_pause(struct service *s, const struct served *m);
 
 /* ---- service_ended.c ---- */
 void ended_note(struct service *s, struct running *r);

@@ -137,3 +137,10 @@ void requests_reload(struct service *s)
                 if (w->served->is_gone)
                         give_up(w, ERR_CONFIG, "it is not configured any more");
 }
+
+void requests_pause(struct service *s, const struct served *m)
+{
+        for (struct waiting_request *w = s->requests; w; w = w->next)
+                if (w->served == m && !w->request.although_paused)
+                        give_up(w, ERR_LOCKED, "it was paused meanwhile");
+}
