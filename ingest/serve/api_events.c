@@ -61,12 +61,6 @@ static void end_stream(struct api_stream *s)
         stream_free(s);
 }
 
-void api_streams_end(struct api *a)
-{
-        while (a->streams)
-                end_stream(a->streams);
-}
-
 /* ---- events ---- */
 
 static bool put_run(const struct service_run *run, struct buf *out)
@@ -145,6 +139,17 @@ static void say_end(struct http_exchange *x, const struct service_run *run)
 
         if (put_run(run, &text))
                 send_event(x, "end", buf_str(&text));
+}
+
+void api_streams_end(struct api *a)
+{
+        while (a->streams) {
+                struct api_stream *s = a->streams;
+                const struct service_run *run = service_run_find(a->service, str_of(s->id));
+                if (run && run->ended_us) /* the last ones end just before the service */
+                        say_end(s->x, run);
+                end_stream(s);
+        }
 }
 
 static void step(void *ctx)

@@ -4,10 +4,12 @@ import json
 import re
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
 import jsonschema
 import pytest
+import requests
 
 from support import openapi
 from support.process import wait_until
@@ -373,6 +375,7 @@ def test_runs_of_other_processes_stand_where_they_belong(item, api):
 
 
 def test_streams_end_with_the_service(item, database):
+    item.configure(serve={"stop_timeout": "1s"})
     held = database.connect()
     held.cursor().execute("BEGIN; LOCK TABLE item")
     with Service(item) as service:
@@ -383,12 +386,8 @@ def test_streams_end_with_the_service(item, database):
         incoming = events(stream)
         assert next(incoming)[0] == "progress"
         service.send(15)
-        service.wait_log("stopping: 1 run")
-        assert api.get("/readyz", 503)["status"] == "stopping"
-        api.refused("POST", "/api/v1/mappers/item/run", 503, "unavailable")
-        *before, (kind, told) = incoming
-        assert all(one == "progress" for one, _ in before)
-        assert kind == "end" and told["outcome"] == "interrupted"
+        *_, (kind, run) = incoming
+        assert (kind, run["outcome"]) == ("end", "interrupted")
         held.close()
         service.process.wait(30)
 
@@ -401,6 +400,21 @@ def test_paused_is_paused_also_after_a_restart(item):
         assert api.mapper()["activity"] == "paused"
         api.refused("POST", "/api/v1/mappers/item/records", 409, "conflict", json={"id": 1})
         assert api.run()["outcome"] == "rejects"  # an operator may
+
+
+def test_a_push_that_waits_ends_with_a_pause(api, database):
+    held = database.connect()
+    held.cursor().execute("BEGIN; LOCK TABLE item")
+    api.post("/api/v1/mappers/item/run", 202)
+    wait_until("it runs", 10, lambda: api.mapper()["run"] is not None, 0.1)
+    with ThreadPoolExecutor() as pool:
+        push = pool.submit(api.refused, "POST", "/api/v1/mappers/item/records", 409, "conflict",
+                           json={"id": 7, "v": "7"})
+        time.sleep(0.5)
+        assert not push.done()
+        requests.post(api.url + "/api/v1/mappers/item/pause", headers=RIGHT, timeout=30)
+        assert "paused" in push.result(20)
+    held.close()
 
 
 # ---- pushes
