@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 
 #include "cmd/cli.h"
@@ -21,6 +22,7 @@
 #define ARENAS_MAX    2     /* of malloc: each keeps what its threads once needed */
 #define STOP_EXTRA_MS 60000 /* what a manager waits beside stop_timeout: interrupted runs flush */
 #define ANSWER_MS     2000  /* for the last replies to leave */
+#define DESCRIPTORS   8192  /* twice what clients may have, and the rest for many runs */
 
 struct serve {
         struct cli *cli;
@@ -147,6 +149,17 @@ static int take_signals(struct serve *s, struct err *e)
 
 /* ---- from beginning to end ---- */
 
+/* The usual 1024 are for programs that select(2): connections and runs may need more. */
+static void raise_descriptors(void)
+{
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= DESCRIPTORS)
+                return;
+        limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 /* The port may be one that the kernel picked. */
 static void log_address(const struct serve *s, bool is_given)
 {
@@ -225,6 +238,7 @@ static int serve(struct cli *cli)
         struct err e;
 
         mallopt(M_ARENA_MAX, ARENAS_MAX);
+        raise_descriptors();
         int rc = begin(&s, &e);
         if (rc) {
                 end(&s); /* nothing is at work before the loop runs */

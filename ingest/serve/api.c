@@ -7,8 +7,10 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
-#define READS "GET, HEAD, OPTIONS"
+#define READS           "GET, HEAD, OPTIONS"
+#define CONNECTIONS_MAX 2000
 
 /* JSON loads nothing and is shown in no frame. */
 #define API_POLICY "default-src 'none'; frame-ancestors 'none'"
@@ -238,6 +240,16 @@ static void on_request(void *ctx, struct http_exchange *x)
 
 /* ---- life ---- */
 
+/* Of the descriptors that the process may have, half are for runs, whoever connects. */
+static int connections_max(void)
+{
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur / 2 > CONNECTIONS_MAX)
+                return CONNECTIONS_MAX;
+        return (int)(limit.rlim_cur / 2);
+}
+
 int api_new(struct loop *l, struct service *s, int fd, const struct log *log, struct api **out,
         struct err *e)
 {
@@ -246,6 +258,7 @@ int api_new(struct loop *l, struct service *s, int fd, const struct log *log, st
         struct http_server_options options = {.listen = config->http.listen,
                 .fd = fd,
                 .max_body = API_BODY_PUSH,
+                .max_connections = connections_max(),
                 .body_limit = body_limit,
                 .on_request = on_request,
                 .error_body = api_server_error,
