@@ -238,6 +238,18 @@ def test_a_run_under_way_ends_under_the_old_mapper(item, slow):
 # ---- servers that fail
 
 
+def test_many_clients_leave_room_for_runs(item, database):
+    with Service(item, wrapper=["prlimit", "--nofile=128:128"]) as service:
+        service.wait_log("run ended: ok", "item")
+        host, port = service.url[7:].split(":")
+        clients = [socket.create_connection((host, int(port)), 10) for _ in range(200)]
+        database.sql("INSERT INTO item VALUES (9, 'z')")
+        wait_values(item, _1="a", _2="b", _3="c", _9="z")
+        assert service.get("/healthz") == {"status": "ok"}
+        for client in clients:
+            client.close()
+
+
 def test_a_source_that_fails_shows_and_heals(item, cluster, database, proxy):
     front = proxy("tcp", "127.0.0.1", cluster.port)
     item.env["ERP_DSN"] = database.dsn(port=front.port)
