@@ -1,6 +1,8 @@
 /*
  * One pass from dollar to dollar. What a reference gives is taken as it is: it is not searched
- * for further references, so no value can reach another variable or a file.
+ * for further references, so no value can reach another variable or a file. The path of a file may
+ * have variables where the operator wrote them: a service manager says by one where its secrets
+ * are.
  */
 #include "ingest/base/yaml_internal.h"
 
@@ -11,7 +13,8 @@
 #define CONFIG_FORMS "write ${VAR}, ${VAR:-default} or ${file:PATH}; $${ is a literal ${"
 #define MAPPER_FORMS "write ${env:VAR} or ${env:VAR:-default}; $${ is a literal ${"
 
-#define SHOWN_MAX 60 /* bytes of a reference in a message */
+#define SHOWN_MAX  60   /* bytes of a reference in a message */
+#define PATH_BYTES 4096 /* of the path of a file: what the system takes */
 
 struct expander {
         const struct yaml_place *at;
@@ -76,19 +79,47 @@ static struct str without_newline(struct str s)
         return s;
 }
 
+/* The variables in a path: ${file:${CREDENTIALS_DIRECTORY}/token}. */
+static int expand_path(struct expander *x, struct str name, struct buf *path, struct err *e)
+{
+        struct expander inner = {x->at, x->mode, path, x->what};
+
+        while (name.len > 0) {
+                const char *open = memmem(name.ptr, name.len, "${", 2);
+                size_t plain = open ? (size_t)(open - name.ptr) : name.len;
+                buf_put(path, name.ptr, plain);
+                if (!open)
+                        break;
+                /* reference_end() has seen the brace that closes it. */
+                const char *end = memchr(open, '}', name.len - plain);
+                struct str body = {open + 2, (size_t)(end - open) - 2};
+                if (memmem(body.ptr, body.len, "${", 2))
+                        return yaml_error(x->at, e, "a ${...} cannot stand inside another one");
+                int rc = expand_variable(&inner, body, e);
+                if (rc)
+                        return rc;
+                name = (struct str){end + 1, name.len - (size_t)(end + 1 - name.ptr)};
+        }
+        return path->error == -ERR_REJECT ? yaml_error(x->at, e, "the path of a file is too long")
+                                          : buf_check(path, "a file name", e);
+}
+
 static int expand_file(struct expander *x, struct str name, struct err *e)
 {
-        cleanup_(freep) char *path = str_dup(name);
+        cleanup_buf_ struct buf path = BUF_INIT(PATH_BYTES);
         cleanup_buf_ struct buf content = BUF_INIT(YDOC_MAX_VALUE);
 
-        if (!path)
+        int rc = expand_path(x, name, &path, e);
+        if (rc)
+                return rc;
+        if (!buf_cstr(&path))
                 return err_nomem(e, "a file name");
-        if (name.len == 0)
-                return yaml_error(x->at, e, "'${file:}' names no file");
-        const char *resolved = ydoc_path(x->at->doc, x->at->doc->arena, path);
+        if (path.len == 0)
+                return yaml_error(x->at, e, "'${file:%.*s}' names no file", STR_ARG(name));
+        const char *resolved = ydoc_path(x->at->doc, x->at->doc->arena, buf_cstr(&path));
         if (!resolved)
                 return err_nomem(e, "a file name");
-        int rc = file_read(resolved, &content, e);
+        rc = file_read(resolved, &content, e);
         if (rc) {
                 rc = err_wrap(e, rc, "%s:%d:%d", x->at->doc->name, x->at->line, x->at->column);
                 return err_hint(e, rc, "check the path in ${file:...}, and who may read it");
@@ -108,11 +139,27 @@ static int expand_reference(struct expander *x, struct str body, bool whole, str
         struct str rest = scoped ? (struct str){body.ptr + scope.len, body.len - scope.len} : body;
         bool file = scoped && x->mode == YDOC_EXPAND_CONFIG;
 
-        if (memmem(body.ptr, body.len, "${", 2))
+        if (!file && memmem(body.ptr, body.len, "${", 2))
                 return yaml_error(x->at, e, "a ${...} cannot stand inside another one");
         x->what->any = x->what->value = true;
         x->what->whole = whole && !file;
         return file ? expand_file(x, rest, e) : expand_variable(x, rest, e);
+}
+
+/* @rest: from the brace on. Return: the brace that ends the reference; NULL: none does. */
+static const char *reference_end(const struct expander *x, struct str rest)
+{
+        const char *end = memchr(rest.ptr, '}', rest.len);
+
+        if (x->mode != YDOC_EXPAND_CONFIG || !str_starts(rest, STR("{file:")))
+                return end;
+        /* As many more as variables stand before it. */
+        const char *from = rest.ptr;
+        while (end && (from = memmem(from, (size_t)(end - from), "${", 2)) != NULL) {
+                from += 2;
+                end = memchr(end + 1, '}', rest.len - (size_t)(end + 1 - rest.ptr));
+        }
+        return end;
 }
 
 /* @i: at a dollar. Return: bytes of @in that are dealt with, or -class. */
@@ -134,7 +181,7 @@ static ssize_t expand_dollars(struct expander *x, struct str in, size_t i, struc
                 buf_put(x->out, in.ptr + i, n);
                 return (ssize_t)n;
         }
-        const char *end = memchr(rest.ptr, '}', rest.len);
+        const char *end = reference_end(x, rest);
         if (!end)
                 return yaml_error(x->at, e, "'${' without a '}' behind it; %s",
                         x->mode == YDOC_EXPAND_CONFIG ? CONFIG_FORMS : MAPPER_FORMS);

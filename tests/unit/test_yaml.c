@@ -316,6 +316,19 @@ static void bad_references_are_refused(void **state)
                 {"'${ Y_NAME }'", "f.yaml:1:1: '${ Y_NAME }' is not understood; " CONFIG_FORMS},
                 {"'${Y_UNSET:-${Y_NAME}}'", "f.yaml:1:1: a ${...} cannot stand inside another one"},
                 {"${file:}", "f.yaml:1:1: '${file:}' names no file"},
+                {"${file:${Y_EMPTY}}", "f.yaml:1:1: '${file:${Y_EMPTY}}' names no file"},
+                {"k: ${file:/nonexistent/${Y_NAME}${Y_UNSET:-/x}}",
+                        "f.yaml:1:4: cannot read /nonexistent/bolt/x: No such file or directory; "
+                        "check the path in ${file:...}, and who may read it"},
+                {"k: ${file:/nonexistent/${Y_TRICKY}}",
+                        "f.yaml:1:4: cannot read /nonexistent/${Y_NAME} $$ {a: 1} # x: No such "
+                        "file or directory; check the path in ${file:...}, and who may read it"},
+                {"'${file:${Y_UNSET}/x}'",
+                        "f.yaml:1:1: environment variable Y_UNSET is not set; set it, or give a "
+                        "default: ${Y_UNSET:-default}"},
+                {"'${file:${Y_NAME}'", "f.yaml:1:1: '${' without a '}' behind it; " CONFIG_FORMS},
+                {"'${file:${Y_UNSET:-${Y_NAME}}}'",
+                        "f.yaml:1:1: a ${...} cannot stand inside another one"},
                 {"k: ${file:/nonexistent/x}",
                         "f.yaml:1:4: cannot read /nonexistent/x: No such file or directory; check "
                         "the path in ${file:...}, and who may read it"},
