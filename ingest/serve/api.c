@@ -84,10 +84,11 @@ static const struct api_route *find_route(
 /* A request of a page: that of this service, or no page's. Return: false: it was answered. */
 static bool check_origin(struct api *a, struct http_exchange *x)
 {
-        const struct string_list *names = &service_config(a->service)->http.hosts;
+        const struct config *config = service_config(a->service);
+        const struct string_list *names = &config->http.hosts;
         const char *host = http_exchange_header(x, "Host");
 
-        if (!api_host_allowed(host, names)) {
+        if (!api_host_allowed(host, names) && !api_host_is(host, config->http.listen)) {
                 api_error(x, API_FORBIDDEN,
                         "Host \"%.200s\" is no address of this service: name it in http.hosts",
                         host ? host : "");
@@ -217,6 +218,8 @@ static void on_request(void *ctx, struct http_exchange *x)
         if (!check_origin(a, x))
                 return;
         const struct api_route *route = find_route(x, &part, &allow);
+        if (str_is(path, "*")) /* of no path: what there is at all */
+                allow = "GET, HEAD, POST, OPTIONS";
         if (!route && !allow && api_is_asset(path)) {
                 if (is_read(http_exchange_method(x))) {
                         api_reply_asset(x, path);

@@ -8,7 +8,8 @@
  * route; a test holds the server against it.
  *
  * Pages of other origins get nothing: requests with a foreign Origin or Sec-Fetch-Site are
- * refused, and names in Host other than addresses, localhost and http.hosts too (DNS rebinding).
+ * refused, and names in Host other than addresses, localhost, that of http.listen and http.hosts
+ * too (DNS rebinding).
  */
 #pragma once
 

@@ -172,6 +172,14 @@ bool api_host_allowed(const char *host, const struct string_list *names)
         return is_address(name) || is_name(name, STR("localhost")) || is_listed(name, names);
 }
 
+bool api_host_is(const char *host, const char *listen)
+{
+        struct str name, port, own_name, own_port;
+
+        return host && split_host(host, &name, &port) && split_host(listen, &own_name, &own_port) &&
+               is_name(name, own_name);
+}
+
 static bool port_is(struct str a, struct str b, struct str standard)
 {
         return str_eq(a.len ? a : standard, b.len ? b : standard);

@@ -46,6 +46,9 @@ enum api_token api_token_check(const char *authorization, const char *token);
 /** api_host_allowed() - a Host header: an address, localhost, or one of @names, with any port */
 bool api_host_allowed(const char *host, const struct string_list *names);
 
+/** api_host_is() - a Host header (NULL: none): the name in @listen, HOST:PORT, with any port */
+bool api_host_is(const char *host, const char *listen);
+
 /** api_origin_allowed() - an Origin header (NULL: none): that of @host itself; of @names with any
  * port, which a proxy may have changed */
 bool api_origin_allowed(const char *origin, const char *host, const struct string_list *names);

@@ -245,6 +245,13 @@ def test_methods(api):
         assert "Access-Control-Allow-Origin" not in reply.headers
 
 
+def test_options_of_no_path(api):
+    for method, status in (b"OPTIONS", 204), (b"GET", 400):
+        found = raw(api, method + b" * HTTP/1.1\r\nHost: @host@\r\nConnection: close\r\n\r\n")
+        assert found.startswith(b"HTTP/1.1 %d " % status), found
+        assert (b"Allow: GET, HEAD, POST, OPTIONS\r\n" in found) == (status == 204), found
+
+
 def raw(api, request):
     """The bytes that a request, sent as it is, is answered with."""
     host, port = api.url.removeprefix("http://").split(":")

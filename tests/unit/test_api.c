@@ -100,6 +100,23 @@ static void hosts_are_addresses_or_listed(void **state)
                         fail_msg("%s", cases[i].host ? cases[i].host : "(none)");
 }
 
+static void the_name_listened_on_is_ours(void **state)
+{
+        static const struct {
+                const char *host, *listen;
+                bool same;
+        } cases[] = {{"erp-host:8090", "erp-host:8090", true}, {"ERP-host", "erp-host:8090", true},
+                {"erp-host.", "erp-host:8090", true}, {"erp-host:80", "erp-host:0", true},
+                {"erp-host.evil.com", "erp-host:8090", false}, {"evil", "erp-host:8090", false},
+                {"", "erp-host:8090", false}, {NULL, "erp-host:8090", false},
+                {"erp-host:x", "erp-host:8090", false}};
+
+        (void)state;
+        for (size_t i = 0; i < COUNT(cases); i++)
+                if (api_host_is(cases[i].host, cases[i].listen) != cases[i].same)
+                        fail_msg("%s", cases[i].host ? cases[i].host : "(none)");
+}
+
 static void origins_are_our_own(void **state)
 {
         static const struct {
@@ -241,6 +258,7 @@ int main(void)
                 cmocka_unit_test(wrong_tokens_are_counted_for_each_network),
                 cmocka_unit_test(many_addresses_push_the_oldest_out),
                 cmocka_unit_test(hosts_are_addresses_or_listed),
+                cmocka_unit_test(the_name_listened_on_is_ours),
                 cmocka_unit_test(origins_are_our_own),
                 cmocka_unit_test(other_sites_may_only_link),
                 cmocka_unit_test(paths_lead_to_one_route),
