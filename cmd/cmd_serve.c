@@ -8,13 +8,16 @@
 #include <inttypes.h>
 #include <malloc.h>
 #include <signal.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 
 #include "cmd/cli.h"
 #include "cmd/notify.h"
+#include "cmd/service_file.h"
 #include "ingest/base/clock.h"
 #include "ingest/serve/api.h"
 #include "ingest/serve/service.h"
@@ -47,7 +50,7 @@ static void on_state(void *ctx, const char *line)
         service_health(s->service, &health);
         bool is_first = !s->is_ready && health.condition != SERVICE_STARTING && !s->is_stopping;
         s->is_ready |= is_first;
-        notify_send(s->notify, "%sSTATUS=%s", is_first ? "READY=1\n" : "", line);
+        notify_status(s->notify, is_first ? "READY=1\n" : "", line);
 }
 
 static void on_watchdog(void *ctx)
@@ -76,11 +79,11 @@ static void on_config(void *ctx, const struct config *config)
 
 static void on_reloaded(void *ctx, int rc, const struct err *e)
 {
-        struct serve *s = ctx;
+        const struct serve *s = ctx;
 
         (void)rc; /* the service has said it */
         (void)e;
-        if (!s->is_stopping)
+        if (s->is_ready && !s->is_stopping)
                 notify_send(s->notify, "READY=1");
 }
 
@@ -105,7 +108,9 @@ static void reload(struct serve *s)
 {
         struct err e;
 
-        notify_send(s->notify, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, clock_monotonic_us());
+        if (s->is_ready) /* before that it is starting, and READY would say too much */
+                notify_send(
+                        s->notify, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, clock_monotonic_us());
         if (service_reload(s->service, on_reloaded, s, &e) == 0)
                 return;
         log_warn(s->cli->log, "%s", e.text);
@@ -149,38 +154,58 @@ static int take_signals(struct serve *s, struct err *e)
 
 /* ---- from beginning to end ---- */
 
-/* The usual 1024 are for programs that select(2): connections and runs may need more. */
-static void raise_descriptors(void)
-{
-        struct rlimit limit;
+#define HOST_MAX 64 /* an address in digits */
 
-        if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= DESCRIPTORS)
-                return;
-        limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
-        (void)setrlimit(RLIMIT_NOFILE, &limit);
+/* "127.0.0.1:8090" of a socket that was given. Return: false: it is none of the network. */
+static bool put_given(int fd, char out[SERVICE_ADDRESS_MAX])
+{
+        struct sockaddr_storage a = {0};
+        socklen_t len = sizeof(a);
+        char host[HOST_MAX], port[8];
+
+        if (getsockname(fd, (struct sockaddr *)&a, &len) != 0 ||
+                (a.ss_family != AF_INET && a.ss_family != AF_INET6) ||
+                getnameinfo((struct sockaddr *)&a, len, host, sizeof(host), port, sizeof(port),
+                        NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+                return false;
+        bool v6 = a.ss_family == AF_INET6;
+        return snprintf(out, SERVICE_ADDRESS_MAX, "%s%s%s:%s", v6 ? "[" : "", host, v6 ? "]" : "",
+                       port) < SERVICE_ADDRESS_MAX;
 }
 
-/* The port may be one that the kernel picked. */
-static void log_address(const struct serve *s, bool is_given)
+/* @given: "": http.listen, of which the port may be one that the kernel picked. */
+static void tell_address(struct serve *s, bool is_given, const char *given)
 {
-        const char *listen = service_config(s->service)->http.listen;
-        const char *colon = strrchr(listen, ':');
+        const struct config *config = service_config(s->service);
+        const char *listen = is_given ? given : config->http.listen;
+        char address[SERVICE_ADDRESS_MAX];
+        struct err e;
 
-        if (is_given)
+        if (!is_given)
+                log_info(s->cli->log, "listening on %.*s:%d", (int)(strrchr(listen, ':') - listen),
+                        listen, api_port(s->api));
+        else if (*given)
                 log_info(s->cli->log, "listening on a socket of the service manager, port %d",
                         api_port(s->api));
         else
-                log_info(s->cli->log, "listening on %.*s:%d", (int)(colon - listen), listen,
-                        api_port(s->api));
+                log_info(s->cli->log, "listening on a socket of the service manager");
+        /* Without the file the service does all it should, and only `status` may not find it. */
+        if (service_address(listen, api_port(s->api), address) &&
+                service_file_write(config->state_dir, address, &e) != 0)
+                log_warn(s->cli->log, "%s", e.text);
 }
 
 static int listen_on(struct serve *s, struct err *e)
 {
-        int fd = notify_listening_fd();
-        int rc = api_new(s->loop, s->service, fd, s->cli->log, &s->api, e);
+        char given[SERVICE_ADDRESS_MAX] = "";
+        int fd = -1;
+        int rc = notify_listening_fd(&fd, e);
 
+        if (!rc && fd >= 0 && !put_given(fd, given))
+                *given = '\0';
+        rc = rc ? rc : api_new(s->loop, s->service, fd, s->cli->log, &s->api, e);
         if (!rc)
-                log_address(s, fd >= 0);
+                tell_address(s, fd >= 0, given);
         return rc;
 }
 
@@ -222,6 +247,8 @@ static int begin(struct serve *s, struct err *e)
 
 static void end(struct serve *s)
 {
+        if (s->api)
+                service_file_remove(service_config(s->service)->state_dir);
         api_free(s->api);
         service_free(s->service);
         loop_timer_free(s->watchdog);

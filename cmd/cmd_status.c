@@ -18,8 +18,9 @@ struct status_command {
         const struct config_mapper **chosen;
         size_t count, done;
         struct status *of;
-        cJSON *service;      /* owned: what it said; NULL: nobody did */
-        const cJSON **facts; /* its MAPPERs, as @chosen */
+        cJSON *service;                    /* owned: what it said; NULL: nobody did */
+        char address[SERVICE_ADDRESS_MAX]; /* its */
+        const cJSON **facts;               /* its MAPPERs, as @chosen */
 };
 
 /* ---- from the service ---- */
@@ -76,19 +77,19 @@ static void take_facts(const cJSON *facts, struct status *out)
 /* Return: 0, also where the state must be read; -class: CouchDB could not be asked. */
 static int take_service(struct status_command *c, struct err *e)
 {
-        char address[SERVICE_ADDRESS_MAX];
         bool asked = true;
 
-        if (!c->service || !service_address(c->config, address))
+        if (!c->service)
                 return 0;
         if (!find_facts(c)) {
                 log_warn(c->cli->log,
-                        "the service at %s does not know all of these mappers: reload it", address);
+                        "the service at %s does not know all of these mappers: reload it",
+                        c->address);
                 cJSON_Delete(c->service);
                 c->service = NULL;
                 return 0;
         }
-        log_info(c->cli->log, "this is what the service at %s says", address);
+        log_info(c->cli->log, "this is what the service at %s says", c->address);
         for (; c->done < c->count; c->done++) {
                 take_facts(c->facts[c->done], &c->of[c->done]);
                 asked = asked && c->of[c->done].asked;
@@ -123,7 +124,7 @@ static int read_state(struct status_command *c, struct loop *loop, struct err *e
 static int read_all(void *ctx, struct loop *loop, struct err *e)
 {
         struct status_command *c = ctx;
-        int rc = service_ask(c->config, loop, c->cli->log, &c->service, e);
+        int rc = service_ask(c->config, loop, c->cli->log, c->address, &c->service, e);
 
         rc = rc ? rc : take_service(c, e);
         if (rc || c->service)
@@ -323,7 +324,7 @@ const struct cli_command command_status = {
         .max_words = CLI_MAX_WORDS,
         .summary = "last run, lag and rejects of each mapper",
         .detail =
-                "From the service, where it runs (http.listen): it knows what mappers do now and\n"
+                "From the service, where it runs: it knows what mappers do now and\n"
                 "when they run next. Else from the run history and the rejects in CouchDB's\n"
                 "control database, the local state, and what the last run of this machine left\n"
                 "beside it; standard error says which. LAG is the time since the last run that\n"

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -11,10 +12,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "ingest/base/log_line.h"
 #include "ingest/base/str.h"
 
 #define FIRST_FD    3 /* SD_LISTEN_FDS_START */
 #define MESSAGE_MAX 1024
+#define STATUS_MAX  (MESSAGE_MAX - 64) /* other lines stand before it */
 
 struct notify {
         int fd;
@@ -78,6 +81,14 @@ void notify_send(const struct notify *n, const char *fmt, ...)
                 n->address_len);
 }
 
+void notify_status(const struct notify *n, const char *before, const char *text)
+{
+        struct log_line line = {.len = 0};
+
+        log_line_escape(&line, text, LOG_ESCAPE_TEXT, STATUS_MAX);
+        notify_send(n, "%sSTATUS=%.*s", before, (int)line.len, line.data);
+}
+
 static bool number_of(const char *name, int64_t *out)
 {
         const char *text = getenv(name);
@@ -104,18 +115,29 @@ static bool is_listening(int fd)
         return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &len) == 0 && value;
 }
 
-int notify_listening_fd(void)
+int notify_listening_fd(int *fd, struct err *e)
 {
         int64_t pid, count;
         bool is_ours = number_of("LISTEN_PID", &pid) && pid == getpid() &&
-                       number_of("LISTEN_FDS", &count) && count > 0 && is_listening(FIRST_FD);
+                       number_of("LISTEN_FDS", &count) && count > 0;
 
         unsetenv("LISTEN_PID");
         unsetenv("LISTEN_FDS");
         unsetenv("LISTEN_FDNAMES");
+        *fd = -1;
         if (!is_ours)
-                return -1;
+                return 0;
+        if (count > 1) /* whoever connects to the others would wait for ever */
+                return err_set(e, ERR_CONFIG,
+                        "the service manager gives %" PRId64
+                        " sockets, and one is served: leave one ListenStream= in the socket unit",
+                        count);
+        if (!is_listening(FIRST_FD))
+                return err_set(e, ERR_CONFIG,
+                        "nobody can connect to the socket of the service manager: it needs "
+                        "ListenStream= and Accept=no in the socket unit");
         fcntl(FIRST_FD, F_SETFD, FD_CLOEXEC);
         fcntl(FIRST_FD, F_SETFL, fcntl(FIRST_FD, F_GETFL) | O_NONBLOCK);
-        return FIRST_FD;
+        *fd = FIRST_FD;
+        return 0;
 }

@@ -5,25 +5,26 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cmd/service_file.h"
 #include "ingest/base/file.h"
 #include "ingest/loop/http.h"
 
 #define CONNECT_TIMEOUT_MS 1000
 #define TIMEOUT_MS         2000 /* the service answers within milliseconds, or is in trouble */
 
-bool service_address(const struct config *config, char out[SERVICE_ADDRESS_MAX])
+bool service_address(const char *listen, int port, char out[SERVICE_ADDRESS_MAX])
 {
-        const char *listen = config->http.listen;
-        const char *port = listen ? strrchr(listen, ':') : NULL;
+        const char *colon = listen ? strrchr(listen, ':') : NULL;
+        int64_t number = port;
 
-        if (!port || strcmp(port, ":0") == 0)
+        if (!colon || (!port && !str_to_int64(str_of(colon + 1), &number)) || number == 0)
                 return false;
-        struct str host = {listen, (size_t)(port - listen)};
+        struct str host = {listen, (size_t)(colon - listen)};
         if (str_is(host, "0.0.0.0")) /* everywhere: so here, too */
                 host = STR("127.0.0.1");
         else if (str_is(host, "[::]"))
                 host = STR("[::1]");
-        return snprintf(out, SERVICE_ADDRESS_MAX, "%.*s%s", STR_ARG(host), port) <
+        return snprintf(out, SERVICE_ADDRESS_MAX, "%.*s:%d", STR_ARG(host), (int)number) <
                SERVICE_ADDRESS_MAX;
 }
 
@@ -69,16 +70,13 @@ static bool is_same(const cJSON *json, const char *name, const char *path)
         return ours && theirs && strcmp(ours, theirs) == 0;
 }
 
-int service_ask(const struct config *config, struct loop *loop, const struct log *log, cJSON **out,
-        struct err *e)
+/* @out: NULL: what answers there, if anything, is none of ours. */
+static int ask(const struct config *config, const char *address, struct loop *loop,
+        const struct log *log, cJSON **out, struct err *e)
 {
         struct answer answer = {.json = NULL};
-        char address[SERVICE_ADDRESS_MAX];
-
-        *out = NULL;
-        if (!service_address(config, address))
-                return 0;
         int rc = get_status(address, loop, &answer, e);
+
         if (rc && rc != -ERR_CANCEL && rc != -ERR_NOMEM)
                 rc = 0; /* an address that cannot be asked */
         if (!rc && is_same(answer.json, "config", config->path) &&
@@ -89,4 +87,21 @@ int service_ask(const struct config *config, struct loop *loop, const struct log
                 log_debug(log, "what answers at %s is no service of this configuration", address);
         cJSON_Delete(answer.json);
         return rc;
+}
+
+int service_ask(const struct config *config, struct loop *loop, const struct log *log,
+        char address[SERVICE_ADDRESS_MAX], cJSON **out, struct err *e)
+{
+        char told[SERVICE_ADDRESS_MAX] = "";
+        int rc = 0;
+
+        *out = NULL;
+        if (service_file_read(config->state_dir, told)) {
+                snprintf(address, SERVICE_ADDRESS_MAX, "%s", told);
+                rc = ask(config, address, loop, log, out, e);
+        }
+        if (rc || *out || !service_address(config->http.listen, 0, address) ||
+                strcmp(address, told) == 0)
+                return rc;
+        return ask(config, address, loop, log, out, e);
 }
