@@ -2,11 +2,9 @@
 
 import re
 import signal
-import socket
 import time
 
 import pytest
-import requests
 
 from support import faultproxy
 from support.process import wait_until
@@ -292,56 +290,6 @@ def test_a_pause_survives_a_restart(item, database):
         assert not service.messages("run begins")
         service.post("/api/v1/mappers/item/resume")
         wait_values(item, _1="later", _2="later", _3="later")
-
-
-# ---- the service manager
-
-
-@pytest.fixture
-def manager(tmp_path):
-    """The socket of a service manager; messages() are those that came so far."""
-    path = tmp_path / "notify"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bound:
-        bound.bind(str(path))
-        bound.setblocking(False)
-        seen = []
-
-        def messages():
-            while True:
-                try:
-                    seen.append(bound.recv(4096).decode())
-                except BlockingIOError:
-                    return seen
-
-        messages.path = str(path)
-        yield messages
-
-
-def test_the_manager_is_told(item, manager):
-    env = {"NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "400000"}
-    with Service(item, env=env) as service:
-        wait_until("readiness", 10, lambda: any("READY=1" in m for m in manager()))
-        wait_until("the watchdog is fed", 10, lambda: manager().count("WATCHDOG=1") > 3)
-        service.reload()
-        service.stop()
-    said = manager()
-    ready = [i for i, m in enumerate(said) if m.startswith("READY=1")]
-    assert said[ready[0]].startswith("READY=1\nSTATUS=1 mapper, "), said
-    reloading = next(i for i, m in enumerate(said) if m.startswith("RELOADING=1\nMONOTONIC_USEC="))
-    assert len(ready) == 2 and ready[0] < reloading < ready[1], said
-    assert any(m.startswith("STOPPING=1\n") for m in said[ready[1]:]), said
-
-
-def test_a_socket_of_the_manager_is_taken(item):
-    """systemd gives descriptor 3, and names the process in LISTEN_PID."""
-    with socket.create_server(("127.0.0.1", 0)) as given:
-        port = given.getsockname()[1]
-        start = ["bash", "-c", f'exec 3<&{given.fileno()}; LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"',
-                 "bash"]
-        with Service(item, wrapper=start, pass_fds=[given.fileno()]) as service:
-            service.wait_log(f"listening on a socket of the service manager, port {port}")
-            reply = requests.get(f"http://127.0.0.1:{port}/healthz", timeout=10)
-            assert reply.json() == {"status": "ok"}
 
 
 # ---- the command line
