@@ -18,6 +18,7 @@ import requests
 
 from support import faultproxy, sandbox
 from support.manager import Manager
+from support.postgres import READER_PASSWORD
 from support.process import wait_until
 from support.project import ROOT, Exit
 from support.service import TOKEN, Service
@@ -354,14 +355,15 @@ def test_a_strange_file_does_no_harm(item, text):
 # ---- secrets, and the log
 
 
-def test_credentials(item, tmp_path):
+def test_credentials(item, database, tmp_path):
     """LoadCredential= of the unit, and the way in which its comment names them."""
     folder = tmp_path / "credentials"
     folder.mkdir()
     (folder / "token").write_text(TOKEN + "\n")
-    (folder / "erp-password").write_text("not asked for")
+    (folder / "erp-password").write_text(READER_PASSWORD + "\n")
     reference = re.search(r"\$\{file:.*/token\}", (UNITS / SERVICES[0]).read_text())[0]
     dsn = "${ERP_DSN} password='" + reference.replace("token", "erp-password") + "'"
+    item.env["ERP_DSN"] = database.dsn(password="wrong")  # of two the last one counts
     item.configure(http={"token": reference}, sources={"erp": {"dsn": dsn}})
     with Service(item, env={"CREDENTIALS_DIRECTORY": str(folder)}) as service:
         service.wait_log("run ended: ok", "item")
