@@ -90,7 +90,7 @@ class Metrics:
 
 def documented():
     """{name: (type, labels)} of the tables of docs/metrics.md."""
-    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| ([^|]*) \|", DOCUMENT.read_text(), re.M)
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \|([^|]*)\|", DOCUMENT.read_text(), re.M)
     assert len({name for name, _, _ in rows}) == len(rows), "a metric has two rows"
     return {name: (kind, frozenset(re.findall(r"`(\w+)`", labels)))
             for name, kind, labels in rows}
