@@ -22,20 +22,10 @@ void api_get_healthz(struct api *a, struct http_exchange *x, struct str part)
         http_exchange_reply(x, 200, "application/json", STR("{\"status\":\"ok\"}"));
 }
 
-static const char *condition_name(enum service_condition condition)
-{
-        static const char *const names[] = {[SERVICE_STARTING] = "starting",
-                [SERVICE_READY] = "ready",
-                [SERVICE_DEGRADED] = "degraded",
-                [SERVICE_STOPPING] = "stopping"};
-
-        return names[condition];
-}
-
 static void add_health(struct api *a, cJSON *json, const char *name, struct service_health *health)
 {
         service_health(a->service, health);
-        api_add_text(json, name, condition_name(health->condition));
+        api_add_text(json, name, service_condition_name(health->condition));
         api_add_text(json, "reason", health->reason[0] ? health->reason : NULL);
 }
 

@@ -23,15 +23,12 @@ static void put_build_info(struct metrics *m, const struct metric_family *f)
 
 static void put_condition(struct metrics *m, const struct metric_family *f)
 {
-        static const char *const names[] = {[SERVICE_STARTING] = "starting",
-                [SERVICE_READY] = "ready",
-                [SERVICE_DEGRADED] = "degraded",
-                [SERVICE_STOPPING] = "stopping"};
         struct service_health health;
 
         service_health(m->service, &health);
-        for (size_t i = 0; i < COUNT(names); i++)
-                metrics_labelled(m, f, "condition", names[i], health.condition == i);
+        for (int i = 0; i < SERVICE_CONDITIONS; i++)
+                metrics_labelled(
+                        m, f, "condition", service_condition_name(i), health.condition == i);
 }
 
 static void put_reload_time(struct metrics *m, const struct metric_family *f)

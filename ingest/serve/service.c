@@ -337,6 +337,16 @@ static void mapper_reason(const struct service *s, struct service_health *out)
                 first->trouble ? first->trouble : "its last runs failed");
 }
 
+const char *service_condition_name(enum service_condition condition)
+{
+        static const char *const names[SERVICE_CONDITIONS] = {[SERVICE_STARTING] = "starting",
+                [SERVICE_READY] = "ready",
+                [SERVICE_DEGRADED] = "degraded",
+                [SERVICE_STOPPING] = "stopping"};
+
+        return names[condition];
+}
+
 void service_health(const struct service *s, struct service_health *out)
 {
         *out = (struct service_health){.condition = SERVICE_READY};

@@ -41,7 +41,14 @@ void service_stop(struct service *s, loop_fn on_stopped, void *ctx);
 struct service *service_free(struct service *s); /* after on_stopped */
 DEFINE_CLEANUP(struct service *, service_free);
 
-enum service_condition { SERVICE_STARTING, SERVICE_READY, SERVICE_DEGRADED, SERVICE_STOPPING };
+enum service_condition {
+        SERVICE_STARTING,
+        SERVICE_READY,
+        SERVICE_DEGRADED,
+        SERVICE_STOPPING,
+        SERVICE_CONDITIONS
+};
+const char *service_condition_name(enum service_condition condition); /* "starting" ... */
 
 struct service_health {
         enum service_condition condition;

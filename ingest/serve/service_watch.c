@@ -13,23 +13,13 @@
 
 /* ---- the line for the life cycle ---- */
 
-static const char *condition_name(enum service_condition condition)
-{
-        static const char *const names[] = {[SERVICE_STARTING] = "starting",
-                [SERVICE_READY] = "ready",
-                [SERVICE_DEGRADED] = "degraded",
-                [SERVICE_STOPPING] = "stopping"};
-
-        return names[condition];
-}
-
 static void log_condition(struct service *s, const struct service_health *health)
 {
         if (health->condition == s->logged)
                 return;
         s->logged = health->condition;
         log_at(s->log, health->condition == SERVICE_DEGRADED ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
-                "%s%s%s", condition_name(health->condition), health->reason[0] ? ": " : "",
+                "%s%s%s", service_condition_name(health->condition), health->reason[0] ? ": " : "",
                 health->reason);
 }
 
@@ -50,8 +40,9 @@ static void on_state_timer(void *ctx)
         service_health(s, &health);
         log_condition(s, &health);
         snprintf(line, sizeof(line), "%zu mapper%s, %u running; %s%s%s", s->served_count,
-                s->served_count == 1 ? "" : "s", s->running_count, condition_name(health.condition),
-                health.reason[0] ? ": " : "", health.reason);
+                s->served_count == 1 ? "" : "s", s->running_count,
+                service_condition_name(health.condition), health.reason[0] ? ": " : "",
+                health.reason);
         flatten(line);
         if (strcmp(line, s->told) == 0)
                 return;
