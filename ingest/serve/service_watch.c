@@ -57,8 +57,10 @@ static void tell_state(struct service *s)
         if (!s->state_timer &&
                 loop_timer_new(s->loop, on_state_timer, s, &s->state_timer, NULL) != 0)
                 return;
-        int64_t wait = s->told[0] ? s->told_ms + STATE_GAP_MS - loop_now_ms(s->loop) : 0;
-        loop_timer_set(s->state_timer, wait);
+        /* Who starts it waits for that it has started: that is not held back. */
+        bool at_once = !s->told[0] || (s->logged == SERVICE_STARTING && s->control_known);
+        int64_t wait = s->told_ms + STATE_GAP_MS - loop_now_ms(s->loop);
+        loop_timer_set(s->state_timer, at_once ? 0 : wait);
 }
 
 /* ---- who watches ---- */
