@@ -57,8 +57,9 @@ static void tell_state(struct service *s)
         if (!s->state_timer &&
                 loop_timer_new(s->loop, on_state_timer, s, &s->state_timer, NULL) != 0)
                 return;
-        /* Who starts it waits for that it has started: that is not held back. */
-        bool at_once = !s->told[0] || (s->logged == SERVICE_STARTING && s->control_known);
+        /* Who starts or stops it waits for that: it is not held back. */
+        bool at_once = !s->told[0] || (s->logged == SERVICE_STARTING && s->control_known) ||
+                       (s->logged != SERVICE_STOPPING && s->is_stopping);
         int64_t wait = s->told_ms + STATE_GAP_MS - loop_now_ms(s->loop);
         loop_timer_set(s->state_timer, at_once ? 0 : wait);
 }
