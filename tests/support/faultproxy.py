@@ -18,6 +18,7 @@ import time
 from collections import namedtuple
 
 ALERT_SECONDS = 5  # for a client to read why its handshake failed, and to close
+GATE_SECONDS = 300  # a test that failed leaves its gates shut
 
 # What happens to a request. `before`/`after` are seconds of delay before the request goes on and
 # before the reply comes back; status: answer ourselves, nothing goes on; request_bytes: that much
@@ -67,6 +68,31 @@ def make(function):
 def rewrite(function):
     """The server does its work; what it says comes back as function(status, body)."""
     return Fault(rewrite=function)
+
+
+class Gate:
+    """What meets its fault waits before it, until it is opened: then, and from then on, it passes.
+
+        gate = Gate()
+        proxy.on("POST", "/_bulk_docs$", gate.fault)
+        gate.wait()
+    """
+
+    def __init__(self):
+        self.fault = make(self._pass)
+        self.met, self.opened = threading.Event(), threading.Event()
+
+    def _pass(self, _):
+        self.met.set()
+        self.opened.wait(GATE_SECONDS)
+        return Fault()
+
+    def wait(self, seconds=60):
+        """Until somebody stands before it."""
+        assert self.met.wait(seconds), f"nobody came to the gate within {seconds} s"
+
+    def open(self):
+        self.opened.set()
 
 
 class Rule:

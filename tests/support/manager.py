@@ -43,9 +43,9 @@ class Manager:
         return [i for i, lines in enumerate(self.messages)
                 if any(line.startswith(start) for line in lines)]
 
-    def wait(self, start, count=1, seconds=20):
+    def wait(self, start, count=1, seconds=60):
         wait_until(f"the manager is told {start!r}", seconds,
-                   lambda: len(self.having(start)) >= count, 0.02)
+                   lambda: len(self.having(start)) >= count)
         return self.having(start)
 
     @property

@@ -8,6 +8,7 @@ sandbox where no systemd runs. Needs libseccomp, which systemd-analyze needs, to
 
 import ctypes
 import errno
+import functools
 import mmap
 import os
 import socket
@@ -62,14 +63,25 @@ def settings(unit):
     return [tuple(line.split("=", 1)) for line in lines]
 
 
+@functools.cache
+def named_sets():
+    """{@NAME: words}, as systemd has them."""
+    listed = subprocess.run(["systemd-analyze", "--no-pager", "syscall-filter"], check=True,
+                            stdout=subprocess.PIPE, text=True).stdout
+    found, words = {}, []
+    for line in listed.splitlines():
+        if line and not line.startswith(" "):
+            words = found[line.strip()] = []
+        elif line and not line.lstrip().startswith("#"):
+            words.append(line.strip())
+    return found
+
+
 def calls_of(word):
     """The names that a word of SystemCallFilter= stands for."""
     if not word.startswith("@"):
         return {word}
-    listed = subprocess.run(["systemd-analyze", "syscall-filter", word], check=True,
-                            stdout=subprocess.PIPE, text=True).stdout
-    words = [line.strip() for line in listed.splitlines()[1:]]
-    return set().union(*(calls_of(one) for one in words if one and not one.startswith("#")))
+    return set().union(*map(calls_of, named_sets()[word]))
 
 
 def allowed_calls(values):

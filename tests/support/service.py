@@ -11,6 +11,7 @@ from .process import wait_until
 from .project import Exit, Result
 
 TOKEN = "let-me-in"
+PATIENCE = 60  # seconds; nothing here takes one, but other tests may have the processors
 LINE = re.compile(r'level=(\w+) msg="?(.*?)"?(?: mapper=(\S+))?$')
 
 
@@ -42,7 +43,8 @@ class Service:
                 self.process.kill()
             else:
                 self.stop()
-        self.reader.join(10)
+        self.reader.join(PATIENCE)
+        self.session.close()
         if kind is None and self.process.returncode != -signal.SIGKILL:
             self.result()
         elif kind:
@@ -60,7 +62,7 @@ class Service:
                 found.append(match[2])
         return found
 
-    def wait_log(self, pattern, mapper=None, count=1, since=0, seconds=20):
+    def wait_log(self, pattern, mapper=None, count=1, since=0, seconds=PATIENCE):
         """Waits until the log has `count` such messages. Returns the last."""
         def there():
             return len(self.messages(pattern, mapper, since=since)) >= count or self.ended()
@@ -81,10 +83,10 @@ class Service:
 
     def get(self, path, code=200, **options):
         """The JSON reply of GET `path`."""
-        return self._answer(self.session.get(self.url + path, timeout=30, **options), code)
+        return self._answer(self.session.get(self.url + path, timeout=PATIENCE, **options), code)
 
     def post(self, path, code=200, **options):
-        return self._answer(self.session.post(self.url + path, timeout=90, **options), code)
+        return self._answer(self.session.post(self.url + path, timeout=2 * PATIENCE, **options), code)
 
     def _answer(self, reply, code):
         assert reply.status_code == code, f"{reply.status_code} {reply.text}\n{self.result_text()}"
@@ -104,17 +106,24 @@ class Service:
         self.send(signal.SIGHUP)
         return self.wait_log(says, since=since)
 
-    def stop(self, number=signal.SIGTERM, seconds=60):
+    def stop(self, number=signal.SIGTERM):
         """Stops it. Returns how long that took."""
         began = time.monotonic()
         self.send(number)
-        self.process.wait(seconds)
+        self.process.wait(PATIENCE)
         return time.monotonic() - began
+
+    def begin_stop(self, number=signal.SIGTERM, count=1):
+        """Sends the signal, for the `count`th time, while a run is held; waits until the service
+        has done what that asks for."""
+        self.send(number)
+        self.wait_log(f"^{signal.strsignal(number)}$", count=count)
+        self.get("/readyz", 503)  # answered after it, and after timers without delay
 
     def kill(self):
         self.process.kill()
-        self.process.wait(10)
-        self.reader.join(10)
+        self.process.wait(PATIENCE)
+        self.reader.join(PATIENCE)
 
     def result_text(self):
         return "\n".join(self.log[-100:])
@@ -122,6 +131,6 @@ class Service:
     def result(self, code=Exit.OK):
         """How it ended, proved."""
         assert self.ended()
-        self.reader.join(10)
+        self.reader.join(PATIENCE)
         return Result(self.process.words, self.process.returncode, "", "\n".join(self.log),
                       time.monotonic() - self.process.started).expect(code)
