@@ -11,10 +11,10 @@ import jsonschema
 import pytest
 import requests
 
-from support import openapi
+from support import openapi, project as projects
 from support.process import wait_until
 from support.project import Exit
-from support.service import TOKEN, Service
+from support.service import PATIENCE, TOKEN, Service
 
 RIGHT = {"Authorization": "Bearer " + TOKEN}
 NDJSON = {"Content-Type": "application/x-ndjson"}
@@ -29,7 +29,7 @@ class Api:
 
     def __call__(self, method, path, code, **options):
         options.setdefault("headers", RIGHT if method == "POST" else {})
-        reply = self.service.session.request(method, self.url + path, timeout=60, **options)
+        reply = self.service.session.request(method, self.url + path, timeout=PATIENCE, **options)
         assert reply.status_code == code, f"{method} {path}: {reply.status_code} {reply.text}"
         self.seen.add(openapi.check_reply(reply, path.split("?")[0]))
         return reply
@@ -48,10 +48,6 @@ class Api:
     def mapper(self, name="item"):
         return self.get(f"/api/v1/mappers/{name}")
 
-    def wait(self, **expected):
-        wait_until(f"the mapper is {expected}", 20, lambda: {
-            key: value for key, value in self.mapper().items() if key in expected} == expected, 0.1)
-
     def run(self, **body):
         """Runs the mapper. Returns its RUN once it has ended."""
         before = {run["id"] for run in self.get("/api/v1/runs?mapper=item")["runs"]}
@@ -61,8 +57,8 @@ class Api:
             return [run for run in self.get("/api/v1/runs?mapper=item")["runs"]
                     if run["id"] not in before and run["phase"] == "ended"]
 
-        wait_until("the run ends", 30, ended, 0.1)
-        wait_until("the mapper is free", 20, lambda: self.mapper()["run"] is None, 0.1)
+        wait_until("the run ends", PATIENCE, ended, 0.05)
+        wait_until("the mapper is free", PATIENCE, lambda: self.mapper()["run"] is None, 0.05)
         return ended()[0]
 
 
@@ -76,13 +72,17 @@ def events(reply):
             yield kind, json.loads(line[6:])
 
 
-@pytest.fixture
-def item(project, database):
+def with_item(project):
     """Three rows of which one is rejected."""
-    database.sql("CREATE TABLE item (id int PRIMARY KEY, v text);"
-                 "INSERT INTO item VALUES (1, '1'), (2, '2'), (3, 'three')")
+    project.database.sql("CREATE TABLE item (id int PRIMARY KEY, v text);"
+                         "INSERT INTO item VALUES (1, '1'), (2, '2'), (3, 'three')")
     project.table_mapper(fields="v: {from: v, type: integer}")
     return project
+
+
+@pytest.fixture
+def item(project):
+    return with_item(project)
 
 
 @pytest.fixture
@@ -96,6 +96,27 @@ def api(service):
     return Api(service)
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory, binary, couch, cluster):
+    """One service for many tests."""
+    database = cluster.create()
+    project = with_item(projects.Project(tmp_path_factory.mktemp("shared") / "project", binary,
+                                         couch, database))
+    with Service(project) as running:
+        yield Api(running)
+    assert not project.db("catalog").exists()
+    project.remove()
+    database.drop()
+
+
+@pytest.fixture
+def web(shared):
+    """The same, for requests that must change nothing and run nothing."""
+    yield shared
+    assert shared.mapper()["last_run"] is None and shared.mapper()["activity"] == "idle"
+
+
+@pytest.mark.once
 def test_the_document_is_right():
     """Every schema is one, every example what its schema says; every reference leads somewhere."""
     count = 0
@@ -155,7 +176,7 @@ def test_status_says_what_is_served(api, item, couch):
     api.run()
     mapper = api.mapper()
     assert mapper["last_run"]["outcome"] == "rejects" and mapper["last_run"]["read"] == 3
-    wait_until("the rejects are known", 10, lambda: api.mapper()["rejects"] == 1, 0.1)
+    wait_until("the rejects are known", PATIENCE, lambda: api.mapper()["rejects"] == 1, 0.05)
     assert mapper["records"] == 2 and mapper["run"] is None and mapper["schedule"] is None
 
 
@@ -167,13 +188,13 @@ def posts(mapper="item"):
             for method, path in sorted(openapi.operations()) if method == "POST"]
 
 
-def test_what_changes_something_needs_the_token(api):
+@pytest.mark.once
+def test_what_changes_something_needs_the_token(web):
     for path in posts():
-        api.refused("POST", path, 401, "unauthorized", headers={})
+        web.refused("POST", path, 401, "unauthorized", headers={})
     for header in ("Bearer x", "Basic " + TOKEN, TOKEN):
-        reply = api("POST", "/api/v1/mappers/item/run", 401, headers={"Authorization": header})
+        reply = web("POST", "/api/v1/mappers/item/run", 401, headers={"Authorization": header})
         assert reply.headers["WWW-Authenticate"] == "Bearer"
-    assert api.mapper()["last_run"] is None
 
 
 def test_wrong_tokens_are_limited(api):
@@ -205,17 +226,17 @@ def test_without_a_configured_token_nothing_can_be_changed(item):
         api.get("/api/v1/status")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("headers", [
     {"Origin": "https://evil.example.com"}, {"Origin": "null"},
     {"Origin": "http://localhost:3000"}, {"Sec-Fetch-Site": "cross-site"},
     {"Sec-Fetch-Site": "same-site"}, {"Host": "evil.example.com"},
     {"Host": "127.0.0.1.evil.example.com"}, {"Host": "evil.example.com:8090"}],
     ids=lambda headers: " ".join(map(str, headers.items())))
-def test_pages_of_other_sites_get_nothing(api, headers):
+def test_pages_of_other_sites_get_nothing(web, headers):
     for path in ("/", "/api/v1/status", "/metrics", "/nowhere"):
-        api.refused("GET", path, 403, "forbidden", headers=headers)
-    api.refused("POST", "/api/v1/mappers/item/run", 403, "forbidden", headers={**RIGHT, **headers})
-    assert api.mapper()["last_run"] is None
+        web.refused("GET", path, 403, "forbidden", headers=headers)
+    web.refused("POST", "/api/v1/mappers/item/run", 403, "forbidden", headers={**RIGHT, **headers})
 
 
 def test_our_own_page_and_listed_names_may_ask(item):
@@ -233,21 +254,23 @@ def test_our_own_page_and_listed_names_may_ask(item):
 # ---- what is not there
 
 
-def test_methods(api):
+@pytest.mark.once
+def test_methods(web):
     for method, path in sorted(openapi.operations()):
         path = path.replace("{name}", "item").replace("{id}", "reject:item:3")
         allow = "POST, OPTIONS" if method == "POST" else "GET, HEAD, OPTIONS"
         others = {"GET", "POST", "PUT", "DELETE", "PATCH"} - {method}
         for other in sorted(others):
-            assert api(other, path, 405, headers=RIGHT).headers["Allow"] == allow
-        reply = api("OPTIONS", path, 204)
+            assert web(other, path, 405, headers=RIGHT).headers["Allow"] == allow
+        reply = web("OPTIONS", path, 204)
         assert reply.headers["Allow"] == allow and reply.content == b""
         assert "Access-Control-Allow-Origin" not in reply.headers
 
 
-def test_options_of_no_path(api):
+@pytest.mark.once
+def test_options_of_no_path(web):
     for method, status in (b"OPTIONS", 204), (b"GET", 400):
-        found = raw(api, method + b" * HTTP/1.1\r\nHost: @host@\r\nConnection: close\r\n\r\n")
+        found = raw(web, method + b" * HTTP/1.1\r\nHost: @host@\r\nConnection: close\r\n\r\n")
         assert found.startswith(b"HTTP/1.1 %d " % status), found
         assert (b"Allow: GET, HEAD, POST, OPTIONS\r\n" in found) == (status == 204), found
 
@@ -264,50 +287,55 @@ def raw(api, request):
     return found
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("path", [
     "/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/api/v1/../../etc/passwd", "//etc/passwd",
     "/page.css/../index.html", "/..%2f..%2fetc/passwd", "/api/v1/mappers/..%2f..", "/.git/config",
     "/index.html%00", "/api/v1/mappers/%ff"])
-def test_paths_lead_nowhere_else(api, path):
-    reply = raw(api, f"GET {path} HTTP/1.1\r\nHost: @host@\r\nConnection: close\r\n\r\n".encode())
+def test_paths_lead_nowhere_else(web, path):
+    reply = raw(web, f"GET {path} HTTP/1.1\r\nHost: @host@\r\nConnection: close\r\n\r\n".encode())
     assert re.match(rb"HTTP/1.1 40[04] ", reply) and b"root:" not in reply
     assert b'"error"' in reply
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", ["a%0d%0aX-Evil:%201", "a%0aX-Evil:%201", "a%00b", "%22%3Cb%3E"])
-def test_names_put_nothing_into_headers(api, name):
+def test_names_put_nothing_into_headers(web, name):
     for path in (f"/api/v1/mappers/{name}", f"/api/v1/runs/{name}/events",
                  f"/api/v1/rejects?after=reject:{name}:1", f"/api/v1/runs?mapper={name}"):
-        reply = raw(api, f"GET {path} HTTP/1.1\r\nHost: @host@\r\nConnection: close\r\n\r\n"
+        reply = raw(web, f"GET {path} HTTP/1.1\r\nHost: @host@\r\nConnection: close\r\n\r\n"
                     .encode())
         head, body = reply.split(b"\r\n\r\n", 1)
         assert b"X-Evil" not in head and re.match(rb"HTTP/1.1 40[04] ", head)
         assert set(json.loads(body)) == {"error"}
 
 
-def test_unknown_names(api):
-    assert '"item"' in api.refused("GET", "/api/v1/mappers/itme", 404, "not_found")
+@pytest.mark.once
+def test_unknown_names(web):
+    assert '"item"' in web.refused("GET", "/api/v1/mappers/itme", 404, "not_found")
     for verb in ("run", "pause", "resume"):
-        api.refused("POST", f"/api/v1/mappers/nobody/{verb}", 404, "not_found")
-    api.refused("POST", "/api/v1/mappers/nobody/records", 404, "not_found", json={"id": 1})
-    api.refused("GET", "/api/v1/runs?mapper=nobody", 404, "not_found")
-    api.refused("GET", "/api/v1/rejects?mapper=nobody", 404, "not_found")
-    api.refused("GET", "/api/v1/runs/item:2020-01-01T00:00:00.000Z/events", 404, "not_found")
+        web.refused("POST", f"/api/v1/mappers/nobody/{verb}", 404, "not_found")
+    web.refused("POST", "/api/v1/mappers/nobody/records", 404, "not_found", json={"id": 1})
+    web.refused("GET", "/api/v1/runs?mapper=nobody", 404, "not_found")
+    web.refused("GET", "/api/v1/rejects?mapper=nobody", 404, "not_found")
+    web.refused("GET", "/api/v1/runs/item:2020-01-01T00:00:00.000Z/events", 404, "not_found")
     for verb in ("retry", "drop"):
         for one in ("reject:item:99", "reject:item:", "x", "run:item:1", "reject:nobody:1"):
-            api.refused("POST", f"/api/v1/rejects/{one}/{verb}", 404, "not_found")
+            web.refused("POST", f"/api/v1/rejects/{one}/{verb}", 404, "not_found")
     for path in ("/nowhere", "/api/v2/status", "/api/v1/", "/api/v1/status/"):
-        api.refused("GET", path, 404, "not_found")
+        web.refused("GET", path, 404, "not_found")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("path", [
     "runs?limit=0", "runs?limit=501", "runs?limit=x", "runs?limit=", "rejects?limit=1001",
     "rejects?limit=-1", "rejects?after=x", "rejects?mapper=item&after=reject:other:1",
     "runs?mapper=A", "runs?mapper=", "rejects?mapper=" + 100 * "a"])
-def test_wrong_queries(api, path):
-    api.refused("GET", "/api/v1/" + path, 400, "bad_request")
+def test_wrong_queries(web, path):
+    web.refused("GET", "/api/v1/" + path, 400, "bad_request")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("body, kind, code, word", [
     (b"{}", "text/plain", 415, "unsupported_media_type"),
     (b"{}", "application/jsonx", 415, "unsupported_media_type"),
@@ -318,10 +346,9 @@ def test_wrong_queries(api, path):
     (b'{"full": "\xff"}', "application/json", 400, "bad_request"),
     (b" " * 20000, "application/json", 413, "too_large")],
     ids=lambda value: str(value)[:20])
-def test_wrong_bodies_of_run(api, body, kind, code, word):
-    api.refused("POST", "/api/v1/mappers/item/run", code, word, data=body,
+def test_wrong_bodies_of_run(web, body, kind, code, word):
+    web.refused("POST", "/api/v1/mappers/item/run", code, word, data=body,
                 headers={**RIGHT, "Content-Type": kind})
-    assert api.mapper()["last_run"] is None
 
 
 # ---- runs
@@ -332,7 +359,7 @@ def test_a_run_is_followed_to_its_end(api, database):
     held.cursor().execute("BEGIN; LOCK TABLE item")
     begun = api.post("/api/v1/mappers/item/run", 202, json={"full": True})
     assert begun["activity"] in ("running", "waiting", "idle")
-    wait_until("it runs", 10, lambda: api.mapper()["run"] is not None, 0.1)
+    wait_until("it runs", PATIENCE, lambda: api.mapper()["run"] is not None, 0.05)
     api.refused("POST", "/api/v1/mappers/item/run", 409, "conflict")
     run = api.mapper()["run"]
     assert run["full"] is True and run["trigger"] == "manual" and run["outcome"] is None
@@ -381,14 +408,15 @@ def test_runs_of_other_processes_stand_where_they_belong(item, api):
     assert [run["started"] for run in runs] == sorted((r["started"] for r in runs), reverse=True)
 
 
-def test_streams_end_with_the_service(item, database):
+def test_what_is_asked_while_the_service_stops(item, database):
+    """It answers until the last run has ended: monitors are told why it is not ready."""
     item.configure(serve={"stop_timeout": "1s"})
     held = database.connect()
     held.cursor().execute("BEGIN; LOCK TABLE item")
     with Service(item) as service:
         api = Api(service)
         api.post("/api/v1/mappers/item/run", 202)
-        wait_until("it runs", 10, lambda: api.mapper()["run"] is not None, 0.1)
+        wait_until("it runs", PATIENCE, lambda: api.mapper()["run"] is not None, 0.05)
         stream = api("GET", f"/api/v1/runs/{api.mapper()['run']['id']}/events", 200, stream=True)
         incoming = events(stream)
         assert next(incoming)[0] == "progress"
@@ -396,7 +424,7 @@ def test_streams_end_with_the_service(item, database):
         *_, (kind, run) = incoming
         assert (kind, run["outcome"]) == ("end", "interrupted")
         held.close()
-        service.process.wait(30)
+        service.process.wait(PATIENCE)
 
 
 def test_paused_is_paused_also_after_a_restart(item):
@@ -413,14 +441,14 @@ def test_a_push_that_waits_ends_with_a_pause(api, database):
     held = database.connect()
     held.cursor().execute("BEGIN; LOCK TABLE item")
     api.post("/api/v1/mappers/item/run", 202)
-    wait_until("it runs", 10, lambda: api.mapper()["run"] is not None, 0.1)
+    wait_until("it runs", PATIENCE, lambda: api.mapper()["run"] is not None, 0.05)
     with ThreadPoolExecutor() as pool:
         push = pool.submit(api.refused, "POST", "/api/v1/mappers/item/records", 409, "conflict",
                            json={"id": 7, "v": "7"})
         time.sleep(0.5)
         assert not push.done()
-        requests.post(api.url + "/api/v1/mappers/item/pause", headers=RIGHT, timeout=30)
-        assert "paused" in push.result(20)
+        requests.post(api.url + "/api/v1/mappers/item/pause", headers=RIGHT, timeout=PATIENCE)
+        assert "paused" in push.result(PATIENCE)
     held.close()
 
 
@@ -461,9 +489,9 @@ def test_wrong_pushes(api, item):
 
 def test_a_large_push(api, item):
     """Proved on a thread of its own; the answer comes when CouchDB has all of it."""
-    rows = [{"id": n, "v": str(n)} for n in range(1000, 9000)]
-    assert api.post("/api/v1/mappers/item/records", json=rows)["created"] == 8000
-    assert len(item.db("catalog").docs()) == 8000
+    rows = [{"id": n, "v": str(n)} for n in range(1000, 6500)]
+    assert api.post("/api/v1/mappers/item/records", json=rows)["created"] == 5500
+    assert len(item.db("catalog").docs()) == 5500
     body = json.dumps(rows).encode() + b"x"
     api.refused("POST", "/api/v1/mappers/item/records", 400, "bad_request", data=body,
                 headers={**RIGHT, "Content-Type": "application/json"})
@@ -486,7 +514,7 @@ def test_a_reject_is_tried_again_until_it_is_gone(api, item, database):
     assert item.db("catalog").get("item:3")["v"] == 3
     api.refused("POST", path, 404, "not_found")
     assert api.get("/api/v1/rejects") == {"rejects": [], "next": None}
-    wait_until("the mapper has none", 10, lambda: api.mapper()["rejects"] == 0, 0.1)
+    wait_until("the mapper has none", PATIENCE, lambda: api.mapper()["rejects"] == 0, 0.05)
 
 
 def test_a_reject_whose_record_is_gone(api, database):
@@ -501,7 +529,7 @@ def test_a_reject_is_dropped(api, item):
     assert api.post("/api/v1/rejects/reject%3Aitem%3A3/drop") == {"dropped": 1}
     assert item.rejects() == []
     api.refused("POST", "/api/v1/rejects/reject:item:3/drop", 404, "not_found")
-    wait_until("the mapper has none", 10, lambda: api.mapper()["rejects"] == 0, 0.1)
+    wait_until("the mapper has none", PATIENCE, lambda: api.mapper()["rejects"] == 0, 0.05)
 
 
 def test_keys_with_slashes(project, database):
@@ -554,7 +582,7 @@ def test_reload_is_all_or_nothing(api, item):
 
 
 def test_without_couchdb(item):
-    item.configure(couchdb={"url": "http://127.0.0.1:9", "retry_for": "1s"})
+    item.configure(couchdb={"url": "http://127.0.0.1:9", "retry_for": "0s"})
     with Service(item) as service:
         api = Api(service)
         answer = api.get("/api/v1/runs")
@@ -566,7 +594,7 @@ def test_without_couchdb(item):
             assert int(api(method, path, 503).headers["Retry-After"]) > 0
         api.refused("POST", "/api/v1/mappers/item/records", 503, "unavailable",
                     json={"id": 1, "v": "1"})
-        wait_until("it is degraded", 20, lambda: api("GET", "/healthz", 200) and
+        wait_until("it is degraded", PATIENCE, lambda: api("GET", "/healthz", 200) and
                    service.session.get(api.url + "/readyz").json()["status"] == "degraded", 0.2)
         assert "CouchDB" in api.get("/readyz", 503)["reason"]
         assert api.mapper()["rejects"] is None
@@ -589,7 +617,7 @@ def test_status_asks_the_service(item, make_project, couch, database):
     with Service(item) as service:
         api = Api(service)
         api.run()
-        wait_until("the rejects are known", 10, lambda: api.mapper()["rejects"] == 1, 0.1)
+        wait_until("the rejects are known", PATIENCE, lambda: api.mapper()["rejects"] == 1, 0.05)
         asked = item.erp2couch("status", "--json").expect(Exit.OK).says("the service at")
         assert asked.json["service"]["version"] and asked.json["service"]["condition"] == "ready"
         now = {**api.mapper(), "lag_seconds": 0}

@@ -1,5 +1,6 @@
 """ingest/serve/openapi.json, and replies held against it."""
 
+import functools
 import json
 import re
 
@@ -35,10 +36,16 @@ def resolve(value):
     return value
 
 
-def check_schema(schema, value):
+@functools.cache
+def validator_of(schema):
+    """@schema: as text"""
     resolver = jsonschema.RefResolver("", DOCUMENT)
-    validator = jsonschema.Draft202012Validator(
-        schema, resolver=resolver, format_checker=jsonschema.FormatChecker())
+    return jsonschema.Draft202012Validator(
+        json.loads(schema), resolver=resolver, format_checker=jsonschema.FormatChecker())
+
+
+def check_schema(schema, value):
+    validator = validator_of(json.dumps(schema))
     problem = jsonschema.exceptions.best_match(validator.iter_errors(value))
     assert not problem, f"{problem.message} at {list(problem.absolute_path)} of {value}"
 

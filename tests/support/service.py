@@ -21,7 +21,7 @@ class Service:
     def __init__(self, project, *words, ready="ready|degraded", **options):
         http = {"listen": "127.0.0.1:0", "token": TOKEN}
         project.configure(http={**http, **project.settings.get("http", {})})
-        self.project, self.log = project, []
+        self.project, self.log, self.told = project, [], False
         self.process = project.start("serve", *words, **options)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
@@ -38,7 +38,9 @@ class Service:
         return self
 
     def __exit__(self, kind, *rest):
-        if self.process.poll() is None:
+        if self.ended():
+            assert kind or self.told, f"it ended by itself\n{self.result_text()}"
+        else:
             if kind:
                 self.process.kill()
             else:
@@ -98,6 +100,7 @@ class Service:
     # ---- signals, and the end
 
     def send(self, number):
+        self.told = True
         self.process.send_signal(number)
 
     def reload(self, says="^reloaded "):
@@ -121,12 +124,13 @@ class Service:
         self.get("/readyz", 503)  # answered after it, and after timers without delay
 
     def kill(self):
+        self.told = True
         self.process.kill()
         self.process.wait(PATIENCE)
         self.reader.join(PATIENCE)
 
     def result_text(self):
-        return "\n".join(self.log[-100:])
+        return "\n".join([*self.log[-100:], f"exit code {self.process.poll()}"])
 
     def result(self, code=Exit.OK):
         """How it ended, proved."""
