@@ -9,7 +9,9 @@ import pytest
 from support import docs, openapi
 from support.process import wait_until
 from support.project import ROOT
-from support.service import TOKEN, Service
+from support.service import PATIENCE, TOKEN, Service
+
+pytestmark = pytest.mark.once
 
 PAGE = ROOT / "docs/http.md"
 
@@ -48,7 +50,8 @@ def test_examples_run(product, tmp_path):
     with Service(product) as service:
         env = {"PATH": "/usr/bin:/bin", "ERP2COUCH_URL": service.url, "ERP2COUCH_TOKEN": TOKEN}
         service.post("/api/v1/mappers/product/run", 202)
-        wait_until("a run has ended", 20, lambda: service.mapper("product")["last_run"], 0.1)
+        service.wait_log("run ended", "product")
+        wait_until("it is known", PATIENCE, lambda: service.mapper("product")["last_run"])
         said = {}
         for block in shell_blocks():
             done = subprocess.run(["bash", "-euo", "pipefail", "-c", block.text], env=env,

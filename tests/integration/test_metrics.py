@@ -8,7 +8,7 @@ import pytest
 from support import faultproxy
 from support.metrics import RULES, DOCUMENT, Metrics, documented, promtool
 from support.process import wait_until
-from support.service import Service
+from support.service import PATIENCE, Service
 
 # DESIGN.md section 4.
 CONTRACT = {
@@ -35,7 +35,7 @@ def item(project, database):
 
 
 def metrics(service):
-    reply = service.session.get(service.url + "/metrics", timeout=30)
+    reply = service.session.get(service.url + "/metrics", timeout=PATIENCE)
     assert reply.status_code == 200
     assert reply.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     return Metrics(reply.text)
@@ -54,7 +54,7 @@ def settled(service):
         now = metrics(service)
         return now if now.get("rejects", mapper="item") is not None else None
 
-    wait_until("the control database was asked", 20, still)
+    wait_until("the control database was asked", PATIENCE, still)
     return metrics(service)
 
 
@@ -75,6 +75,7 @@ def check_form(found):
 # ---- their form
 
 
+@pytest.mark.once
 def test_form_and_contract(item, database):
     database.sql("INSERT INTO item VALUES (13, NULL)")
     with Service(item, "-v") as service:
@@ -91,6 +92,7 @@ def test_form_and_contract(item, database):
         assert sets == {written[name][1]}, name
 
 
+@pytest.mark.once
 def test_names_in_rules_and_questions_exist():
     known = {name + suffix for name in documented() for suffix in ("", "_bucket", "_sum", "_count")}
     for path in (DOCUMENT, RULES / "alerts.yml", RULES / "alerts_test.yml"):
@@ -98,6 +100,7 @@ def test_names_in_rules_and_questions_exist():
         assert used and not used - known, path
 
 
+@pytest.mark.once
 def test_rules_do_what_they_say():
     promtool("check", "rules", "alerts.yml", cwd=RULES)
     promtool("test", "rules", "alerts_test.yml", cwd=RULES)
@@ -132,7 +135,7 @@ def test_values_are_those_of_runs_and_api(item, database):
         run(service)
         database.sql("ALTER TABLE item RENAME TO gone")
         run(service)
-        wait_until("the rejects are known", 20,
+        wait_until("the rejects are known", PATIENCE,
                    lambda: metrics(service).get("rejects", mapper="item") == 1)
         found = metrics(service)
         check_against_api(service, found)
@@ -176,7 +179,7 @@ def test_requests_to_couchdb(item, database, couch, proxy):
 
 def test_no_reply_is_a_code_of_its_own(item, couch, proxy):
     front = proxy("http", couch.host, couch.port)
-    item.configure(couchdb={"url": front.url, "retry_for": "1s"})
+    item.configure(couchdb={"url": front.url, "retry_for": "0s"})
     with Service(item, "-v") as service:
         settled(service)
         front.on("POST", "/_bulk_docs$", faultproxy.drop_reply(), times=1)
@@ -194,12 +197,14 @@ def test_log_ins_are_counted(item, couch):
 
 def test_a_run_under_way(item, couch, proxy):
     front = proxy("http", couch.host, couch.port)
-    front.on("POST", "/_bulk_docs$", faultproxy.delay(before=4), times=1)
+    gate = faultproxy.Gate()
+    front.on("POST", "/_bulk_docs$", gate.fault)
     item.configure(couchdb={"url": front.url})
     with Service(item, "-v") as service:
         assert metrics(service).get("running", mapper="item") == 0
         service.post("/api/v1/mappers/item/run", code=202)
-        wait_until("a batch is in flight", 20, lambda:
+        gate.wait()
+        wait_until("a batch is in flight", PATIENCE, lambda:
                    metrics(service).get("couchdb_batches_in_flight") == 1)
         found = metrics(service)
         check_form(found)
@@ -211,6 +216,7 @@ def test_a_run_under_way(item, couch, proxy):
         assert found.by("run_records", "result", mapper="item")["read"] == 12
         labels, written = found.labels(), documented()
         assert all(sets == {written[name][1]} for name, sets in labels.items())
+        gate.open()
         service.wait_log("run ended: ok")
         found = metrics(service)
         assert found.get("couchdb_batches_in_flight") == 0
@@ -236,7 +242,7 @@ def test_without_couchdb(item):
 def test_listeners(item):
     item.table_mapper(fields="v: {from: v, required: true}", more="schedule: {notify: changed}")
     with Service(item, "-v") as service:
-        wait_until("the source is listened to", 20,
+        wait_until("the source is listened to", PATIENCE,
                    lambda: metrics(service).get("listener_up", source="erp") == 1)
         service.wait_log("run ended: ok", "item")
         assert metrics(service).get("notifications_total", mapper="item") >= 1

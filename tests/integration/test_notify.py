@@ -8,7 +8,7 @@ import pytest
 
 from support.process import wait_until
 from support.project import ROOT, Exit
-from support.service import Service
+from support.service import PATIENCE, Service
 
 SERVE = (ROOT / "docs/serve.md").read_text()
 TRIGGER = re.search(r"```sql\n(.*?)```", SERVE, re.S)[1]
@@ -33,9 +33,9 @@ def test_a_change_wakes_the_mapper(project, database, product):
     with Service(project) as service:
         service.wait_log("listening for notifications")
         database.sql("INSERT INTO product VALUES (1, 'Bolt')")
-        wait_until("the first document", 20, has(product, 1))
+        wait_until("the first document", PATIENCE, has(product, 1))
         database.sql("INSERT INTO product SELECT n, 'Nut' FROM generate_series(2, 50) n")
-        wait_until("the others", 20, has(product, 50))
+        wait_until("the others", PATIENCE, has(product, 50))
     project.quiet_run("--full", unchanged=50)
 
 
@@ -50,7 +50,7 @@ def test_the_server_restarts(project, database, cluster, product):
         database.sql("ALTER TABLE product DISABLE TRIGGER ALL;"
                      " INSERT INTO product VALUES (1, 'while nobody listened')")
         service.wait_log("listening for notifications", since=since)
-        wait_until("what was missed", 20, has(product, 1))
+        wait_until("what was missed", PATIENCE, has(product, 1))
 
 
 def test_reload_changes_the_channel(project, database, product):
@@ -62,10 +62,10 @@ def test_reload_changes_the_channel(project, database, product):
         since = len(service.log)
         service.reload()
         service.wait_log("listening for notifications", since=since)
-        wait_until("the run after it", 20, has(product, 0))
+        wait_until("the run after it", PATIENCE, has(product, 0))
         database.sql("ALTER TABLE product DISABLE TRIGGER ALL;"
                      " INSERT INTO product VALUES (1, 'x'); NOTIFY \"Other \"\"one\"\"\"")
-        wait_until("the document", 20, has(product, 1))
+        wait_until("the document", PATIENCE, has(product, 1))
 
 
 def test_a_pooler_is_recognised(project, database, cluster, product, proxy):

@@ -12,8 +12,10 @@ from support import fake_service
 from support.browser import Browser
 from support.fake_service import PAGE, TOKEN, FakeService, lively, mapper, reject
 from support.process import wait_until
+from support.service import PATIENCE, Service
 from support.service import TOKEN as SERVICE_TOKEN
-from support.service import Service
+
+pytestmark = pytest.mark.once
 
 NARROW = {"viewport": {"width": 360, "height": 740}}
 TOKEN_KEPT = "() => sessionStorage.getItem('erp2couch-token')"
@@ -41,9 +43,16 @@ def browser():
     started.remove()
 
 
-@pytest.fixture
-def service():
+@pytest.fixture(scope="module")
+def port():
+    """Of all fake services, one after the other: the browser has a process for each address."""
     with FakeService() as made:
+        return made.port
+
+
+@pytest.fixture
+def service(port):
+    with FakeService(port=port) as made:
         yield made
 
 
@@ -368,14 +377,14 @@ def test_a_tab_that_nobody_sees_asks_for_nothing(page, service):
     for name in service.mappers:
         service.start_run(name, False)
     page.open()
-    wait_until("two streams", 5, lambda: service.open_streams == 2)  # not three: see live.js
+    wait_until("two streams", PATIENCE, lambda: service.open_streams == 2)  # not three: see live.js
     page.browser.order("tab", hidden=True)
-    wait_until("no stream", 5, lambda: service.open_streams == 0)
+    wait_until("no stream", PATIENCE, lambda: service.open_streams == 0)
     asked = len(service.gets)
     page.browser.evaluate("() => new Promise((done) => setTimeout(done, 2500))")
     assert len(service.gets) <= asked + 1  # one was on its way
     page.browser.order("tab", hidden=False)
-    wait_until("two streams", 5, lambda: service.open_streams == 2)
+    wait_until("two streams", PATIENCE, lambda: service.open_streams == 2)
 
 
 # ---- for everybody ----
@@ -517,10 +526,14 @@ def real(browser, project, database):
 def test_the_real_service_runs_and_is_shown(real, project):
     real.click("item", "Run")
     real.says("Run of item ended: Rejects, 3 read, 2 changed, 1 rejected")
-    real.until("on => document.querySelector(on).childElementCount > 0",
+    real.until("on => document.querySelector(on)?.childElementCount > 0",
                real.card("item", ".picture g"))
+    wait_until("the rejects are known", PATIENCE,
+               lambda: real.service.mapper("item")["rejects"] == 1)
+    real.look()
+    real.fact("item", "rejects", "1")
     m = real.service.mapper("item")
-    assert m["rejects"] == 1 and m["last_run"]["outcome"] == "rejects"
+    assert m["last_run"]["outcome"] == "rejects"
     shown, = real.browser.evaluate(CARDS)
     assert shown == {"mapper": "item", "source": "erp", "activity": "Idle", "outcome": "Rejects",
                      "last": m["last_run"]["started"], "next": "", "records": str(m["records"]),
@@ -542,6 +555,8 @@ def test_a_reject_of_the_real_service_is_retried(real, database):
     real.click("item", "Retry")
     real.says("Record 3 is in CouchDB now")
     real.rejects("item", 0)
+    wait_until("it is known", PATIENCE, lambda: real.service.mapper("item")["rejects"] == 0)
+    real.look()
     real.fact("item", "rejects", "0")
 
 
@@ -563,9 +578,9 @@ def test_the_program_serves_the_files_of_the_source(project, database):
     with Service(project) as running:
         for path in PAGE.iterdir():
             name = "" if path.name == "index.html" else path.name
-            reply = running.session.get(f"{running.url}/{name}", timeout=30)
+            reply = running.session.get(f"{running.url}/{name}", timeout=PATIENCE)
             assert reply.status_code == 200 and words(reply.text) == words(path.read_text()), name
-            again = running.session.get(f"{running.url}/{name}", timeout=30,
+            again = running.session.get(f"{running.url}/{name}", timeout=PATIENCE,
                                         headers={"If-None-Match": reply.headers["ETag"]})
             assert again.status_code == 304 and not again.content
             assert reply.headers["Content-Type"] == fake_service.TYPES[path.suffix]

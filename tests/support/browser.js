@@ -14,32 +14,41 @@ const AXE = path.join(packages, "node_modules/axe-core/axe.min.js");
 const ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
   "--disable-background-networking", "--disable-component-update", "--disable-sync",
   "--disable-dev-shm-usage"];
-const PATIENCE_MS = 15000;
+const PATIENCE_MS = 60000; // nothing here takes seconds, but others may have the processors
 const POLL_MS = 30;
 
-let browser, context, page;
+let browser, context, page, address, known; // known: the options of the context
 let console_lines = []; // warnings and errors, exceptions and requests to elsewhere
 
-function watch(url) {
-  console_lines = [];
+function watch() {
   page.on("console", (m) => {
     if (["error", "warning"].includes(m.type())) console_lines.push(`${m.type()}: ${m.text()}`);
   });
   page.on("pageerror", (e) => console_lines.push(`exception: ${e.stack}`));
   page.on("request", (r) => {
-    if (!r.url().startsWith(url)) console_lines.push(`elsewhere: ${r.url()}`);
+    if (!r.url().startsWith(address)) console_lines.push(`elsewhere: ${r.url()}`);
   });
 }
 
 const COMMANDS = {
   // {url, options: of the browser's context}
+  // A context of its own takes a second of a processor: with equal options it is the one before,
+  // and its page, emptied.
   async open({ url, options }) {
     browser ??= await chromium.launch({ executablePath: program, args: ARGS });
-    await context?.close();
-    context = await browser.newContext(options);
-    page = await context.newPage();
-    page.setDefaultTimeout(PATIENCE_MS);
-    watch(url);
+    if (known === JSON.stringify(options)) {
+      await page.evaluate("sessionStorage.clear()");
+      await page.goto("about:blank");
+    } else {
+      await context?.close();
+      context = await browser.newContext(options);
+      page = await context.newPage();
+      page.setDefaultTimeout(PATIENCE_MS);
+      watch();
+      known = JSON.stringify(options);
+    }
+    address = url;
+    console_lines = [];
     await page.goto(url);
   },
   click: ({ on }) => page.click(on),
