@@ -85,10 +85,12 @@ class Service:
 
     def get(self, path, code=200, **options):
         """The JSON reply of GET `path`."""
-        return self._answer(self.session.get(self.url + path, timeout=PATIENCE, **options), code)
+        return self._answer(self.session.get(self.url + path, timeout=PATIENCE, **options),
+                            code)
 
     def post(self, path, code=200, **options):
-        return self._answer(self.session.post(self.url + path, timeout=2 * PATIENCE, **options), code)
+        return self._answer(self.session.post(self.url + path, timeout=2 * PATIENCE, **options),
+                            code)
 
     def _answer(self, reply, code):
         assert reply.status_code == code, f"{reply.status_code} {reply.text}\n{self.result_text()}"
