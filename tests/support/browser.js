@@ -71,12 +71,13 @@ const COMMANDS = {
   console: () => console_lines,
   screenshot: ({ file }) => page.screenshot({ path: file, fullPage: true }).then(() => null),
   // What axe-core finds against WCAG 2.1 A and AA.
-  // {on}: only within that
-  async axe({ on }) {
+  // {on: only within that, rules: these and no others}
+  async axe({ on, rules }) {
     const source = require("fs").readFileSync(AXE, "utf8");
     await page.evaluate(source); // by the debugger: no policy of the page stops it
-    const found = await page.evaluate((on) => window.axe.run(on ?? document,
-      { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"] }), on ?? null);
+    const runOnly = rules ?? ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"];
+    const found = await page.evaluate(([on, runOnly]) => window.axe.run(on ?? document,
+      { runOnly }), [on ?? null, runOnly]);
     return found.violations.map((v) =>
       `${v.id}: ${v.help}: ${v.nodes.map((n) => n.html.slice(0, 200)).slice(0, 3).join(" | ")}`);
   },
