@@ -37,7 +37,7 @@ const COMMANDS = {
   async open({ url, options }) {
     browser ??= await chromium.launch({ executablePath: program, args: ARGS });
     if (known === JSON.stringify(options)) {
-      await page.evaluate("sessionStorage.clear()");
+      await page.evaluate("sessionStorage.clear()").catch(() => {}); // an error page has none
       await page.goto("about:blank");
     } else {
       await context?.close();
