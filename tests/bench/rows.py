@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import rest
+import serve
 from measure import Failed, measure, median, side_by_side, spread
 from setting import ITEM_SCHEMA, JSONB_AGG, Folder, couchimport_command, item_query
 
@@ -24,6 +25,10 @@ OVERWRITTEN_ROWS = 10_000  # couchimport --overwrite takes minutes for more
 SWEEP_EVERY_S = 1
 STATE_ENTRIES, STATE_BATCH = 300_000, 1000
 REST_PAGES, REST_PAGE_SIZE = 10_000, 5
+SERVED_MAPPERS, SERVED_ROWS = 100, 100
+IDLE_SECONDS = 60
+METRICS_EVERY_S = 0.05
+IDLE_CLIENTS = 1000
 
 
 class Skipped(Exception):
@@ -391,9 +396,107 @@ def rest_json(setting):
                    detail=said)]
 
 
+def serve_idle(setting):
+    """A service of a hundred mappers: while none of them fires, and what it costs when they do."""
+    need_couch(setting)
+    folder = Folder.of_items(setting, SERVED_ROWS)
+    item = folder.path / "mappers/item.yaml"
+    folder.add(serve.many(item.read_text(), SERVED_MAPPERS))
+    item.unlink()
+    try:
+        with serve.Serving(folder) as serving:
+            time.sleep(2)  # what it asks at its start
+            cpu, began = serving.cpu(), time.monotonic()
+            time.sleep(IDLE_SECONDS)
+            share = (serving.cpu() - cpu) / (time.monotonic() - began)
+            idle = serving.anon_mib()
+            first, unchanged = serving.run_all(), serving.run_all()
+            time.sleep(15)  # longer than the service keeps what runs needed
+            after = serving.anon_mib()
+    finally:
+        folder.remove()
+    name = f"serve, {SERVED_MAPPERS} mappers"
+    return [Result("serve_idle", f"{name}: CPU while no schedule fires", share * 100, 0.1, "%"),
+            Result("serve_idle_memory", f"{name}: anonymous memory while idle", idle, 12, "MiB"),
+            Result("serve_idle_memory_after", f"{name}: the same after runs of all of them", after,
+                   12, "MiB"),
+            Result("serve_fires", f"{name}: CPU of a run by schedule, nothing new in"
+                   f" {SERVED_ROWS} rows", unchanged / SERVED_MAPPERS * 1000, 50, "ms",
+                   detail={"first_run_ms": first / SERVED_MAPPERS * 1000,
+                           "percent_if_all_fire_every_5_min": unchanged / 300 * 100})]
+
+
+def serve_metrics(setting):
+    """/metrics of a hundred mappers during a first load, from another process."""
+    need_couch(setting)
+    rows = setting.options.load
+    folder = Folder.of_items(setting, rows)
+    folder.add(serve.many((folder.path / "mappers/item.yaml").read_text(), SERVED_MAPPERS - 1))
+    took = {"/metrics": [], "/healthz": []}
+    try:
+        with serve.Serving(folder) as serving:
+            connection = serving.connect()
+
+            def ask():
+                for path, times in took.items():
+                    began = time.perf_counter()
+                    status, body = serving.ask("GET", path, connection)
+                    times.append((time.perf_counter() - began) * 1000)
+                    if status != 200 or (path == "/metrics" and b"erp2couch_run" not in body):
+                        raise Failed(f"GET {path}: {status}")
+                    time.sleep(METRICS_EVERY_S)
+
+            run = serving.run("item", ask)
+            if run["created"] != rows:
+                raise Failed(f"the load: {run}")
+    finally:
+        folder.remove()
+    times = took["/metrics"]
+    return [Result("serve_metrics", f"/metrics of {SERVED_MAPPERS} mappers during a load of"
+                   f" {rows:,} rows, p99 of {len(times)}", serve.percentile(times, 0.99), 5, "ms",
+                   ours=f"median {median(times):.2f} ms",
+                   against=f"/healthz p99 {serve.percentile(took['/healthz'], 0.99):.2f} ms",
+                   detail={"max_ms": max(times), "load_s": run["seconds"],
+                           "healthz_median_ms": median(took["/healthz"])})]
+
+
+def serve_connections(setting):
+    """A run of the service, with and without a thousand clients that hold connections."""
+    need_couch(setting)
+    rows = setting.options.items
+    folder = setting.loaded()
+    try:
+        with serve.Serving(folder) as serving:
+
+            def run(clients):
+                held = serve.idle_clients(serving, clients)
+                try:
+                    last = serving.run("item")
+                finally:
+                    for client in held:
+                        client.close()
+                if last["unchanged"] != rows:
+                    raise Failed(f"the run: {last}")
+                return last["seconds"]
+
+            run(0)
+            runs = side_by_side({"ours": lambda: run(IDLE_CLIENTS), "alone": lambda: run(0)},
+                                2 * setting.options.repeat)
+    finally:
+        folder.configure(http={})
+    return [Result("serve_connections", f"run over {rows:,} unchanged rows with {IDLE_CLIENTS:,}"
+                   " idle connections against one without", median(runs["ours"]) / median(
+                       runs["alone"]), 1.05, ours=seconds(runs["ours"]),
+                   against=seconds(runs["alone"]),
+                   detail={"with_s": runs["ours"], "without_s": runs["alone"],
+                           "with_spread": spread(runs["ours"]),
+                           "without_spread": spread(runs["alone"])})]
+
+
 ROWS = {row.__name__: row for row in (
     check, preview, preview_validated, orders, first_load, load_cpu, unchanged, changed, validated,
-    incremental, rest_json, rest_reply, rest_pages, memory, state)}
+    incremental, rest_json, rest_reply, rest_pages, memory, state, serve_idle, serve_metrics,
+    serve_connections)}
 
 
 def goal_text(result):

@@ -126,8 +126,7 @@ class Folder:
         if couch and couch.user:
             config["couchdb"]["auth"] = {"user": couch.user, "password": "${BENCH_PASSWORD}"}
         (self.path / "erp2couch.yaml").write_text(json.dumps(config, indent=1))
-        for name, text in mappers.items():
-            (self.path / "mappers" / name).write_text(text)
+        self.add(mappers)
 
     @classmethod
     def of_items(cls, setting, rows=None):
@@ -143,6 +142,11 @@ class Folder:
             query=ORDER_QUERY, lines=LINE_QUERY, database=folder.prefix + "orders"))
         return folder
 
+    def add(self, mappers):
+        """Adds mapper files: name -> text."""
+        for name, text in mappers.items():
+            (self.path / "mappers" / name).write_text(text)
+
     def extract(self, *lines):
         """Adds lines to the extract of the mapper of items."""
         path = self.path / "mappers/item.yaml"
@@ -151,10 +155,10 @@ class Folder:
 
     def validate(self, schema):
         """Documents of items must fit `schema` from now on; None: any will do."""
-        mapper, config = self.path / "mappers/item.yaml", self.path / "erp2couch.yaml"
+        mapper = self.path / "mappers/item.yaml"
         (self.path / "schemas").mkdir(exist_ok=True)
         (self.path / "schemas/item.schema.json").write_text(json.dumps(schema))
-        config.write_text(json.dumps({**json.loads(config.read_text()), "schemas": "schemas"}))
+        self.configure(schemas="schemas")
         text = mapper.read_text().replace("  schema: item\n", "")
         if schema:
             text = text.replace("target:\n", "target:\n  schema: item\n")
@@ -164,10 +168,18 @@ class Folder:
     def items(self):
         return self.setting.couch.db(self.prefix + "items")
 
+    def configure(self, **more):
+        """Puts settings into erp2couch.yaml."""
+        config = self.path / "erp2couch.yaml"
+        config.write_text(json.dumps({**json.loads(config.read_text()), **more}, indent=1))
+
+    def environment(self):
+        return {**os.environ, "BENCH_DSN": self.setting.database.dsn(),
+                "BENCH_PASSWORD": self.setting.couch.password if self.setting.couch else ""}
+
     def erp2couch(self, *words, **options):
-        env = {**os.environ, "BENCH_DSN": self.setting.database.dsn(),
-               "BENCH_PASSWORD": self.setting.couch.password if self.setting.couch else ""}
-        return measure([self.setting.binary, *words], cwd=self.path, env=env, **options)
+        return measure([self.setting.binary, *words], cwd=self.path, env=self.environment(),
+                       **options)
 
     def count_preview(self, mapper, expected):
         """Proves once, before it is timed, that `preview` prints all the documents."""
