@@ -18,6 +18,9 @@ static cJSON *run_document(const struct run *r)
         cJSON_AddStringToObject(doc, "type", "run");
         cJSON_AddStringToObject(doc, "mapper", r->spec->name);
         cJSON_AddStringToObject(doc, "started", started);
+        if (r->options.trigger)
+                cJSON_AddStringToObject(doc, "trigger", r->options.trigger);
+        cJSON_AddBoolToObject(doc, "full", r->options.full);
         cJSON_AddNumberToObject(doc, "seconds", (double)r->report->elapsed_ms / 1000.0);
         cJSON_AddStringToObject(doc, "outcome", run_outcome_name(r->report->outcome));
         if (r->report->outcome != RUN_OK && r->report->outcome != RUN_REJECTS)

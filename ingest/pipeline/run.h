@@ -50,7 +50,8 @@ struct run_options {
          * position stays. As JSON: see given.h. NULL: as the plan says. Borrowed. */
         const struct given *given;
 
-        int64_t started_us; /* wall time that the run is known by; 0: now */
+        int64_t started_us;  /* wall time that the run is known by; 0: now */
+        const char *trigger; /* why it was started, for the history; NULL: nothing to be said */
 
         /* How often a read of many pages keeps how far it is; 0: every five seconds. */
         int64_t marks_every_ms;
