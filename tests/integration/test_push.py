@@ -437,6 +437,35 @@ def test_killed(crash_points, project, database, codes, point):
 
 # ---- REST ----
 
+def test_children_of_a_rest_source(rest, server):
+    """A read asks for them by one path a parent; a push brings them along, and asks for nothing."""
+    table = server.add("/items", [{"id": n, "name": f"Item {n}"} for n in (1, 2, 3)])
+    table.children = {"lines": lambda key: [{"sku": f"S{key}-{n}", "qty": n}
+                                            for n in range(int(key) % 3)]}
+    project = rest({"path": "/items", "key": "id", "children": {
+        "lines": {"path": "/items/${id}/lines", "records": "value"}}},
+        fields={"id": "id", "name": "name",
+                "lines": {"each": "lines", "fields": {"sku": "sku", "qty": "qty"}}})
+    project.run().counts(created=3)
+    read = project.db("catalog").docs()
+    assert [len(read[f"item:{n}"]["lines"]) for n in (1, 2, 3)] == [1, 2, 0]
+    asked = len(server.asked())
+    body = [{"id": 1, "name": "Item 1", "lines": [{"sku": "S1-0", "qty": 0, "unused": [1]}]},
+            {"id": 2, "name": "Item 2", "lines": [{"sku": "new", "qty": 7}]},
+            {"id": 3, "name": "Item 3"}, {"id": 4, "name": "Item 4", "lines": None},
+            {"id": 5, "name": "Item 5", "lines": {"sku": "no array"}}]
+    result = project.pushed("item", body, "rejects", updated=1, created=1, unchanged=2, rejected=1,
+                            read=5)
+    assert len(server.asked()) == asked, result
+    documents = project.db("catalog").docs()
+    assert documents["item:2"]["lines"] == [{"sku": "new", "qty": 7}]
+    assert documents["item:1"] == read["item:1"] and documents["item:4"]["lines"] == []
+    [reject] = project.rejects()
+    assert (reject["key"], reject["field"]) == ("5", "lines")
+    project.run("--full").counts(updated=1, deleted=1, unchanged=2)
+    assert project.db("catalog").docs() == read
+
+
 def test_records_of_a_rest_source(rest):
     project = rest({"path": "/items", "key": "id"})
     body = [{"id": 1, "name": "x", "price": "2.50", "more": {"that": ["nobody", "uses"]}},

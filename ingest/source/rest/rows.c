@@ -18,6 +18,7 @@ struct rest_rows {
         enum rest_rows_of what;
         size_t columns; /* that are picked: those before the key, or none */
         size_t *from;   /* column -> picked; SIZE_MAX: none (a child's) */
+        bool *is_list;  /* column: a child that stands in the record: none is an empty array */
         size_t cursors; /* picked behind the keys */
         struct str *picked;
         struct value *values;
@@ -56,8 +57,9 @@ static int list_paths(struct rest_rows *rows, const struct extract *x, struct ar
 
         for (size_t i = 0; !rc && i < rows->columns; i++) {
                 const char *name = rows->shape->columns.items[i].name;
-
                 bool fetched = rows->what == REST_ROWS_RECORDS && is_child(x, name);
+
+                rows->is_list[i] = !fetched && is_child(x, name);
                 rows->from[i] = fetched ? SIZE_MAX : at;
                 if (rows->from[i] != SIZE_MAX)
                         rc = escaped(arena, name, &paths[at++], e);
@@ -88,10 +90,11 @@ int rest_rows_new(const struct extract *x, const struct shape *shape, enum rest_
         if (what == REST_ROWS_RECORDS || what == REST_ROWS_PUSHED)
                 rows->columns = shape->columns.count - shape->key_count;
         rows->from = arena_array(arena, max, sizeof(*rows->from));
+        rows->is_list = arena_array(arena, max, sizeof(*rows->is_list));
         rows->picked = arena_array(arena, max, sizeof(*rows->picked));
         rows->values = arena_array(arena, shape->columns.count, sizeof(*rows->values));
         buf_init(&rows->room, ROOM_MAX);
-        if (!rows->from || !rows->picked || !rows->values)
+        if (!rows->from || !rows->is_list || !rows->picked || !rows->values)
                 return arena_failed(arena, "a read", e);
         int rc = list_paths(rows, x, arena, paths, &count, e);
         if (!rc)
@@ -191,6 +194,8 @@ int rest_rows_read(
                 bool child = rows->from[i] == SIZE_MAX;
 
                 rows->values[i] = child ? (struct value){0} : column_value(rows->picked[at]);
+                if (rows->is_list[i] && !rows->values[i].ptr)
+                        rows->values[i] = (struct value){"[]", 2};
                 at += !child;
         }
         for (size_t i = 0; !rc && i < rows->keys->count; i++)
