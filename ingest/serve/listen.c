@@ -46,6 +46,7 @@ struct listener {
         pthread_mutex_t mutex; /* over what follows */
         bool *notified;        /* owned; by channel */
         bool all;              /* some may have been missed */
+        bool changed;          /* `why` is another one */
         bool posted;           /* a call of deliver() is on its way */
         char why[WHY_MAX];     /* it is not connected; "" it is */
 
@@ -66,13 +67,6 @@ struct listeners {
 
 /* ---- the thread tells ---- */
 
-static void set_why(struct listener *l, const char *why)
-{
-        pthread_mutex_lock(&l->mutex);
-        snprintf(l->why, sizeof(l->why), "%.*s", WHY_MAX - 1, why);
-        pthread_mutex_unlock(&l->mutex);
-}
-
 static void deliver(void *ctx);
 
 static void post(struct listener *l)
@@ -91,6 +85,17 @@ static void post(struct listener *l)
         pthread_mutex_unlock(&l->mutex);
         l->waits = true;
         loop_timer_set(l->timer, STORM_MS);
+}
+
+static void set_why(struct listener *l, const char *why)
+{
+        pthread_mutex_lock(&l->mutex);
+        l->changed |= strncmp(l->why, why, WHY_MAX - 1) != 0;
+        snprintf(l->why, sizeof(l->why), "%.*s", WHY_MAX - 1, why);
+        bool changed = l->changed;
+        pthread_mutex_unlock(&l->mutex);
+        if (changed)
+                post(l);
 }
 
 static void tell(struct listener *l)
@@ -206,7 +211,7 @@ static void *run(void *ctx)
 /* ---- the service's thread takes ---- */
 
 /* Return: whether anybody is to be woken. */
-static bool take_flags(struct listener *l)
+static bool take_flags(struct listener *l, bool *changed)
 {
         bool any;
 
@@ -217,7 +222,8 @@ static bool take_flags(struct listener *l)
                 any |= l->taken[i];
                 l->notified[i] = false;
         }
-        l->all = l->posted = false;
+        *changed = l->changed;
+        l->all = l->posted = l->changed = false;
         pthread_mutex_unlock(&l->mutex);
         return any;
 }
@@ -241,8 +247,11 @@ static void deliver(void *ctx)
         struct listener *l = ctx;
         const struct listeners_options *o = &l->set->options;
         const struct config *config = l->generation->config;
+        bool changed, any = take_flags(l, &changed);
 
-        if (!take_flags(l) || l->retired)
+        if (changed && !l->retired && o->on_health)
+                o->on_health(o->ctx);
+        if (!any)
                 return;
         for (size_t i = 0; i < config->mapper_count && !l->retired; i++) {
                 const struct config_mapper *m = &config->mappers[i];

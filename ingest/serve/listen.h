@@ -23,6 +23,9 @@ struct listeners_options {
 
         /* @mapper is to run. Never from inside a call of this module. */
         void (*on_notify)(void *ctx, const char *mapper);
+
+        /* Optional: listeners_health() of some source says something else. Likewise. */
+        void (*on_health)(void *ctx);
         void *ctx;
 };
 

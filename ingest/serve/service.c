@@ -337,14 +337,14 @@ static void mapper_reason(const struct service *s, struct service_health *out)
                 first->trouble ? first->trouble : "its last runs failed");
 }
 
-const char *service_condition_name(enum service_condition condition)
+/* Where schedules do the work all the same, it is a remark: nothing stands still. */
+static void listener_reason(const struct service *s, struct service_health *out)
 {
-        static const char *const names[SERVICE_CONDITIONS] = {[SERVICE_STARTING] = "starting",
-                [SERVICE_READY] = "ready",
-                [SERVICE_DEGRADED] = "degraded",
-                [SERVICE_STOPPING] = "stopping"};
+        bool alone;
 
-        return names[condition];
+        if (out->condition == SERVICE_READY &&
+                listen_trouble(s, out->reason, sizeof(out->reason), &alone) && alone)
+                out->condition = SERVICE_DEGRADED;
 }
 
 void service_health(const struct service *s, struct service_health *out)
@@ -358,10 +358,9 @@ void service_health(const struct service *s, struct service_health *out)
                 out->condition = SERVICE_DEGRADED;
                 snprintf(out->reason, sizeof(out->reason), "%s",
                         s->couch_trouble ? s->couch_trouble : s->reload_trouble);
-        } else if (listen_trouble(s, out->reason, sizeof(out->reason))) {
-                out->condition = SERVICE_DEGRADED;
         } else {
                 mapper_reason(s, out);
+                listener_reason(s, out);
         }
 }
 

@@ -52,8 +52,10 @@ const char *service_condition_name(enum service_condition condition); /* "starti
 
 struct service_health {
         enum service_condition condition;
-        char reason[512]; /* of SERVICE_DEGRADED: CouchDB or a source that does not answer, mappers
-                           * that fail, a reload that was refused */
+        /* Of SERVICE_DEGRADED: CouchDB or a source that does not answer, mappers that fail, a
+         * reload that was refused. Of SERVICE_READY: "", or notifications that do not come while
+         * schedules do the work. */
+        char reason[512];
 };
 void service_health(const struct service *s, struct service_health *out);
 const struct config *service_config(const struct service *s);

@@ -257,8 +257,10 @@ int listen_new(struct service *s, struct err *e) __attribute__((warn_unused_resu
 void listen_pump(struct service *s);
 void listen_stop(struct service *s);
 
-/** listen_trouble() - Return: whether some source is not listened to: why in @out. */
-bool listen_trouble(const struct service *s, char *out, size_t size);
+/** listen_trouble() - whether some source is not listened to: why in @out
+ * @alone: a mapper of it has no schedule beside notifications
+ * Return: false: all are. */
+bool listen_trouble(const struct service *s, char *out, size_t size, bool *alone);
 
 /* ---- service_watch.c ---- */
 void watch_changed(struct service *s);

@@ -20,6 +20,11 @@ static void on_notify(void *ctx, const char *mapper)
         service_later(s);
 }
 
+static void on_health(void *ctx)
+{
+        watch_changed(ctx);
+}
+
 static void release(void *ctx)
 {
         shared_config_leave(ctx);
@@ -35,8 +40,11 @@ static bool is_wanted(const struct service *s)
 
 int listen_new(struct service *s, struct err *e)
 {
-        const struct listeners_options options = {
-                .loop = s->loop, .log = s->log, .on_notify = on_notify, .ctx = s};
+        const struct listeners_options options = {.loop = s->loop,
+                .log = s->log,
+                .on_notify = on_notify,
+                .on_health = on_health,
+                .ctx = s};
 
         s->listen_again = true;
         return listeners_new(&options, &s->listeners, e);
@@ -71,18 +79,38 @@ void listen_stop(struct service *s)
                 listeners_stop(s->listeners, on_stopped, s);
 }
 
-bool listen_trouble(const struct service *s, char *out, size_t size)
+/* A mapper that only notifications wake: without them nothing of it arrives. */
+static const char *woken_alone(const struct config *config, const struct source_config *source)
+{
+        for (size_t i = 0; i < config->mapper_count; i++) {
+                const struct config_mapper *m = &config->mappers[i];
+                if (m->source == source && m->spec->schedule.notify &&
+                        !schedule_is_set(&m->spec->schedule))
+                        return m->spec->name;
+        }
+        return NULL;
+}
+
+bool listen_trouble(const struct service *s, char *out, size_t size, bool *alone)
 {
         const struct config *config = current_config(s);
         char why[256];
+        bool any = false;
 
-        for (size_t i = 0; s->is_listening && i < config->source_count; i++) {
-                const char *name = config->sources[i].name;
-                if (!listeners_health(s->listeners, name, why, sizeof(why)) || !why[0] ||
+        *alone = false;
+        for (size_t i = 0; s->is_listening && i < config->source_count && !*alone; i++) {
+                const struct source_config *source = &config->sources[i];
+                if (!listeners_health(s->listeners, source->name, why, sizeof(why)) || !why[0] ||
                         strcmp(why, "connecting") == 0)
                         continue;
-                snprintf(out, size, "source %s: notifications do not come: %s", name, why);
-                return true;
+                const char *mapper = woken_alone(config, source);
+                if (any && !mapper)
+                        continue;
+                any = true;
+                *alone = mapper != NULL;
+                snprintf(out, size, "source %s: notifications do not come (%s%s): %s", source->name,
+                        mapper ? "nothing else wakes mapper " : "schedules still run",
+                        mapper ? mapper : "", why);
         }
-        return false;
+        return any;
 }

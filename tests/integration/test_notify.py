@@ -68,6 +68,33 @@ def test_reload_changes_the_channel(project, database, product):
         wait_until("the document", PATIENCE, has(product, 1))
 
 
+def test_readiness_without_notifications(project, database, cluster, product, proxy):
+    """With a schedule beside them the service does its work, and says what it misses; without one
+    nothing would arrive."""
+    front = proxy("tcp", "127.0.0.1", cluster.port)
+    project.env["ERP_DSN"] = database.dsn(port=front.port)
+    with Service(project) as service:
+        service.wait_log("listening for notifications")
+        service.wait_log("^ready")
+        assert service.get("/readyz") == {"status": "ready"}
+        front.refuse()
+        service.wait_log("notifications do not come")
+        said = service.get("/readyz")
+        assert said["status"] == "ready" and "source erp: notifications do not come" in \
+            said["reason"] and "schedules still run" in said["reason"]
+        status = service.get("/api/v1/status")
+        assert (status["condition"], status["reason"]) == ("ready", said["reason"])
+        project.table_mapper(name="product", columns=["name"],
+                             extract="cursor: version\nlookback: 0s",
+                             more="schedule: {notify: product_changed}")
+        service.reload()
+        service.wait_log("^degraded: .*nothing else wakes mapper product")
+        assert service.get("/readyz", 503)["status"] == "degraded"
+        front.refuse(False)
+        service.wait_log("^ready", count=2)
+        assert service.get("/readyz") == {"status": "ready"}
+
+
 def test_a_pooler_is_recognised(project, database, cluster, product, proxy):
     front = proxy("pooler", "127.0.0.1", cluster.port)
     project.env["ERP_DSN"] = database.dsn(port=front.port)

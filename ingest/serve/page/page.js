@@ -28,7 +28,10 @@ const sign = icon("waiting"), word = el("strong"), reason = el("span", { dir: "a
 at("condition").append(sign, word, reason);
 
 function showCondition(status) {
-  const [name, shape, tone] = CONDITIONS[status.condition] ?? [status.condition, "warn", "warn"];
+  const known = CONDITIONS[status.condition] ?? [status.condition, "warn", "warn"];
+  const name = known[0]; // with a reason it is worth a look, ready or not
+  const [shape, tone] = status.condition === "ready" && status.reason ? ["warn", "warn"]
+    : known.slice(1);
   showIcon(sign, shape, tone);
   text(word, name);
   text(reason, status.reason ? `: ${status.reason}` : "");
