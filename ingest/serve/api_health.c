@@ -36,9 +36,9 @@ void api_get_readyz(struct api *a, struct http_exchange *x, struct str part)
 
         (void)part;
         add_health(a, json, "status", &health);
-        if (health.condition == SERVICE_READY)
+        if (!health.reason[0] && health.condition == SERVICE_READY)
                 cJSON_DeleteItemFromObjectCaseSensitive(json, "reason");
-        else
+        if (health.condition != SERVICE_READY)
                 http_exchange_set_header(x, "Retry-After", "5");
         api_reply_json(x, health.condition == SERVICE_READY ? 200 : 503, json);
 }
@@ -103,13 +103,20 @@ static bool names_tag(const char *header, const char *etag)
 static void reply_asset(struct http_exchange *x, const struct asset *asset)
 {
         const char *known = http_exchange_header(x, "If-None-Match");
+        bool packed = asset->gzip.body.len &&
+                      asset_takes_gzip(http_exchange_header(x, "Accept-Encoding"));
+        const struct asset_form *form = packed ? &asset->gzip : &asset->plain;
 
         http_exchange_set_header(x, "Cache-Control", "no-cache");
-        http_exchange_set_header(x, "ETag", asset->etag);
-        if (known && names_tag(known, asset->etag))
+        http_exchange_set_header(x, "ETag", form->etag);
+        http_exchange_set_header(x, "Vary", "Accept-Encoding");
+        if (known && names_tag(known, form->etag)) {
                 http_exchange_reply(x, 304, NULL, STR(""));
-        else
-                http_exchange_reply(x, 200, asset->content_type, asset->body);
+                return;
+        }
+        if (packed)
+                http_exchange_set_header(x, "Content-Encoding", "gzip");
+        http_exchange_reply(x, 200, asset->content_type, form->body);
 }
 
 void api_get_openapi(struct api *a, struct http_exchange *x, struct str part)

@@ -2,10 +2,12 @@
 
 embed.py OUT OPENAPI FILE...
 
-Comments and indentation of scripts and style sheets stay behind: they are for who reads the source,
-and a third of the bytes. Only whole lines go, so that no string can be hit. The entity tag is of
-what is served.
+Each comes in two forms, plain and compressed, where that is smaller: both are made here, so that
+the service compresses nothing. Comments and indentation of scripts and style sheets stay behind:
+they are for who reads the source, and a third of the bytes. Only whole lines go, so that no string
+can be hit. The entity tag is of what is served.
 """
+import gzip
 import hashlib
 import json
 import re
@@ -33,12 +35,24 @@ def address(path):
     return "/" if path.name == "index.html" else f"/{path.name}"
 
 
-def asset(path, address, array):
-    data = content(path)
+def form(array, data):
+    """The lines of one form; its C initializer comes last."""
     etag = '"' + hashlib.sha256(data).hexdigest()[:20] + '"'
     yield from c_array(array, data)
+    yield f"{{{c_text(etag)}, {{(const char *){array}, sizeof({array})}}}}"
+
+
+def asset(path, address, array):
+    data = content(path)
+    packed = gzip.compress(data, 9, mtime=0)
+    *lines, plain = form(array, data)
+    gzipped = "{NULL, {NULL, 0}}"
+    if len(packed) < len(data):
+        *more, gzipped = form(f"{array}_gz", packed)
+        lines += more
+    yield from lines
     yield (f"#define {array.upper()} {{{c_text(address)}, {c_text(TYPES[path.suffix])},"
-           f" {c_text(etag)}, {{(const char *){array}, sizeof({array})}}}}")
+           f" {plain}, {gzipped}}}")
 
 
 def main(out, openapi, *files):

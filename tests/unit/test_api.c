@@ -232,7 +232,7 @@ static size_t described(const cJSON *paths)
 
 static void every_route_is_described_and_no_other(void **state)
 {
-        struct str text = asset_openapi()->body;
+        struct str text = asset_openapi()->plain.body;
         cJSON *openapi = cJSON_ParseWithLength(text.ptr, text.len);
         const cJSON *paths = cJSON_GetObjectItemCaseSensitive(openapi, "paths");
         char method[8];
@@ -251,6 +251,38 @@ static void every_route_is_described_and_no_other(void **state)
         cJSON_Delete(openapi);
 }
 
+/* ---- files ---- */
+
+static void gzip_is_sent_to_who_takes_it(void **state)
+{
+        static const struct {
+                const char *accept;
+                bool takes;
+        } cases[] = {{NULL, false}, {"", false}, {"gzip", true}, {"gzip, deflate, br", true},
+                {"br,GZip", true}, {"deflate", false}, {"gzip;q=0", false},
+                {"gzip; q=0.000 , *", false}, {"gzip;q=0.001", true}, {"gzip ; Q=1", true},
+                {"x-gzip", true}, {"*", true}, {"*;q=0", false}, {"identity, *;q=0.5", true},
+                {"gzipped", false}, {"gzi", false}, {"gzip;", true}, {"gzip;x", false},
+                {";gzip", false}, {",,gzip", true}, {"identity", false}, {"gzip;q", false}};
+
+        (void)state;
+        for (size_t i = 0; i < COUNT(cases); i++)
+                if (asset_takes_gzip(cases[i].accept) != cases[i].takes)
+                        fail_msg("%s", cases[i].accept ? cases[i].accept : "(none)");
+}
+
+static void forms_of_a_file_have_tags_of_their_own(void **state)
+{
+        const struct asset *page = asset_find(STR("/")), *api = asset_openapi();
+
+        (void)state;
+        assert_non_null(page);
+        assert_null(asset_find(STR("/index.html")));
+        assert_string_not_equal(page->plain.etag, page->gzip.etag);
+        assert_memory_equal(page->gzip.body.ptr, "\x1f\x8b\x08", 3);
+        assert_true(api->gzip.body.len > 0 && api->gzip.body.len < api->plain.body.len / 2);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -264,6 +296,8 @@ int main(void)
                 cmocka_unit_test(paths_lead_to_one_route),
                 cmocka_unit_test(what_changes_something_needs_the_token),
                 cmocka_unit_test(every_route_is_described_and_no_other),
+                cmocka_unit_test(gzip_is_sent_to_who_takes_it),
+                cmocka_unit_test(forms_of_a_file_have_tags_of_their_own),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
