@@ -106,6 +106,10 @@ size_t http_exchange_segments(const struct http_exchange *x, struct str *out, si
  * all that follows. */
 struct str http_exchange_query(const struct http_exchange *x, const char *name);
 
+/** http_exchange_query_name() - the decoded name of the parameter @index, from 0; .ptr NULL: there
+ * are no more */
+struct str http_exchange_query_name(const struct http_exchange *x, size_t index);
+
 /** http_exchange_header() - of the request; NULL: there is none */
 const char *http_exchange_header(const struct http_exchange *x, const char *name);
 struct str http_exchange_body(struct http_exchange *x);

@@ -89,6 +89,11 @@ struct str http_exchange_query(const struct http_exchange *x, const char *name)
         return http_target_param(&x->target, name);
 }
 
+struct str http_exchange_query_name(const struct http_exchange *x, size_t index)
+{
+        return http_target_param_name(&x->target, index);
+}
+
 const char *http_exchange_header(const struct http_exchange *x, const char *name)
 {
         return http_head_field(&x->head, name);

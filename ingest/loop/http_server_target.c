@@ -127,6 +127,18 @@ size_t http_target_segments(const struct http_target *t, struct str *out, size_t
         return count;
 }
 
+struct str http_target_param_name(const struct http_target *t, size_t index)
+{
+        const char *p = t->params.ptr, *end = p + t->params.len;
+
+        for (; p < end; p += strlen(p) + 1) {
+                if (index-- == 0)
+                        return str_of(p);
+                p += strlen(p) + 1;
+        }
+        return (struct str){0};
+}
+
 struct str http_target_param(const struct http_target *t, const char *name)
 {
         const char *p = t->params.ptr, *end = p + t->params.len;

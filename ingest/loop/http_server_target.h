@@ -25,5 +25,8 @@ void http_target_deinit(struct http_target *t);
 /** http_target_segments() - see http_exchange_segments() */
 size_t http_target_segments(const struct http_target *t, struct str *out, size_t max);
 
+/** http_target_param_name() - the name of the parameter @index, from 0; .ptr NULL: no more */
+struct str http_target_param_name(const struct http_target *t, size_t index);
+
 /** http_target_param() - the first parameter of that name; .ptr NULL: none */
 struct str http_target_param(const struct http_target *t, const char *name);

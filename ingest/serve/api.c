@@ -142,7 +142,9 @@ static bool check_token(struct api *a, struct http_exchange *x)
                 if (api_limiter_wait_s(&a->limiter, peer, now_ms))
                         log_warn(a->log, "%d wrong tokens from %s within a minute: refused for now",
                                 API_WRONG_MAX, peer);
-                api_error(x, API_UNAUTHORIZED, "the token is wrong");
+                api_error(x, API_UNAUTHORIZED,
+                        "the token is wrong: this needs that of http.token, as Authorization: "
+                        "Bearer TOKEN");
                 return false;
         default:
                 api_error(x, API_UNAUTHORIZED,

@@ -102,6 +102,10 @@ bool api_body_flags(struct http_exchange *x, const struct api_flag *flags, size_
 /** api_media_type() - whether the body is said to be of @type, whatever its parameters */
 bool api_media_type(const struct http_exchange *x, const char *type);
 
+/** api_query_names() - whether all parameters are among @names: a misspelt filter filters nothing
+ * Return: false: it was answered. */
+bool api_query_names(struct http_exchange *x, const char *const *names, size_t count);
+
 /** api_query_limit() - the parameter `limit`. Return: false: it was answered. */
 bool api_query_limit(struct http_exchange *x, size_t standard, size_t most, size_t *out);
 

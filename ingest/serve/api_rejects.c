@@ -127,11 +127,13 @@ static void on_page(void *ctx, int rc, const struct err *e)
 static bool read_query(struct http_exchange *x, struct page *p)
 {
         struct str key = http_exchange_query(x, "key"), after = http_exchange_query(x, "after");
+        static const char *const names[] = {"mapper", "key", "limit", "after"};
         char mapper[API_NAME_MAX];
 
         buf_init(&p->list, PAGE_MAX);
         buf_init(&p->last, PAGE_MAX);
-        if (!api_query_limit(x, REJECTS_STANDARD, REJECTS_MOST, &p->limit) ||
+        if (!api_query_names(x, names, sizeof(names) / sizeof(names[0])) ||
+                !api_query_limit(x, REJECTS_STANDARD, REJECTS_MOST, &p->limit) ||
                 !api_query_mapper(x, p->mapper))
                 return false;
         if (after.ptr &&

@@ -100,7 +100,8 @@ struct str api_server_error(void *ctx, int status)
                 {408, "{\"error\":{\"code\":\"bad_request\",\"message\":\"the request did not "
                       "come in time\"}}"},
                 {413, "{\"error\":{\"code\":\"too_large\",\"message\":\"the body is larger than "
-                      "this request may have\"}}"},
+                      "this request may have: 16 MiB of records with the right token, else 16 "
+                      "KiB\"}}"},
                 {414, "{\"error\":{\"code\":\"too_large\",\"message\":\"the address is too "
                       "long\"}}"},
                 {431, "{\"error\":{\"code\":\"too_large\",\"message\":\"the headers are too "
@@ -189,6 +190,26 @@ bool api_body_flags(struct http_exchange *x, const struct api_flag *flags, size_
                 good = take_flag(x, item, flags, count);
         cJSON_Delete(json);
         return good;
+}
+
+bool api_query_names(struct http_exchange *x, const char *const *names, size_t count)
+{
+        struct str name;
+
+        for (size_t i = 0; (name = http_exchange_query_name(x, i)).ptr; i++) {
+                size_t at = 0;
+                while (at < count && !str_is(name, names[at]))
+                        at++;
+                if (at < count)
+                        continue;
+                const char *near = str_nearest(name, names, count);
+                api_error(x, API_BAD_REQUEST,
+                        near ? "there is no parameter \"%.*s\" here; did you mean \"%s\"?"
+                             : "there is no parameter \"%.*s\" here",
+                        (int)(name.len < API_NAME_MAX ? name.len : API_NAME_MAX), name.ptr, near);
+                return false;
+        }
+        return true;
 }
 
 bool api_query_limit(struct http_exchange *x, size_t standard, size_t most, size_t *out)

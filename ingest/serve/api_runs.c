@@ -130,6 +130,7 @@ static void on_history(void *ctx, int rc, const struct err *e)
 
 void api_get_runs(struct api *a, struct http_exchange *x, struct str part)
 {
+        static const char *const names[] = {"mapper", "limit"};
         cleanup_(runs_freep) struct runs *r = calloc(1, sizeof(*r));
         const struct service_task task = {.what = "reading the run history",
                 .work = read_history,
@@ -139,7 +140,8 @@ void api_get_runs(struct api *a, struct http_exchange *x, struct str part)
         (void)part;
         if (!r)
                 api_error(x, API_INTERNAL, "out of memory");
-        if (!r || !api_query_limit(x, RUNS_STANDARD, RUNS_MOST, &r->limit) ||
+        if (!r || !api_query_names(x, names, sizeof(names) / sizeof(names[0])) ||
+                !api_query_limit(x, RUNS_STANDARD, RUNS_MOST, &r->limit) ||
                 !api_query_mapper(x, r->mapper))
                 return;
         r->list = cJSON_CreateArray();

@@ -37,6 +37,15 @@ void run_refresh(struct running *r)
 
 /* ---- it ends ---- */
 
+/* Nothing is wrong with the mapper, or its servers. */
+static bool is_mild(const struct running *r)
+{
+        bool is_refused_body = r->options.given && r->report.err.class == ERR_REJECT;
+
+        return r->report.outcome == RUN_LOCKED || r->report.outcome == RUN_INTERRUPTED ||
+               is_refused_body;
+}
+
 static void log_end(const struct running *r)
 {
         const struct run_counts *n = &r->report.counts;
@@ -47,11 +56,8 @@ static void log_end(const struct running *r)
                                                        : LOG_LEVEL_DEBUG;
 
         if (!is_well)
-                log_at(r->log,
-                        r->report.outcome == RUN_LOCKED || r->report.outcome == RUN_INTERRUPTED
-                                ? LOG_LEVEL_WARN
-                                : LOG_LEVEL_ERROR,
-                        "%s", r->report.err.text);
+                log_at(r->log, is_mild(r) ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR, "%s",
+                        r->report.err.text);
         log_at(r->log, level,
                 "run ended: %s: read %" PRIu64 ", created %" PRIu64 ", updated %" PRIu64
                 ", moved %" PRIu64 ", deleted %" PRIu64 ", unchanged %" PRIu64 ", rejected %" PRIu64
@@ -177,7 +183,8 @@ static int prepare(struct running *r, const struct scheduler_start *start, struc
         r->config = shared_config_use(s->current);
         r->options = r->request ? r->request->options
                                 : (struct run_options){.full = start->full,
-                                          .allow_deletes = start->allow_deletes};
+                                          .allow_deletes = start->allow_deletes,
+                                          .trigger = run_trigger_name(start->trigger)};
         r->options.started_us = next_start_us(r->served);
         r->log = log_child(s->log, "mapper", r->served->name);
         if (!r->log)
