@@ -17,6 +17,9 @@ import threading
 import time
 from collections import namedtuple
 
+from .process import wait_until
+
+GATE_SECONDS = 120  # a gate that no test opens
 ALERT_SECONDS = 5  # for a client to read why its handshake failed, and to close
 GATE_SECONDS = 300  # a test that failed leaves its gates shut
 
@@ -71,28 +74,24 @@ def rewrite(function):
 
 
 class Gate:
-    """What meets its fault waits before it, until it is opened: then, and from then on, it passes.
-
-        gate = Gate()
-        proxy.on("POST", "/_bulk_docs$", gate.fault)
-        gate.wait()
-    """
+    """Requests that meet its `fault` wait, before the server hears of them, until open()."""
 
     def __init__(self):
-        self.fault = make(self._pass)
-        self.met, self.opened = threading.Event(), threading.Event()
+        self.held = 0  # how many came
+        self._open = threading.Event()
+        self.fault = make(self._hold)
 
-    def _pass(self, _):
-        self.met.set()
-        self.opened.wait(GATE_SECONDS)
+    def _hold(self, _):
+        self.held += 1
+        self._open.wait(GATE_SECONDS)
         return Fault()
 
-    def wait(self, seconds=60):
-        """Until somebody stands before it."""
-        assert self.met.wait(seconds), f"nobody came to the gate within {seconds} s"
-
     def open(self):
-        self.opened.set()
+        self._open.set()
+
+    def wait(self, count=1):
+        """Until that many requests are held."""
+        wait_until(f"{count} requests are held", 20, lambda: self.held >= count)
 
 
 class Rule:

@@ -118,13 +118,32 @@ http {{
 """
 
 
+NGINX_OF = """
+daemon off; master_process off; worker_processes 1;
+pid {folder}/nginx.pid; error_log {folder}/error.log;
+events {{ worker_connections 64; }}
+http {{
+  access_log {folder}/access.log;
+  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+  {block}
+}}
+"""
+
+
+def nginx():
+    """The program; where there is none, the test is skipped."""
+    program = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
+    if not program:
+        pytest.skip("needs nginx (deploy/install-deps --foreign)")
+    return program
+
+
 class Nginx(Foreign):
     """nginx with limit_req before another server; replies are compressed."""
 
     def __init__(self, upstream, rate, burst):
-        program = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
-        if not program:
-            pytest.skip("needs nginx (deploy/install-deps --test)")
+        program = nginx()
         folder, port = temporary_folder("e2c-nginx-"), free_port()
         config = folder / "nginx.conf"
         config.write_text(NGINX.format(folder=folder, port=port, upstream=upstream, rate=rate,
@@ -140,6 +159,17 @@ class Nginx(Foreign):
             status = int(line.split('"')[2].split()[0])
             found[status] = found.get(status, 0) + 1
         return found
+
+
+class NginxOf(Foreign):
+    """nginx with one `server` block, which listens at `port`."""
+
+    def __init__(self, block, port):
+        program = nginx()
+        folder = temporary_folder("e2c-nginx-")
+        (folder / "nginx.conf").write_text(NGINX_OF.format(folder=folder, block=block))
+        super().__init__("nginx", [program, "-p", folder, "-c", folder / "nginx.conf", "-e",
+                                   folder / "error.log"], port, folder)
 
 
 TRYTON = """
