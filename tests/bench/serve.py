@@ -82,6 +82,13 @@ class Serving:
         """Seconds of CPU since it began, of threads that have ended, too."""
         return time.clock_gettime(self.cpu_clock)
 
+    def loop_ms(self):
+        """Milliseconds that the loop's thread had a CPU, and that it waited for one."""
+        pid = self.process.pid
+        with open(f"/proc/{pid}/task/{pid}/schedstat") as stat:
+            on_cpu, waited, _ = map(int, stat.read().split())
+        return on_cpu / 1e6, waited / 1e6
+
     def anon_mib(self):
         with open(f"/proc/{self.process.pid}/status") as status:
             found = re.search(r"RssAnon:\s+(\d+)", status.read())
