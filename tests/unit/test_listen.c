@@ -186,7 +186,7 @@ static void a_storm_wakes_ten_times_a_second(void **state)
         }
         turn(s, 500);
         size_t most = (size_t)(clock_monotonic_ms() - began) / 100 + 2;
-        assert_in_range(s->woken[0] - before, 2, most);
+        assert_in_range(s->woken[0] - before, 1, most); /* 1: it saw them all at once */
         assert_int_equal(s->woken[1], 1);
         scene_free(s);
 }
