@@ -19,6 +19,7 @@
 #include "cmd/notify.h"
 #include "cmd/service_file.h"
 #include "ingest/base/clock.h"
+#include "ingest/pipeline/lock.h"
 #include "ingest/serve/api.h"
 #include "ingest/serve/service.h"
 
@@ -33,6 +34,7 @@ struct serve {
         struct service *service;
         struct api *api;
         struct notify *notify; /* NULL: there is no manager */
+        struct lock *lock;     /* no other service of this state */
         struct loop_timer *watchdog;
         int64_t watchdog_ms;
         int signals; /* descriptor */
@@ -225,6 +227,7 @@ static int begin(struct serve *s, struct err *e)
         cleanup_(config_freep) struct config *config = NULL;
         int rc = cli_load_config(s->cli, &config, e);
 
+        rc = rc ? rc : lock_take_service(config->state_dir, &s->lock, e);
         rc = rc ? rc : loop_new(&s->loop, e);
         rc = rc ? rc : take_signals(s, e);
         if (rc)
@@ -255,6 +258,7 @@ static void end(struct serve *s)
         loop_fd_free(s->on_signals);
         loop_free(s->loop);
         notify_free(s->notify);
+        lock_release(s->lock);
         if (s->signals >= 0)
                 close(s->signals);
 }

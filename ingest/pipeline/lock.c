@@ -10,7 +10,8 @@
 
 #include "ingest/base/buf.h"
 
-#define LOCK_NAME "lock"
+#define LOCK_NAME      "lock"
+#define SERVICE_FOLDER ".service" /* no name of a mapper begins with a dot */
 
 struct lock {
         int fd;
@@ -76,7 +77,9 @@ static void write_pid(int fd)
                 (void)ftruncate(fd, 0);
 }
 
-int lock_take(const char *folder, struct lock **out, struct err *e)
+/* @holder, @remedy: of the message for a loser */
+static int take(const char *folder, const char *holder, const char *remedy, struct lock **out,
+        struct err *e)
 {
         cleanup_buf_ struct buf path = BUF_INIT(4096);
         cleanup_(closep) int fd = -1;
@@ -96,9 +99,8 @@ int lock_take(const char *folder, struct lock **out, struct err *e)
         }
         if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
                 if (errno == EWOULDBLOCK)
-                        return err_set(e, ERR_LOCKED,
-                                "another run of this mapper (pid %ld) holds %s; wait for it",
-                                holder_pid(fd), buf_cstr(&path));
+                        return err_set(e, ERR_LOCKED, "another %s (pid %ld) holds %s; %s", holder,
+                                holder_pid(fd), buf_cstr(&path), remedy);
                 return err_set_errno(e, ERR_SYSTEM, errno, "flock %s", buf_cstr(&path));
         }
         struct lock *l = malloc(sizeof(*l));
@@ -109,6 +111,22 @@ int lock_take(const char *folder, struct lock **out, struct err *e)
         fd = -1;
         *out = l;
         return 0;
+}
+
+int lock_take(const char *folder, struct lock **out, struct err *e)
+{
+        return take(folder, "run of this mapper", "wait for it", out, e);
+}
+
+int lock_take_service(const char *state_dir, struct lock **out, struct err *e)
+{
+        cleanup_buf_ struct buf folder = BUF_INIT(4096);
+
+        buf_printf(&folder, "%s/" SERVICE_FOLDER, state_dir);
+        if (!buf_cstr(&folder))
+                return err_set(e, ERR_CONFIG, "state_dir: the path is too long");
+        return take(buf_cstr(&folder), "service",
+                "stop that one, or give this one a state_dir of its own", out, e);
 }
 
 struct lock *lock_release(struct lock *l)

@@ -25,6 +25,12 @@ int lock_make_folder(const char *path, struct err *e) __attribute__((warn_unused
  * -ERR_SYSTEM disk full, I/O error. */
 int lock_take(const char *folder, struct lock **out, struct err *e)
         __attribute__((warn_unused_result));
+
+/** lock_take_service() - the same for the service of @state_dir; beside it runs of mappers may go
+ * on
+ */
+int lock_take_service(const char *state_dir, struct lock **out, struct err *e)
+        __attribute__((warn_unused_result));
 struct lock *lock_release(struct lock *l);
 DEFINE_CLEANUP(struct lock *, lock_release);
 

@@ -327,6 +327,17 @@ def test_serve_needs_a_configuration(project):
     assert result.json["error"]["class"] == "config"
 
 
+def test_one_service_of_a_state(item):
+    """The second would start the same mappers, and take the first one's address away."""
+    with Service(item) as service:
+        second = item.erp2couch("serve", "--json").expect(Exit.LOCKED)
+        assert f"another service (pid {service.process.pid})" in second.json["error"]["message"]
+        assert item.erp2couch("status", "--json").expect(Exit.OK).json["service"]
+        service.kill()
+    with Service(item):
+        pass
+
+
 def test_without_a_schedule_it_says_so(project, database):
     database.sql("CREATE TABLE item (id int PRIMARY KEY)")
     project.table_mapper()
