@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/resource.h>
 
 #define READS           "GET, HEAD, OPTIONS"
@@ -210,6 +211,13 @@ static void refuse_method(struct http_exchange *x, const char *allow)
                         method, allow);
 }
 
+static bool is_packed(const struct http_exchange *x)
+{
+        const char *coding = http_exchange_header(x, "Content-Encoding");
+
+        return coding && strcasecmp(coding, "identity") != 0;
+}
+
 static void on_request(void *ctx, struct http_exchange *x)
 {
         struct api *a = ctx;
@@ -232,11 +240,18 @@ static void on_request(void *ctx, struct http_exchange *x)
         if (!route && allow)
                 refuse_method(x, allow);
         else if (!route)
-                api_error(x, API_NOT_FOUND, "there is nothing of this name here");
+                api_error(x, API_NOT_FOUND,
+                        "there is nothing of this name here: /api/v1/openapi.json lists what "
+                        "there is");
         if (!route)
                 return;
         if (route->token && !check_token(a, x))
                 return;
+        if (route->token && is_packed(x)) {
+                api_error(x, API_UNSUPPORTED_MEDIA_TYPE,
+                        "bodies are taken as they are: send it without a Content-Encoding");
+                return;
+        }
         if (route->token)
                 log_info(a->log, "%s %.*s, asked for by %s", route->method,
                         (int)(path.len < 300 ? path.len : 300), path.ptr, http_exchange_peer(x));

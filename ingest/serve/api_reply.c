@@ -108,6 +108,8 @@ struct str api_server_error(void *ctx, int status)
                       "long\"}}"},
                 {501, "{\"error\":{\"code\":\"method_not_allowed\",\"message\":\"this method is "
                       "not known here\"}}"},
+                {505, "{\"error\":{\"code\":\"bad_request\",\"message\":\"this service speaks "
+                      "HTTP/1.1\"}}"},
                 {503, "{\"error\":{\"code\":\"unavailable\",\"message\":\"there are too many "
                       "connections\"}}"},
         };

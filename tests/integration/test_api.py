@@ -521,6 +521,10 @@ def test_wrong_pushes(api, item):
         message = api.refused("POST", path, 400, "bad_request", data=body,
                               headers={**RIGHT, "Content-Type": "application/json"})
         assert message
+    for coding, code in ("gzip", 415), ("identity", 400):
+        api.refused("POST", path, code, "unsupported_media_type" if code == 415 else "bad_request",
+                    data=b"\x1f\x8b\x08", headers={**RIGHT, "Content-Encoding": coding,
+                                                   "Content-Type": "application/json"})
     large = b"[" + b" " * (17 << 20) + b"]"
     api.refused("POST", path, 413, "too_large", data=large,
                 headers={**RIGHT, "Content-Type": "application/json"})

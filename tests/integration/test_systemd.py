@@ -371,10 +371,9 @@ def test_status_finds_a_port_that_the_kernel_picked(item):
     assert not file.exists()
 
 
-STRANGE = [
-    "", "{", "[]", '{"pid": 1}', '{"pid": "x", "address": "127.0.0.1:1"}',
-    '{"pid": 1, "address": "127.0.0.1:1/x?y@z"}', '{"pid": -1, "address": "127.0.0.1:1"}',
-    '{"pid": 1, "address": "127.0.0.1:1"}', '{"pid": 1, "address": 5}', "x" * 5000]
+STRANGE = ["", "{", "[]", '{"pid": 1}', '{"pid": "x", "address": "127.0.0.1:1"}',
+           '{"pid": 1, "address": "127.0.0.1:1/x?y@z"}', '{"pid": -1, "address": "127.0.0.1:1"}',
+           '{"pid": 1, "address": "127.0.0.1:1"}', '{"pid": 1, "address": 5}', "x" * 5000]
 
 
 def test_a_strange_file_does_no_harm(item):
@@ -382,7 +381,8 @@ def test_a_strange_file_does_no_harm(item):
     item.state.mkdir()
     for text in STRANGE:
         (item.state / ".service.json").write_text(text)
-        item.erp2couch("status", "--json").expect(Exit.OK).says("no service of this configuration")
+        item.erp2couch("status", "--json").expect(Exit.OK).says(
+            "no service of this configuration")
 
 
 # ---- secrets, and the log
