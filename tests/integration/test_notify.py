@@ -76,6 +76,8 @@ def test_readiness_without_notifications(project, database, cluster, product, pr
     with Service(project) as service:
         service.wait_log("listening for notifications")
         service.wait_log("^ready")
+        service.post("/api/v1/mappers/product/pause")  # a run that is cut would be a failure
+        wait_until("no run", 20, lambda: service.mapper("product")["activity"] == "paused")
         assert service.get("/readyz") == {"status": "ready"}
         front.refuse()
         service.wait_log("notifications do not come")
