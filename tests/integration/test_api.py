@@ -647,11 +647,13 @@ def test_without_couchdb(item):
         api = Api(service)
         answer = api.get("/api/v1/runs")
         assert answer == {"runs": [], "complete": False}
-        for method, path in (("GET", "/api/v1/rejects"),
-                             ("GET", "/api/v1/runs/item:2020-01-01T00:00:00.000Z/events"),
-                             ("POST", "/api/v1/rejects/reject:item:3/retry"),
-                             ("POST", "/api/v1/rejects/reject:item:3/drop")):
-            assert int(api(method, path, 503).headers["Retry-After"]) > 0
+        asked = (("GET", "/api/v1/rejects"),
+                 ("GET", "/api/v1/runs/item:2020-01-01T00:00:00.000Z/events"),
+                 ("POST", "/api/v1/rejects/reject:item:3/retry"),
+                 ("POST", "/api/v1/rejects/reject:item:3/drop"))
+        with ThreadPoolExecutor() as pool:
+            for reply in pool.map(lambda one: api(*one, 503), asked):
+                assert int(reply.headers["Retry-After"]) > 0
         api.refused("POST", "/api/v1/mappers/item/records", 503, "unavailable",
                     json={"id": 1, "v": "1"})
         wait_until("it is degraded", PATIENCE, lambda: api("GET", "/healthz", 200) and

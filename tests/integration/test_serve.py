@@ -287,19 +287,15 @@ def test_a_source_that_fails_shows_and_heals(item, cluster, database, proxy):
         service.wait_log("^ready", since=since)
 
 
-def test_without_couchdb_it_waits_for_it(make_project, database, own_couch):
-    server = own_couch()
-    project = make_project(server, database)
-    project.configure(couchdb={"retry_for": "0s"})
-    database.sql("CREATE TABLE item (id int PRIMARY KEY); INSERT INTO item VALUES (1)")
-    project.table_mapper(more=EVERY_SECOND)
-    server.private.use_port(server.port)
-    server.stop()
-    with Service(project) as service:
-        service.wait_log("^degraded: .*(refused|connect)")
-        server.start()
-        service.wait_log("^ready")
-        service.wait_log("run ended: ok", "item")
+def test_without_couchdb_it_waits_for_it(item, couch, proxy):
+    front = proxy("http", couch.host, couch.port)
+    item.configure(couchdb={"url": front.url, "retry_for": "0s"})
+    front.refuse()
+    with Service(item) as service:
+        service.wait_log("^degraded: .*CouchDB")
+        front.refuse(False)
+        service.wait_log("^ready", seconds=40)
+        service.wait_log("run ended: ok", "item", seconds=40)
 
 
 # ---- what survives
