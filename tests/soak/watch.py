@@ -1,0 +1,110 @@
+"""What is measured all the time: lag, memory, threads, descriptors, and what the reports say."""
+
+import os
+import re
+import statistics
+import time
+
+from support.metrics import Metrics
+
+from mappers import AT_TIMES_GONE, NAMES
+
+# Beyond outages: the longest interval of a mapper (20 s), a run of it, and what a busy machine adds.
+LAG_SECONDS = 35
+# A process that is judged has lived at least so long; what it grows to at first is not looked at:
+# connections, the heaps of its first threads, the caches of the first full reads.
+LIFE_SECONDS, WARM_SECONDS = 240, 60
+# Runs that overlap add batches and arenas in other combinations; medians of a quarter of a life
+# hide most of that. A leak of 1 KiB a run would add more within 20 minutes.
+MEMORY_KIB = 2048
+THREADS, DESCRIPTORS = 1, 4  # floors: they are free of runs under way
+
+
+def of_process(pid):
+    """(RssAnon in KiB, threads, descriptors); OSError where it is gone."""
+    with open(f"/proc/{pid}/status") as status:
+        text = status.read()
+    found = re.search(r"RssAnon:\s+(\d+) kB", text)
+    threads = re.search(r"Threads:\s+(\d+)", text)
+    if not found:
+        raise ProcessLookupError(pid)
+    return int(found[1]), int(threads[1]), len(os.listdir(f"/proc/{pid}/fd"))
+
+
+class Figures:
+    """The newest of all, and the largest."""
+
+    def __init__(self):
+        self.lag, self.most_lag, self.calm_lag = {}, {}, {}
+        self.memory = self.threads = self.descriptors = 0
+        self.answers = []  # seconds that /metrics took
+        self.records = self.runs = 0  # of processes that are gone, and of this one
+        self.counters, self.born = {}, None
+
+    def take_process(self, life):
+        try:
+            sample = of_process(life.pid)
+        except OSError:
+            return
+        life.samples.append((time.time(), *sample))
+        self.memory, self.threads, self.descriptors = sample
+
+    def take_metrics(self, text, seconds, outages):
+        """A reply of /metrics. Yields what is wrong with it."""
+        metrics, now = Metrics(text), time.time()
+        self.answers.append(seconds)
+        yield from self.take_counters(metrics)
+        self.lag = metrics.by("lag_seconds", "mapper")
+        for mapper in NAMES:
+            lag = self.lag.get(mapper)
+            if lag is None:
+                continue
+            calm = outages.calm_seconds(mapper, now - lag, now)
+            self.most_lag[mapper] = max(lag, self.most_lag.get(mapper, 0))
+            self.calm_lag[mapper] = max(calm, self.calm_lag.get(mapper, 0))
+            if calm > LAG_SECONDS:
+                yield f"mapper {mapper} lags {lag:.0f} s, {calm:.0f} s of them without an outage"
+
+    def take_counters(self, metrics):
+        born = metrics.get("process_start_time_seconds")
+        new = {key: value for key, value in metrics.samples.items() if key[0].endswith("_total")}
+        old = self.counters if born == self.born else {}
+        for key, value in old.items():
+            if ("mapper", AT_TIMES_GONE) in key[1]:
+                continue  # it begins at zero again
+            if key in new and new[key] < value:
+                yield f"the counter {key} went from {value} to {new[key]}"
+        for key, value in new.items():
+            more = value - old.get(key, 0)
+            if key[0] == "erp2couch_records_total" and ("result", "read") in key[1]:
+                self.records += more
+            if key[0] == "erp2couch_runs_total":
+                self.runs += more
+        self.born, self.counters = born, new
+
+
+def quarters(life):
+    """Samples of the first and the last quarter of what was lived warm; None: too short a life."""
+    warm = [s for s in life.samples if s[0] > life.began + WARM_SECONDS]
+    if not warm or warm[-1][0] - life.began < LIFE_SECONDS:
+        return None
+    size = max(1, len(warm) // 4)
+    return warm[:size], warm[-size:]
+
+
+def judge(life):
+    """(text, problems) of one process; None: too short a life."""
+    found = quarters(life)
+    if not found:
+        return None
+    memory = [round(statistics.median(s[1] for s in part)) for part in found]
+    threads = [min(s[2] for s in part) for part in found]
+    descriptors = [min(s[3] for s in part) for part in found]
+    minutes = (life.samples[-1][0] - life.began) / 60
+    text = (f"process {life.pid}, {minutes:.1f} min: RssAnon {memory[0]} -> {memory[1]} KiB,"
+            f" threads {threads[0]} -> {threads[1]}, descriptors {descriptors[0]} ->"
+            f" {descriptors[1]}")
+    bad = [name for name, (early, late), more in (
+        ("memory", memory, MEMORY_KIB), ("threads", threads, THREADS),
+        ("descriptors", descriptors, DESCRIPTORS)) if late > early + more]
+    return text, [f"{name} grow: {text}" for name in bad]
