@@ -72,7 +72,7 @@ class Actors:
 
         self.counts["changes"] += bool(self.transact("change", some))
         self.change_device(chance)
-        return chance.uniform(0, 0.2)
+        return chance.uniform(0, 0.12)
 
     def change_late(self):
         """Transactions that stay open: what they stamped commits late, prepared, or never."""

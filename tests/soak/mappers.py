@@ -1,4 +1,4 @@
-"""The mappers of the soak, and what their documents should be: told by SQL rows and Python alone."""
+"""The mappers of the soak, and what their documents should be, by SQL rows and Python alone."""
 
 import json
 

@@ -110,7 +110,8 @@ class Shop:
     # ---- products
 
     def update_products(self):
-        return (f"UPDATE product SET price = {self.chance.randrange(10000)} / 100.0 WHERE price >= 0"
+        price = self.chance.randrange(10000)
+        return (f"UPDATE product SET price = {price} / 100.0 WHERE price >= 0"
                 f" AND {self.some('product', count=self.few())}")
 
     def insert_products(self):

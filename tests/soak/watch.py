@@ -9,7 +9,8 @@ from support.metrics import Metrics
 
 from mappers import AT_TIMES_GONE, NAMES
 
-# Beyond outages: the longest interval of a mapper (20 s), a run of it, and what a busy machine adds.
+# Beyond outages: the longest interval of a mapper (20 s), a run of it, and what a busy machine
+# adds.
 LAG_SECONDS = 35
 # A process that is judged has lived at least so long; what it grows to at first is not looked at:
 # connections, the heaps of its first threads, the caches of the first full reads.
@@ -17,6 +18,7 @@ LIFE_SECONDS, WARM_SECONDS = 240, 60
 # Runs that overlap add batches and arenas in other combinations; medians of a quarter of a life
 # hide most of that. A leak of 1 KiB a run would add more within 20 minutes.
 MEMORY_KIB = 2048
+NEVER = ["failed", "refused"]  # outcomes of runs: nothing here is a reason for them
 THREADS, DESCRIPTORS = 1, 4  # floors: they are free of runs under way
 
 
@@ -80,6 +82,8 @@ class Figures:
                 self.records += more
             if key[0] == "erp2couch_runs_total":
                 self.runs += more
+                yield from (f"a run ended otherwise than runs may here: {sorted(key[1])}"
+                            for word in NEVER if more and ("outcome", word) in key[1])
         self.born, self.counters = born, new
 
 
