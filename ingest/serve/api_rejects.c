@@ -16,7 +16,7 @@
 #define PAGE_ENOUGH      ((size_t)8 << 20) /* bytes after which a page is full whatever its limit */
 #define ID_MAX           ((size_t)8 << 10) /* an address with it, percent-encoded, is a head's length */
 #define PREFIX           "reject:"
-#define DROP_WAIT_MS     10000 /* for a run's lock, as long as somebody waits for an answer */
+#define DROP_WAIT_MS     10000 /* for the lock of a run of another process */
 #define DROP_LOOK_MS     200
 
 /* ---- ids: reject:MAPPER:KEY ---- */
@@ -343,12 +343,29 @@ static void on_dropped(void *ctx, int rc, const struct err *e)
         }
 }
 
+/* A run that met its lock would end without having run; so would a push. */
+static bool begin_drop(
+        struct api *a, struct http_exchange *x, struct one *o, const struct service_task *task)
+{
+        struct err e;
+        size_t index;
+
+        if (!service_mapper_find(a->service, str_of(o->mapper), &index))
+                return api_call_task(a, x, &o->call, task);
+        api_call_begin(a, x, &o->call);
+        if (service_task_hold(a->service, index, task, &e) == 0)
+                return true;
+        api_call_end(&o->call);
+        api_fail(x, &e);
+        return false;
+}
+
 void api_post_drop(struct api *a, struct http_exchange *x, struct str part)
 {
         cleanup_(one_freep) struct one *o = one_new(x, part);
         const struct service_task task = {
                 .what = "dropping a reject", .work = drop_one, .on_done = on_dropped, .ctx = o};
 
-        if (o && api_call_task(a, x, &o->call, &task))
+        if (o && begin_drop(a, x, o, &task))
                 TAKE(o);
 }

@@ -165,6 +165,12 @@ struct service_task {
 int service_task_start(struct service *s, const struct service_task *task, struct err *e)
         __attribute__((warn_unused_result));
 
+/** service_task_hold() - the same, while no run of @mapper is under way: it waits for one, for at
+ * most a minute (-ERR_LOCKED for on_done), and those that come wait for it; also while it is paused
+ * Return: 0; -ERR_RETRY too many wait already; -ERR_CANCEL stopping. */
+int service_task_hold(struct service *s, size_t mapper, const struct service_task *task,
+        struct err *e) __attribute__((warn_unused_result));
+
 /* A run that somebody waits for: pushed records, rejects that are tried again. It has the mapper
  * for itself like any run, waits for one that is under way for at most a minute, does not count
  * for serve.max_runs, and takes place while the mapper is paused only where @although_paused. */

@@ -3,7 +3,7 @@
  *
  *   service.c         made, stopped, freed; its condition
  *   service_run.c     starts what the scheduler says is due, and takes runs back
- *   service_request.c runs that somebody waits for
+ *   service_request.c runs that somebody waits for, and tasks that no run may disturb
  *   service_ended.c   what is kept of runs that ended: the last few hundred, totals, troubles
  *   service_task.c    questions that take time
  *   service_facts.c   what runs left behind on this machine, read on a thread
@@ -49,6 +49,7 @@ struct served {
         unsigned users; /* runs, requests and questions that point here */
         struct running *running;
         bool is_read;       /* its state is open for facts */
+        bool is_held;       /* by a task, service_task_hold() */
         int64_t started_us; /* of its last run: each has a time, and so an id, of its own */
 
         /* What runs left behind, as far as it was read. */
@@ -92,6 +93,7 @@ struct waiting_request {
         struct service *service;
         struct served *served;
         struct service_request request;
+        struct service_task task; /* in place of a run; .work is NULL: none */
         struct loop_timer *timer; /* gives up */
         struct err why;           /* of one that was given up */
         bool is_over;
@@ -103,6 +105,7 @@ struct task {
         struct service *service;
         struct shared_config *config;
         struct service_task what;
+        struct served *held; /* no run of it is under way meanwhile; NULL: that is not needed */
         int rc;
         struct err err;
         struct task *next;
@@ -230,6 +233,11 @@ void ended_free(struct service *s);
 void served_healthy(struct service *s, const struct served *m);
 
 /* ---- service_task.c ---- */
+
+/** task_start() - as service_task_start()
+ * @held: the scheduler holds it already, and gets it back when the task has ended; may be NULL */
+int task_start(struct service *s, const struct service_task *task, struct served *held,
+        struct err *e) __attribute__((warn_unused_result));
 void tasks_end_waiting(struct service *s); /* the service stops: they never begin */
 void tasks_interrupt(struct service *s);
 

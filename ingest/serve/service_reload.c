@@ -199,7 +199,7 @@ static void commit(struct service *s, struct reload *r, struct swap *w)
                 m->index = i;
                 m->is_gone = false;
                 /* The old scheduler knew nothing of it. */
-                if (was_gone && (m->running || m->is_read))
+                if (was_gone && (m->running || m->is_read || m->is_held))
                         (void)scheduler_hold(w->scheduler, i);
         }
         scheduler_free(s->scheduler);

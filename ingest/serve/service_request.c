@@ -1,7 +1,7 @@
 /*
- * Requests wait in one queue, in the order in which they came. When a mapper becomes free its
- * requests go first, but after one of them the schedule does: so a flood of pushes does not hold
- * it back for ever.
+ * Requests, and tasks that no run may disturb, wait in one queue, in the order in which they came.
+ * When a mapper becomes free its requests go first, but after one of them the schedule does: so a
+ * flood of pushes does not hold it back for ever.
  */
 #include "ingest/serve/service_internal.h"
 
@@ -22,16 +22,10 @@ static void on_timer(void *ctx)
         give_up(ctx, ERR_LOCKED, "another run has been under way for a minute: try again later");
 }
 
-int service_request_run(struct service *s, const struct service_request *request, struct err *e)
+static int enqueue(struct service *s, const struct waiting_request *what, struct err *e)
 {
-        struct served *m = s->served[request->mapper];
-        struct scheduler_view view;
-
         if (s->is_stopping)
                 return err_set(e, ERR_CANCEL, "the service is stopping");
-        scheduler_look(s->scheduler, request->mapper, wall_ms(), &view);
-        if (view.paused && !request->although_paused)
-                return err_set(e, ERR_LOCKED, "mapper %s is paused", m->name);
         if (s->request_count >= WAITING_MAX)
                 return err_set(e, ERR_RETRY,
                         "%d requests wait for their runs already: try again "
@@ -40,19 +34,42 @@ int service_request_run(struct service *s, const struct service_request *request
         struct waiting_request *w = calloc(1, sizeof(*w));
         if (!w)
                 return err_nomem(e, "a request");
-        *w = (struct waiting_request){.service = s, .served = m, .request = *request};
+        *w = *what;
         int rc = loop_timer_new(s->loop, on_timer, w, &w->timer, e);
         if (rc) {
                 free(w);
                 return rc;
         }
         loop_timer_set(w->timer, PATIENCE_MS);
-        m->users++;
+        w->served->users++;
         *s->requests_end = w;
         s->requests_end = &w->next;
         s->request_count++;
         service_later(s);
         return 0;
+}
+
+int service_request_run(struct service *s, const struct service_request *request, struct err *e)
+{
+        const struct waiting_request what = {
+                .service = s, .served = s->served[request->mapper], .request = *request};
+        struct scheduler_view view;
+
+        scheduler_look(s->scheduler, request->mapper, wall_ms(), &view);
+        if (!s->is_stopping && view.paused && !request->although_paused)
+                return err_set(e, ERR_LOCKED, "mapper %s is paused", what.served->name);
+        return enqueue(s, &what, e);
+}
+
+int service_task_hold(
+        struct service *s, size_t mapper, const struct service_task *task, struct err *e)
+{
+        const struct waiting_request what = {.service = s,
+                .served = s->served[mapper],
+                .request = {.although_paused = true},
+                .task = *task};
+
+        return enqueue(s, &what, e);
 }
 
 static void unlink_request(struct service *s, struct waiting_request **at)
@@ -80,27 +97,39 @@ static void tell_failure(const struct waiting_request *w)
                 [ERR_USAGE] = RUN_FAILED};
         struct run_report report = {.outcome = outcomes[w->why.class], .err = w->why};
 
+        if (w->task.work) {
+                w->task.on_done(w->task.ctx, -(int)w->why.class, &w->why);
+                return;
+        }
         w->request.on_done(w->request.ctx, &report);
+}
+
+static int start_run(struct service *s, struct waiting_request *w)
+{
+        struct scheduler_start how = {.mapper = w->served->index, .trigger = TRIGGER_MANUAL};
+        struct service_request *request = malloc(sizeof(*request));
+
+        if (!request)
+                return err_nomem(&w->why, "a request");
+        *request = w->request;
+        int rc = run_start(s, &how, request, &w->why);
+        if (rc)
+                free(request);
+        return rc;
 }
 
 enum attempt { HAS_BEGUN, MUST_WAIT, HAS_FAILED };
 
 static enum attempt start(struct service *s, struct waiting_request *w)
 {
-        struct scheduler_start how = {.mapper = w->served->index, .trigger = TRIGGER_MANUAL};
-
         if (w->is_over)
                 return HAS_FAILED;
         if (w->served->running || s->request_runs >= REQUEST_RUNS_MAX ||
                 !scheduler_hold(s->scheduler, w->served->index))
                 return MUST_WAIT;
-        struct service_request *request = malloc(sizeof(*request));
-        if (request)
-                *request = w->request;
-        int rc = request ? run_start(s, &how, request, &w->why) : err_nomem(&w->why, "a request");
+        int rc = w->task.work ? task_start(s, &w->task, w->served, &w->why) : start_run(s, w);
         if (!rc)
                 return HAS_BEGUN;
-        free(request);
         scheduler_ended(s->scheduler, w->served->index, RUN_OUTCOMES, wall_ms());
         return HAS_FAILED;
 }

@@ -10,8 +10,20 @@ static void run_thread(struct work *w, struct loop *loop)
         t->rc = t->what.work(t->what.ctx, t->config->config, loop, t->service->log, &t->err);
 }
 
+static void let_go(struct service *s, struct served *m)
+{
+        m->is_held = false;
+        s->schedule_first = true; /* as after the run of a request */
+        if (!m->is_gone)
+                scheduler_ended(s->scheduler, m->index, RUN_OUTCOMES, wall_ms());
+        served_leave(s, m);
+        service_later(s);
+}
+
 static void free_task(struct task *t)
 {
+        if (t->held)
+                let_go(t->service, t->held);
         shared_config_leave(t->config);
         free(t);
 }
@@ -90,7 +102,17 @@ static void start_waiting(struct service *s)
         }
 }
 
-int service_task_start(struct service *s, const struct service_task *task, struct err *e)
+static void hold(struct task *t, struct served *m)
+{
+        if (!m)
+                return;
+        t->held = m;
+        m->users++;
+        m->is_held = true;
+}
+
+int task_start(
+        struct service *s, const struct service_task *task, struct served *held, struct err *e)
 {
         if (s->is_stopping)
                 return err_set(e, ERR_CANCEL, "the service is stopping");
@@ -108,12 +130,20 @@ int service_task_start(struct service *s, const struct service_task *task, struc
                 int rc = start(s, t, e);
                 if (rc)
                         free_task(t);
+                else
+                        hold(t, held);
                 return rc;
         }
+        hold(t, held);
         *s->waiting_tasks_end = t;
         s->waiting_tasks_end = &t->next;
         s->waiting_task_count++;
         return 0;
+}
+
+int service_task_start(struct service *s, const struct service_task *task, struct err *e)
+{
+        return task_start(s, task, NULL, e);
 }
 
 void tasks_end_waiting(struct service *s)

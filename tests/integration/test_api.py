@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 import requests
 
-from support import faultproxy, openapi, project as projects
+from support import faultproxy, openapi
 from support.process import wait_until
 from support.project import Exit
 from support.service import PATIENCE, TOKEN, Service
@@ -590,6 +590,25 @@ def test_a_reject_is_dropped(api, item):
     assert item.rejects() == []
     api.refused("POST", "/api/v1/rejects/reject:item:3/drop", 404, "not_found")
     wait_until("the mapper has none", PATIENCE, lambda: api.mapper()["rejects"] == 0, 0.05)
+
+
+def test_runs_and_pushes_wait_for_a_drop(item, couch, proxy):
+    """It has the mapper's lock: who meets that would end without having done anything."""
+    front = proxy("http", couch.host, couch.port)
+    item.configure(couchdb={"url": front.url})
+    item.table_mapper(fields="v: {from: v, type: integer}", more="schedule: {every: 1s}")
+    with Service(item) as service, ThreadPoolExecutor(1) as pool:
+        api = Api(service)
+        service.wait_log("run ended: rejects", "item")
+        slow = faultproxy.delay(before=3)
+        front.on("POST", "control/_bulk_docs$", slow, body=b"_deleted")
+        dropped = pool.submit(api.post, "/api/v1/rejects/reject:item:3/drop")
+        wait_until("the drop is at work", 20, lambda: any(one.fault == slow for one in front.seen))
+        assert api.post("/api/v1/mappers/item/records", json={"id": 4, "v": "4"})["created"] == 1
+        assert dropped.result() == {"dropped": 1}
+        service.wait_log("run ended: rejects", "item", since=len(service.log))
+        assert not service.messages("locked|holds")
+        assert api.mapper()["failures"] == 0
 
 
 def test_keys_with_slashes(project, database):
