@@ -19,6 +19,8 @@ LIFE_SECONDS, WARM_SECONDS = 240, 60
 # hide most of that. A leak of 1 KiB a run would add more within 20 minutes.
 MEMORY_KIB = 2048
 NEVER = ["failed", "refused"]  # outcomes of runs: nothing here is a reason for them
+# A lock is met only where its holder was killed, or its server lost sight of the holder.
+LOCKED_SECONDS = 30
 THREADS, DESCRIPTORS = 1, 4  # floors: they are free of runs under way
 
 
@@ -55,7 +57,8 @@ class Figures:
         """A reply of /metrics. Yields what is wrong with it."""
         metrics, now = Metrics(text), time.time()
         self.answers.append(seconds)
-        yield from self.take_counters(metrics)
+        locked = outages.excuse(["service", "postgres"], now - LOCKED_SECONDS)
+        yield from self.take_counters(metrics, NEVER if locked else [*NEVER, "locked"])
         self.lag = metrics.by("lag_seconds", "mapper")
         for mapper in NAMES:
             lag = self.lag.get(mapper)
@@ -67,7 +70,7 @@ class Figures:
             if calm > LAG_SECONDS:
                 yield f"mapper {mapper} lags {lag:.0f} s, {calm:.0f} s of them without an outage"
 
-    def take_counters(self, metrics):
+    def take_counters(self, metrics, never):
         born = metrics.get("process_start_time_seconds")
         new = {key: value for key, value in metrics.samples.items() if key[0].endswith("_total")}
         old = self.counters if born == self.born else {}
@@ -83,7 +86,7 @@ class Figures:
             if key[0] == "erp2couch_runs_total":
                 self.runs += more
                 yield from (f"a run ended otherwise than runs may here: {sorted(key[1])}"
-                            for word in NEVER if more and ("outcome", word) in key[1])
+                            for word in never if more and ("outcome", word) in key[1])
         self.born, self.counters = born, new
 
 
