@@ -228,8 +228,9 @@ int drift_follow(struct run *r, struct target *t, struct str since, struct err *
         if (rc < 0)
                 return err_wrap(e, rc, "following the changes of database %s", t->name);
         if (d.foreign > 0)
-                log_warn(r->log, "database %s: %llu of our documents were changed by others",
-                        t->name, (unsigned long long)d.foreign);
+                log_warn(r->log, "database %s: %llu of our documents were changed by others%s",
+                        t->name, (unsigned long long)d.foreign,
+                        d.closed + 1 < r->number ? ", or by the last run, which did not end" : "");
         if (!rc && d.restored)
                 log_warn(r->log,
                         "database %s lost documents of the last, unfinished run: the state is "

@@ -131,6 +131,18 @@ def test_what_a_first_load_wrote_before_it_died_is_not_sent_again(scene, front):
     assert sent(front) == ROWS - landed and result.mapper()["unchanged"] == landed
 
 
+@pytest.mark.parametrize("who", ["a run that died", "somebody else"])
+def test_who_changed_documents_is_not_told_wrongly(scene, who):
+    """What a run wrote that died is in no state: it looks like somebody's edit."""
+    if who == "a run that died":
+        scene.die("RECORD_ACKED", 3)
+    else:
+        scene.project.run()
+        scene.db("a").put({"_id": scene.db("a").ids()[0], "v": "edit"})
+    result = scene.project.run().says("of our documents were changed by others")
+    assert ("or by the last run, which did not end" in result.err) == (who == "a run that died")
+
+
 def test_the_state_is_durable_batch_by_batch(scene):
     """What it holds of a run that died need not be compared with CouchDB."""
     scene.database.sql("UPDATE item SET v = v || 'y', version = nextval('stamp')")
