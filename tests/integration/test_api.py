@@ -434,7 +434,8 @@ def test_a_stop_while_the_history_is_asked(item, couch, proxy, signals):
     with Service(item) as service, ThreadPoolExecutor() as pool:
         api = Api(service)
         api.run()
-        api.wait(rejects=1)  # nothing else asks
+        wait_until("the rejects are known", PATIENCE,  # nothing else asks then
+                   lambda: api.mapper()["rejects"] == 1)
         front.on(".*", "/_all_docs", gate.fault, times=None)
         asked = pool.submit(api.get, "/api/v1/runs")
         gate.wait()
@@ -443,9 +444,9 @@ def test_a_stop_while_the_history_is_asked(item, couch, proxy, signals):
             service.wait_log("Terminated", count=number + 1)
         if signals == 1:
             gate.open()
-        answer = asked.result(30)
+        answer = asked.result(PATIENCE)
         assert answer["complete"] is (signals == 1) and len(answer["runs"]) == 1
-        service.process.wait(30)
+        service.process.wait(PATIENCE)
 
 
 def test_what_is_asked_while_the_service_stops(item, database):

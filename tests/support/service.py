@@ -111,11 +111,11 @@ class Service:
         self.send(signal.SIGHUP)
         return self.wait_log(says, since=since)
 
-    def stop(self, number=signal.SIGTERM):
+    def stop(self, number=signal.SIGTERM, seconds=PATIENCE):
         """Stops it. Returns how long that took."""
         began = time.monotonic()
         self.send(number)
-        self.process.wait(PATIENCE)
+        self.process.wait(seconds)
         return time.monotonic() - began
 
     def begin_stop(self, number=signal.SIGTERM, count=1):
