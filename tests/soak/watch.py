@@ -12,9 +12,11 @@ from mappers import AT_TIMES_GONE, NAMES
 # Beyond outages: the longest interval of a mapper (20 s), a run of it, and what a busy machine
 # adds.
 LAG_SECONDS = 35
-# A process that is judged has lived at least so long; what it grows to at first is not looked at:
-# connections, the heaps of its first threads, the caches of the first full reads.
-LIFE_SECONDS, WARM_SECONDS = 240, 60
+# A process that is judged has lived at least so long, for a quarter of less is a few full reads,
+# of which the one overlaps with more runs than the other; soak.py leaves one alone for a third of
+# the time. What it grows to at first is not looked at: connections, the heaps of its first threads,
+# the caches of the first full reads.
+LIFE_SECONDS, WARM_SECONDS = 600, 60
 # Runs that overlap add batches and arenas in other combinations; medians of a quarter of a life
 # hide most of that. A leak of 1 KiB a run would add more within 20 minutes.
 MEMORY_KIB = 2048

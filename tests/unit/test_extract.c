@@ -288,7 +288,7 @@ static void wrong_sources_are_refused(void **state)
                         "c.yaml:2:1: unknown key 'dsn'; REST source takes url, auth, headers, "
                         "params, rate_limit, error_limit, max_concurrent, retry_for, timeout, "
                         "connect_timeout, idle_timeout, max_record, max_redirects, compressed, "
-                        "tls or proxy"},
+                        "tls, proxy or max_runs"},
                 {"type: [postgres]",
                         "c.yaml:1:7: source type a list is not in this version; this version has: "
                         "postgres, rest"},
