@@ -338,12 +338,8 @@ def test_a_couchdb_that_wants_another_password(quickstart, couch):
 @pytest.mark.parametrize("lie, said", [
     # Figures that are not so, and figures that are so although nothing was written.
     ('"$ERP" "$@" | sed s/.deleted.:1/\\"deleted\\":0/', "mapper order"),
-    pytest.param(
-     'case $1 in run) n=$(cat n 2>/dev/null || echo 0); echo 1 >n;'
-     ' [ $n = 0 ] || set -- "$@" --dry-run; esac; exec "$ERP" "$@"', "is not as it should be",
-     marks=pytest.mark.slow),
     ('[ $1 != run ] || { echo no such thing >&2; exit 75; }; exec "$ERP" "$@"', "no such thing"),
-], ids=["figures", "dry", "failed"])
+], ids=["figures", "failed"])
 @pytest.mark.slow
 def test_a_run_that_is_not_as_it_should_be(quickstart, binary, tmp_path, lie, said):
     liar = tmp_path / "erp2couch"
