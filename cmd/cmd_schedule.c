@@ -249,8 +249,9 @@ static const struct table_column columns[] = {
 
 #define COLUMNS (sizeof(columns) / sizeof(columns[0]))
 
-static int print_row(struct table *t, const struct coming *r, struct err *e)
+static int print_row(struct table *t, size_t row, const void *ctx, struct err *e)
 {
+        const struct coming *r = &((const struct schedule_command *)ctx)->list[row];
         cleanup_buf_ struct buf by = BUF_INIT(ERR_TEXT_MAX);
         char when[WHEN_MAX] = "", last[WHEN_MAX] = "never";
         int rc = 0;
@@ -267,25 +268,6 @@ static int print_row(struct table *t, const struct coming *r, struct err *e)
                 text ? text : "..."};
         for (size_t i = 0; i < COLUMNS && rc == 0; i++)
                 rc = table_cell(t, str_of(cells[i]), e);
-        return rc;
-}
-
-static int print_table(const struct schedule_command *c, struct err *e)
-{
-        cleanup_(freep) struct table *t = calloc(1, sizeof(*t));
-        struct out out;
-        int rc = 0;
-
-        if (!t)
-                return err_nomem(e, "a table");
-        out_init(&out);
-        table_init(t, &out, columns, COLUMNS);
-        for (size_t i = 0; i < c->length && rc == 0; i++)
-                rc = print_row(t, &c->list[i], e);
-        rc = rc ? rc : table_end(t, e);
-        rc = rc ? rc : out_flush(&out, e);
-        table_deinit(t);
-        out_deinit(&out);
         return rc;
 }
 
@@ -337,7 +319,7 @@ static int schedule(struct cli *cli)
                 rc = run(&c, chosen, &e);
         int code = rc == 0 && cli->values.json ? print_json(&c) : EXIT_OK;
         if (rc == 0 && !cli->values.json)
-                rc = print_table(&c, &e);
+                rc = table_print(columns, COLUMNS, c.length, print_row, &c, &e);
         deinit(&c);
         return rc ? cli_fail(cli, NULL, &e) : code;
 }

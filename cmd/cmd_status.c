@@ -209,9 +209,11 @@ static void put_note(const struct status *s, const cJSON *facts, char *out, size
                 snprintf(out, size, "next run %s", next);
 }
 
-static int print_row(struct table *t, const char *name, const struct status *s, const cJSON *facts,
-        struct err *e)
+static int print_row(struct table *t, size_t row, const void *ctx, struct err *e)
 {
+        const struct status_command *c = ctx;
+        const struct status *s = &c->of[row];
+        const cJSON *facts = c->service ? c->facts[row] : NULL;
         char seconds[32] = "", read[32] = "", written[32] = "", lag[32], records[32], rejects[32];
         char note[ERR_TEXT_MAX];
         int rc = 0;
@@ -227,30 +229,11 @@ static int print_row(struct table *t, const char *name, const struct status *s, 
         snprintf(records, sizeof(records), "%" PRIu64, s->records);
         snprintf(rejects, sizeof(rejects), s->asked ? "%" PRIu64 : "?", s->rejects);
         put_note(s, facts, note, sizeof(note));
-        const char *const cells[COLUMNS] = {name, s->last ? member(s->last, "started") : "never",
-                member(s->last, "outcome"), seconds, read, written, lag, records, rejects, note};
+        const char *const cells[COLUMNS] = {c->chosen[row]->spec->name,
+                s->last ? member(s->last, "started") : "never", member(s->last, "outcome"), seconds,
+                read, written, lag, records, rejects, note};
         for (size_t i = 0; i < COLUMNS && !rc; i++)
                 rc = table_cell(t, str_of(cells[i]), e);
-        return rc;
-}
-
-static int print_table(const struct status_command *c, struct err *e)
-{
-        cleanup_(freep) struct table *t = calloc(1, sizeof(*t));
-        struct out out;
-        int rc = 0;
-
-        if (!t)
-                return err_nomem(e, "a table");
-        out_init(&out);
-        table_init(t, &out, columns, COLUMNS);
-        for (size_t i = 0; i < c->done && !rc; i++)
-                rc = print_row(
-                        t, c->chosen[i]->spec->name, &c->of[i], c->service ? c->facts[i] : NULL, e);
-        rc = rc ? rc : table_end(t, e);
-        rc = rc ? rc : out_flush(&out, e);
-        table_deinit(t);
-        out_deinit(&out);
         return rc;
 }
 
@@ -274,7 +257,7 @@ static int finish(struct status_command *c, int rc, const struct err *e)
         struct err print_err;
 
         if (!c->cli->values.json) {
-                int printed = print_table(c, &print_err);
+                int printed = table_print(columns, COLUMNS, c->done, print_row, c, &print_err);
                 if (rc || printed)
                         return cli_fail(c->cli, NULL, rc ? e : &print_err);
                 return EXIT_OK;

@@ -86,3 +86,23 @@ int table_end(struct table *t, struct err *e)
 {
         return t->streaming ? 0 : put_sample(t, e);
 }
+
+int table_print(const struct table_column *columns, size_t count, size_t rows, table_row_fn *row,
+        const void *ctx, struct err *e)
+{
+        cleanup_(freep) struct table *t = calloc(1, sizeof(*t));
+        struct out out;
+        int rc = 0;
+
+        if (!t)
+                return err_nomem(e, "a table");
+        out_init(&out);
+        table_init(t, &out, columns, count);
+        for (size_t i = 0; i < rows && !rc; i++)
+                rc = row(t, i, ctx, e);
+        rc = rc ? rc : table_end(t, e);
+        rc = rc ? rc : out_flush(&out, e);
+        table_deinit(t);
+        out_deinit(&out);
+        return rc;
+}

@@ -38,3 +38,11 @@ int table_cell(struct table *t, struct str text, struct err *e) __attribute__((w
 
 /** table_end() - writes what is held back; a table without rows is nothing at all */
 int table_end(struct table *t, struct err *e) __attribute__((warn_unused_result));
+
+/** table_print() - a whole table on standard output
+ * `row` is called for 0 to rows - 1, and gives all cells of that row.
+ * Return: 0; -class of the output; what `row` returned. */
+typedef int table_row_fn(struct table *t, size_t row, const void *ctx, struct err *e);
+
+int table_print(const struct table_column *columns, size_t count, size_t rows, table_row_fn *row,
+        const void *ctx, struct err *e) __attribute__((warn_unused_result));
