@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from support import docs, openapi
-from support.foreign import NginxOf, nginx
+from support.foreign import Nginx, nginx
 from support.process import free_port, wait_until
 from support.project import ROOT
 from support.service import PATIENCE, TOKEN, Service
@@ -88,7 +88,7 @@ class Proxied:
                          "http://127.0.0.1:8090": service.url, **changes}.items():
             assert old in block, old
             block = block.replace(old, str(new))
-        self.nginx = NginxOf(block, port)
+        self.nginx = Nginx(block, port)
         self.url, self.authority = f"https://localhost:{port}", certificates / "ca.pem"
 
     def __enter__(self):

@@ -155,7 +155,7 @@ def test_faults_between(rest, items, proxy):
 
 def test_a_rate_limit_is_kept(rest, items):
     """Told of the limit, no request is refused; not told, refused ones are sent again later."""
-    nginx = foreign.Nginx(items.url, rate="20r/s", burst=4)
+    nginx = foreign.LimitedNginx(items.url, rate="20r/s", burst=4)
     try:
         project = rest(nginx.url, rate_limit="15/s")
         project.mapper("item", MAPPER % """
@@ -171,7 +171,7 @@ def test_a_rate_limit_is_kept(rest, items):
 
 def test_by_way_of_a_proxy(rest, items):
     """The proxy finds the host, we need not."""
-    nginx = foreign.Nginx(items.url, rate="1000r/s", burst=100)
+    nginx = foreign.LimitedNginx(items.url, rate="1000r/s", burst=100)
     try:
         project = rest("http://erp.invalid", proxy=nginx.url)
         project.mapper("item", MAPPER % "")

@@ -107,6 +107,11 @@ http {{
   access_log {folder}/access.log;
   client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
   fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+  {block}
+}}
+"""
+
+LIMITED = """
   limit_req_zone $binary_remote_addr zone=api:1m rate={rate};
   limit_req_status 429;
   server {{
@@ -114,20 +119,6 @@ http {{
     location / {{ limit_req zone=api burst={burst} nodelay; gzip on; gzip_types application/json;
                   gzip_proxied any; proxy_pass {upstream}; proxy_set_header Host $http_host; }}
   }}
-}}
-"""
-
-
-NGINX_OF = """
-daemon off; master_process off; worker_processes 1;
-pid {folder}/nginx.pid; error_log {folder}/error.log;
-events {{ worker_connections 64; }}
-http {{
-  access_log {folder}/access.log;
-  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
-  {block}
-}}
 """
 
 
@@ -140,15 +131,12 @@ def nginx():
 
 
 class Nginx(Foreign):
-    """nginx with limit_req before another server; replies are compressed."""
+    """nginx with one `server` block, which listens at `port`."""
 
-    def __init__(self, upstream, rate, burst):
-        program = nginx()
-        folder, port = temporary_folder("e2c-nginx-"), free_port()
-        config = folder / "nginx.conf"
-        config.write_text(NGINX.format(folder=folder, port=port, upstream=upstream, rate=rate,
-                                       burst=burst))
-        self.log = folder / "access.log"
+    def __init__(self, block, port):
+        program, folder = nginx(), temporary_folder("e2c-nginx-")
+        config, self.log = folder / "nginx.conf", folder / "access.log"
+        config.write_text(NGINX.format(folder=folder, block=block))
         super().__init__("nginx", [program, "-p", folder, "-c", config, "-e",
                                    folder / "error.log"], port, folder)
 
@@ -161,15 +149,12 @@ class Nginx(Foreign):
         return found
 
 
-class NginxOf(Foreign):
-    """nginx with one `server` block, which listens at `port`."""
+class LimitedNginx(Nginx):
+    """nginx with limit_req before another server; replies are compressed."""
 
-    def __init__(self, block, port):
-        program = nginx()
-        folder = temporary_folder("e2c-nginx-")
-        (folder / "nginx.conf").write_text(NGINX_OF.format(folder=folder, block=block))
-        super().__init__("nginx", [program, "-p", folder, "-c", folder / "nginx.conf", "-e",
-                                   folder / "error.log"], port, folder)
+    def __init__(self, upstream, rate, burst):
+        port = free_port()
+        super().__init__(LIMITED.format(port=port, upstream=upstream, rate=rate, burst=burst), port)
 
 
 TRYTON = """
