@@ -14,8 +14,8 @@ from support import (couchdb, erp, faultproxy, postgres, project as projects,  #
 
 def pytest_configure(config):
     for line in ("slow: takes long; left out of the sanitizer build and of tests/run --quick",
-                 "once: about words and files, which no build changes; where both builds are"
-                 " tested, the one with sanitizers does it",
+                 "once: about words and files, which no build changes, or long and the same in"
+                 " both; where both builds are tested, the one with sanitizers does it",
                  "apache: needs Apache CouchDB",
                  "root: needs root (mounts a small tmpfs)"):
         config.addinivalue_line("markers", line)

@@ -1,7 +1,5 @@
 """The schemas for editors and the parser say the same.
 
-pytestmark = pytest.mark.once
-
 Both directions: every key of the option tables is in the schema with its type, limits, choices,
 default and description, and nothing else is; and files, right and wrong ones, are judged alike.
 """
@@ -15,6 +13,8 @@ import jsonschema
 import pytest
 
 from support import hover, project as projects
+
+pytestmark = pytest.mark.once
 
 SCHEMAS = projects.ROOT / "schemas"
 KINDS = {"config": "erp2couch.schema.json", "mapper": "mapper.schema.json",

@@ -295,6 +295,7 @@ def growing(project, database):
     return mapper
 
 
+@pytest.mark.once
 def test_a_row_that_grew_too_large_keeps_its_document(project, database, growing):
     """Read with the others or again by key, because it is a reject, or was called deleted."""
     database.sql("UPDATE base SET large = true, version = 100 WHERE id = 5")
@@ -311,6 +312,7 @@ def test_a_row_that_grew_too_large_keeps_its_document(project, database, growing
     assert project.rejects() == []
 
 
+@pytest.mark.once
 def test_a_row_too_large_hides_no_deletions(project, database, growing):
     database.sql("UPDATE base SET large = true WHERE id = 5; DELETE FROM base WHERE id IN (7, 8)")
     project.run("--full", code=Exit.REJECTS).counts(deleted=2, rejected=1, unchanged=27)

@@ -266,6 +266,7 @@ TRYTON_PARTIES = r"""
 """
 
 
+@pytest.mark.once
 def test_tryton_over_json_rpc(rest, tryton):
     server = foreign.Tryton(tryton)
     try:
