@@ -91,17 +91,20 @@ static int refused(const char *text, struct err *e)
 {
         static const struct {
                 int errnum;
+                enum err_class class; /* what may pass by itself is no mistake of the file */
                 const char *hint;
-        } hints[] = {{EADDRINUSE, "another process listens there; choose another port or stop it"},
-                {EADDRNOTAVAIL, "this machine does not have that address"},
-                {EACCES, "ports below 1024 need CAP_NET_BIND_SERVICE"}};
+        } known[] = {{EADDRINUSE, ERR_RETRY,
+                             "another process listens there; choose another port or stop it"},
+                {EADDRNOTAVAIL, ERR_RETRY, "this machine does not have that address"},
+                {EACCES, ERR_CONFIG, "ports below 1024 need CAP_NET_BIND_SERVICE"}};
         int errnum = errno;
-        int rc = err_set_errno(e, ERR_CONFIG, errnum, "listen \"%s\"", text);
 
-        for (size_t i = 0; i < sizeof(hints) / sizeof(*hints); i++)
-                if (hints[i].errnum == errnum)
-                        return err_hint(e, rc, "%s", hints[i].hint);
-        return rc;
+        for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+                if (known[i].errnum == errnum) {
+                        int rc = err_set_errno(e, known[i].class, errnum, "listen \"%s\"", text);
+                        return err_hint(e, rc, "%s", known[i].hint);
+                }
+        return err_set_errno(e, ERR_CONFIG, errnum, "listen \"%s\"", text);
 }
 
 /* An address that the machine lacks (no IPv6) counts only where it is the only one. */
@@ -142,7 +145,8 @@ int http_listen(const char *address, int *fds, int *port, struct err *e)
                 return rc;
         int why = getaddrinfo(a.host, a.port, &hints, &list);
         if (why != 0)
-                return err_set(e, ERR_CONFIG, "listen \"%s\": %s", address, gai_strerror(why));
+                return err_set(e, why == EAI_AGAIN ? ERR_RETRY : ERR_CONFIG, "listen \"%s\": %s",
+                        address, gai_strerror(why));
         rc = listen_all(list, address, fds, port, e);
         freeaddrinfo(list);
         return rc;
