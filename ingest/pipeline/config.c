@@ -297,6 +297,19 @@ static int name_source_folders(const struct option_context *cx, struct config *c
         return 0;
 }
 
+/* In a header, blanks around it are no part of it, and other bytes cannot stand there at all: no
+ * request could ever carry such a token. */
+static int check_token(const struct option_context *cx, const char *token, struct err *e)
+{
+        for (const char *p = token ? token : ""; *p; p++)
+                if (*p <= ' ' || *p > '~')
+                        return ynode_error(cx->doc,
+                                ynode_get(ynode_get(cx->doc->root, "http"), "token"), e,
+                                "'token' must be of visible ASCII characters, without white "
+                                "space: a header cannot carry others");
+        return 0;
+}
+
 /* @c->doc and @c->arena are there; the rest comes. */
 static int decode(struct config *c, struct err *e)
 {
@@ -310,7 +323,9 @@ static int decode(struct config *c, struct err *e)
         c->path = c->doc->name;
         c->log.level = (enum log_level)d.level;
         c->log.format = (enum log_format)d.format;
-        rc = couch_options_decode(c->doc, d.couchdb, c->arena, &c->couch, e);
+        rc = check_token(&cx, c->http.token, e);
+        if (rc == 0)
+                rc = couch_options_decode(c->doc, d.couchdb, c->arena, &c->couch, e);
         if (rc == 0)
                 rc = decode_sources(&cx, d.sources, c, e);
         if (rc == 0)

@@ -308,6 +308,22 @@ static void wrong_configurations_are_refused(void **state)
                 expect_error(cases[i].text, cases[i].message);
 }
 
+/* No request could carry it. */
+static void tokens_that_no_header_carries_are_refused(void **state)
+{
+        static const char *const bad[] = {
+                "'abc '", "' abc'", "'a b'", "\"abc\\n\"", "\"a\\u00e9\""};
+        char text[1024];
+
+        (void)state;
+        for (size_t i = 0; i < COUNT(bad); i++) {
+                snprintf(text, sizeof(text), "http: {token: %s}\n" MINIMAL, bad[i]);
+                expect_error(text,
+                        "erp2couch.yaml:1:15: 'token' must be of visible ASCII characters, without "
+                        "white space: a header cannot carry others");
+        }
+}
+
 /* ---- couchdb: ---- */
 
 static int decode_couch(
@@ -835,6 +851,7 @@ int main(void)
                 cmocka_unit_test(a_minimal_configuration_gets_the_defaults),
                 cmocka_unit_test(every_key_is_decoded_and_paths_are_relative_to_the_file),
                 cmocka_unit_test(wrong_configurations_are_refused),
+                cmocka_unit_test(tokens_that_no_header_carries_are_refused),
                 cmocka_unit_test(credentials_leave_the_url),
                 cmocka_unit_test(missing_databases_may_be_refused),
                 cmocka_unit_test(wrong_couchdb_blocks_are_refused),
