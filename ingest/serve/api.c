@@ -113,8 +113,35 @@ static enum api_token token_of(struct api *a, struct http_exchange *x)
                                : API_TOKEN_NONE;
 }
 
+/* How large a body that is going to be is told by its head alone. */
+static bool is_large(struct http_exchange *x)
+{
+        const char *length = http_exchange_header(x, "Content-Length");
+        int64_t bytes;
+
+        if (length)
+                return !str_to_int64(str_trim(str_of(length)), &bytes) ||
+                       bytes > (int64_t)API_BODY_SMALL;
+        return http_exchange_header(x, "Transfer-Encoding") != NULL;
+}
+
+/* A large body with a wrong token is refused by its head: that is a guess like any other. Of a
+ * chunked one nobody knows the size yet. */
+static bool counts_by_head(const struct api_route *route, struct http_exchange *x)
+{
+        return route->max_body > API_BODY_SMALL && is_large(x);
+}
+
+static void note_wrong(struct api *a, const char *peer, int64_t now_ms)
+{
+        api_limiter_note(&a->limiter, peer, now_ms);
+        if (api_limiter_wait_s(&a->limiter, peer, now_ms))
+                log_warn(a->log, "%d wrong tokens from %s within a minute: refused for now",
+                        API_WRONG_MAX, peer);
+}
+
 /* Return: false: it was answered. */
-static bool check_token(struct api *a, struct http_exchange *x)
+static bool check_token(struct api *a, struct http_exchange *x, const struct api_route *route)
 {
         const char *token = service_config(a->service)->http.token;
         const char *peer = http_exchange_peer(x);
@@ -139,10 +166,8 @@ static bool check_token(struct api *a, struct http_exchange *x)
         case API_TOKEN_RIGHT:
                 return true;
         case API_TOKEN_WRONG:
-                api_limiter_note(&a->limiter, peer, now_ms);
-                if (api_limiter_wait_s(&a->limiter, peer, now_ms))
-                        log_warn(a->log, "%d wrong tokens from %s within a minute: refused for now",
-                                API_WRONG_MAX, peer);
+                if (!counts_by_head(route, x))
+                        note_wrong(a, peer, now_ms);
                 api_error(x, API_UNAUTHORIZED,
                         "the token is wrong: this needs that of http.token, as Authorization: "
                         "Bearer TOKEN");
@@ -154,19 +179,6 @@ static bool check_token(struct api *a, struct http_exchange *x)
         }
 }
 
-/* How large a body that is going to be is told by its head alone. */
-static bool is_large(struct http_exchange *x)
-{
-        const char *length = http_exchange_header(x, "Content-Length");
-        int64_t bytes;
-
-        if (length)
-                return !str_to_int64(str_trim(str_of(length)), &bytes) ||
-                       bytes > (int64_t)API_BODY_SMALL;
-        return http_exchange_header(x, "Transfer-Encoding") != NULL;
-}
-
-/* A large body with a wrong token is refused here already: that is a guess like any other. */
 static size_t body_limit(void *ctx, struct http_exchange *x)
 {
         struct api *a = ctx;
@@ -182,8 +194,8 @@ static size_t body_limit(void *ctx, struct http_exchange *x)
         enum api_token token = token_of(a, x);
         if (token == API_TOKEN_RIGHT)
                 return route->max_body;
-        if (token == API_TOKEN_WRONG && is_large(x))
-                api_limiter_note(&a->limiter, peer, now_ms);
+        if (token == API_TOKEN_WRONG && counts_by_head(route, x))
+                note_wrong(a, peer, now_ms);
         return API_BODY_SMALL;
 }
 
@@ -245,7 +257,7 @@ static void on_request(void *ctx, struct http_exchange *x)
                         "there is");
         if (!route)
                 return;
-        if (route->token && !check_token(a, x))
+        if (route->token && !check_token(a, x, route))
                 return;
         if (route->token && is_packed(x)) {
                 api_error(x, API_UNSUPPORTED_MEDIA_TYPE,

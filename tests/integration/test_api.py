@@ -227,6 +227,14 @@ def test_large_bodies_are_guesses_too(api):
     api("POST", "/api/v1/reload", 429)
 
 
+def test_a_guess_is_counted_once(api):
+    """Of a chunked body the head does not tell whether a wrong token is refused by it."""
+    headers = {"Authorization": "Bearer wrong", **NDJSON}
+    for _ in range(9):
+        api("POST", "/api/v1/mappers/item/records", 401, data=iter([b"{}"]), headers=headers)
+    api("POST", "/api/v1/reload", 200)
+
+
 def test_without_a_configured_token_nothing_can_be_changed(item):
     item.configure(http={"token": None})
     with Service(item) as service:
