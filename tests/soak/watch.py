@@ -12,13 +12,13 @@ from mappers import AT_TIMES_GONE, NAMES
 # Beyond outages: the longest interval of a mapper (20 s), a run of it, and what a busy machine
 # adds.
 LAG_SECONDS = 35
-# A process that is judged has lived at least so long, for a quarter of less is a few full reads,
-# of which the one overlaps with more runs than the other; soak.py leaves one alone for a third of
-# the time. What it grows to at first is not looked at: connections, the heaps of its first threads,
-# the caches of the first full reads.
+# A process that is judged has lived at least so long; soak.py leaves one alone for a third of the
+# time. What it grows to at first is not looked at: connections, the heaps of its first threads, the
+# caches of the first full reads.
 LIFE_SECONDS, WARM_SECONDS = 600, 60
-# Runs that overlap add batches and arenas in other combinations; medians of a quarter of a life
-# hide most of that. A leak of 1 KiB a run would add more within 20 minutes.
+# Of the first decile in each half of a life: what runs need comes and goes by several MiB, with how
+# many overlap and what they read; what is never given back is there in quiet moments, too. A leak
+# of 1 KiB a run adds more than this within 20 minutes.
 MEMORY_KIB = 2048
 NEVER = ["failed", "refused"]  # outcomes of runs: nothing here is a reason for them
 # A lock is met only where its holder was killed, or its server lost sight of the holder.
@@ -92,25 +92,25 @@ class Figures:
         self.born, self.counters = born, new
 
 
-def quarters(life):
-    """Samples of the first and the last quarter of what was lived warm; None: too short a life."""
+def halves(life):
+    """Samples of the first and the second half of what was lived warm; None: too short a life."""
     warm = [s for s in life.samples if s[0] > life.began + WARM_SECONDS]
     if not warm or warm[-1][0] - life.began < LIFE_SECONDS:
         return None
-    size = max(1, len(warm) // 4)
-    return warm[:size], warm[-size:]
+    return warm[:len(warm) // 2], warm[len(warm) // 2:]
 
 
 def judge(life):
     """(text, problems) of one process; None: too short a life."""
-    found = quarters(life)
+    found = halves(life)
     if not found:
         return None
-    memory = [round(statistics.median(s[1] for s in part)) for part in found]
-    threads = [min(s[2] for s in part) for part in found]
-    descriptors = [min(s[3] for s in part) for part in found]
+    memory, middle = ([round(statistics.quantiles([s[1] for s in part], n=10)[i]) for part in found]
+                      for i in (0, 4))
+    threads, descriptors = ([min(s[i] for s in part) for part in found] for i in (2, 3))
     minutes = (life.samples[-1][0] - life.began) / 60
     text = (f"process {life.pid}, {minutes:.1f} min: RssAnon {memory[0]} -> {memory[1]} KiB,"
+            f" median {middle[0]} -> {middle[1]}, at most {max(s[1] for s in life.samples)},"
             f" threads {threads[0]} -> {threads[1]}, descriptors {descriptors[0]} ->"
             f" {descriptors[1]}")
     bad = [name for name, (early, late), more in (
