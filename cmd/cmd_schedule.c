@@ -6,8 +6,7 @@
 #include "cmd/cli.h"
 #include "cmd/table.h"
 #include "ingest/base/clock.h"
-#include "ingest/pipeline/status.h"
-#include "ingest/serve/scheduler.h"
+#include "ingest/serve/past.h"
 
 #define COUNT_DEFAULT 3
 #define COUNT_MAX     1000 /* of a mapper: a day of a run each two minutes */
@@ -40,13 +39,6 @@ struct schedule_command {
 
 /* ---- what is known ---- */
 
-static int64_t parse_ms(const char *rfc3339)
-{
-        struct tm tm = {0};
-
-        return strptime(rfc3339, "%Y-%m-%dT%H:%M:%S", &tm) ? (int64_t)timegm(&tm) * 1000 : 0;
-}
-
 static const char *zone_name(const struct mapper_spec *spec)
 {
         const struct schedule *s = schedule_is_set(&spec->schedule) ? &spec->schedule : &spec->full;
@@ -60,12 +52,10 @@ static int plan(const struct schedule_command *c, struct planned *p, struct err 
 {
         struct status s;
 
-        int rc = status_read(c->config, p->mapper, NULL, c->cli->log, &s, e);
-        p->past.last_ms = s.success[0] ? parse_ms(s.success) : 0;
-        p->past.last_full_ms = s.full_us / 1000;
+        status_read_here(c->config, p->mapper, c->cli->log, &s);
+        p->past = past_of(&s);
         status_deinit(&s);
-        if (rc == 0)
-                rc = tz_load(zone_name(p->mapper->spec), &p->zone, e);
+        int rc = tz_load(zone_name(p->mapper->spec), &p->zone, e);
         if (rc)
                 return rc;
         p->firings = calloc(c->max, sizeof(*p->firings));

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "ingest/base/clock.h"
+#include "ingest/serve/past.h"
 
 #define REFRESH_MS 600000
 
@@ -36,17 +37,9 @@ static const char *text_of(const cJSON *object, const char *name)
 void facts_read(const struct config *config, const struct config_mapper *mapper,
         const struct log *log, struct scheduler_past *past, struct status *status)
 {
-        int64_t success_us = 0, refused_us = 0;
-
-        /* A run that failed or was killed did not serve its firing: it is due again. */
         status_read_here(config, mapper, log, status);
-        clock_rfc3339_parse(status->success, &success_us);
-        if (strcmp(text_of(status->last, "outcome"), run_outcome_name(RUN_REFUSED)) == 0)
-                clock_rfc3339_parse(text_of(status->last, "started"), &refused_us);
-        *past = (struct scheduler_past){
-                .last_ms = (success_us > refused_us ? success_us : refused_us) / 1000,
-                .last_full_ms = status->full_us / 1000,
-                .paused = pause_read(config, mapper->spec->name)};
+        *past = past_of(status);
+        past->paused = pause_read(config, mapper->spec->name);
 }
 
 static void take_last(struct served *m, struct status *status)

@@ -101,6 +101,18 @@ def test_times_count_from_the_last_run(project, database):
     assert time_of(run["at"]) == last + timedelta(hours=1) and not run["missed"]
 
 
+def test_a_refused_run_served_its_firing(project, database):
+    """As in the service: the next one comes by schedule, not at once."""
+    database.sql("CREATE TABLE item AS SELECT n AS id, NULL::int AS v FROM generate_series(1, 3) n")
+    project.table_mapper(fields="v: {from: v, required: true}",
+                         more="max_rejects: 1\nschedule: {every: 1h}")
+    project.run(code=Exit.REFUSED)
+    answer = project.erp2couch("schedule", "--json", "--count", "1").expect(Exit.OK).json
+    last, run = answer["mappers"][0]["last_run"], answer["runs"][0]
+    assert last and not run["missed"]
+    assert time_of(run["at"]) - time_of(last) == timedelta(hours=1)
+
+
 def test_a_missed_run_comes_at_once(project, database):
     database.sql("CREATE TABLE item AS SELECT n AS id, n AS v FROM generate_series(1, 3) n")
     project.table_mapper(columns=["v"], more='schedule: {every: 1s}')

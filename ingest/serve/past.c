@@ -1,0 +1,33 @@
+/* A run that failed or was killed did not serve its firing: it is due again. */
+#include "ingest/serve/past.h"
+
+#include <string.h>
+
+#include "ingest/base/clock.h"
+
+static const char *text_of(const cJSON *object, const char *name)
+{
+        const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
+
+        return text ? text : "";
+}
+
+/* Milliseconds; 0: @text is no time. */
+static int64_t time_of(const char *text)
+{
+        int64_t us = 0;
+
+        return clock_rfc3339_parse(text, &us) ? us / 1000 : 0;
+}
+
+struct scheduler_past past_of(const struct status *status)
+{
+        int64_t good_ms = time_of(status->success), refused_ms = 0;
+
+        if (strcmp(text_of(status->last, "outcome"), run_outcome_name(RUN_REFUSED)) == 0)
+                refused_ms = time_of(text_of(status->last, "started"));
+        return (struct scheduler_past){
+                .last_ms = good_ms > refused_ms ? good_ms : refused_ms,
+                .last_full_ms = status->full_us / 1000,
+        };
+}
