@@ -294,7 +294,7 @@ void scheduler_ended(struct scheduler *s, size_t mapper, enum run_outcome outcom
         case RUN_FAILED:
                 back_off(m, now_ms);
                 break;
-        default: /* interrupted: by its time-out, or because the service stops */
+        default: /* interrupted: the service stops */
                 break;
         }
 }

@@ -11,7 +11,8 @@
  *   - after failures that may pass (RUN_UNAVAILABLE, RUN_LOCKED, RUN_FAILED) not before its
  *     back-off: 5 s doubled each time up to 10 minutes, jittered; NOTIFY waits for it too, an
  *     operator does not. A run that ended well, or with rejects, resets it. RUN_REFUSED counts as
- *     ended: the next firing tries again.
+ *     ended: the next firing tries again. RUN_INTERRUPTED is for the end of the service; one that
+ *     took too long is told as RUN_FAILED.
  * Of several that may start, the one that has been due longest goes first.
  *
  * Firings that were missed (downtime, a sleeping machine, a clock that jumped) count as one. After

@@ -87,11 +87,20 @@ static void free_run(struct running *r)
         free(r);
 }
 
+/* Interrupted because it took too long, not by somebody. */
+static bool is_timed_out(const struct running *r)
+{
+        return r->took_too_long && r->report.outcome == RUN_INTERRUPTED;
+}
+
+/* What a run that was timed out was wanted for is still wanted: it is tried again. */
 static void tell_scheduler(struct service *s, const struct running *r)
 {
+        enum run_outcome outcome = is_timed_out(r) ? RUN_FAILED : r->report.outcome;
+
         if (!r->served->is_gone)
-                scheduler_ended(s->scheduler, r->served->index,
-                        r->request ? RUN_OUTCOMES : r->report.outcome, wall_ms());
+                scheduler_ended(s->scheduler, r->served->index, r->request ? RUN_OUTCOMES : outcome,
+                        wall_ms());
 }
 
 static void run_ended(struct work *w)
@@ -99,7 +108,7 @@ static void run_ended(struct work *w)
         struct running *r = (struct running *)w;
         struct service *s = r->service;
 
-        if (r->took_too_long && r->report.outcome == RUN_INTERRUPTED)
+        if (is_timed_out(r))
                 err_set(&r->report.err, ERR_CANCEL,
                         "interrupted: it took longer than schedule.timeout (%g s); what it wrote "
                         "stays, the next run goes on",

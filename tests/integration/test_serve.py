@@ -174,14 +174,20 @@ def test_what_was_missed_is_caught_up_once(project, database):
 # ---- a run that takes too long
 
 
-def test_a_run_that_takes_too_long_is_interrupted(project, database, gate):
-    project.table_mapper(columns=["v"], more="schedule: {every: 1s, timeout: 1s}")
+def test_a_run_that_takes_too_long_is_interrupted(project, gate):
+    """And tried again, with what was asked for: its schedule is years away."""
+    project.table_mapper(columns=["v"], more='schedule: {cron: "0 0 29 2 *", timeout: 1s}')
     with Service(project, "-v") as service:
+        service.post("/api/v1/mappers/item/run", 202, json={"full": True})
         service.wait_log("takes longer than schedule.timeout .1 s.: interrupted", "item")
         gate.open()
         service.wait_log("run ended: interrupted", "item")
-        wait_values(project, _1="a", _2="b", _3="c")
+        assert service.mapper("item")["waiting_for"] == "the pause after 1 failure"
+        service.post("/api/v1/mappers/item/run", 202)  # which does not wait for it
         service.wait_log("run ended: ok", "item")
+        runs = service.get("/api/v1/runs?mapper=item")["runs"]
+    assert [run["full"] for run in runs] == [True, True]
+    assert values(project) == {"item:1": "a", "item:2": "b", "item:3": "c"}
 
 
 # ---- reloads
