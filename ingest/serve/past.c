@@ -20,14 +20,22 @@ static int64_t time_of(const char *text)
         return clock_rfc3339_parse(text, &us) ? us / 1000 : 0;
 }
 
+/* Pushed records and rejects that were tried again say nothing of the others. */
+static bool is_of_all(const cJSON *run)
+{
+        return !cJSON_HasObjectItem(run, "pushed") && !cJSON_HasObjectItem(run, "keys");
+}
+
 struct scheduler_past past_of(const struct status *status)
 {
-        int64_t good_ms = time_of(status->success), refused_ms = 0;
+        const cJSON *last = is_of_all(status->last) ? status->last : NULL;
+        int64_t good_ms = time_of(status->success), tried_ms = time_of(text_of(last, "started"));
+        bool refused = strcmp(text_of(last, "outcome"), run_outcome_name(RUN_REFUSED)) == 0;
+        int64_t refused_ms = refused ? tried_ms : 0;
 
-        if (strcmp(text_of(status->last, "outcome"), run_outcome_name(RUN_REFUSED)) == 0)
-                refused_ms = time_of(text_of(status->last, "started"));
         return (struct scheduler_past){
                 .last_ms = good_ms > refused_ms ? good_ms : refused_ms,
                 .last_full_ms = status->full_us / 1000,
+                .tried_ms = tried_ms,
         };
 }

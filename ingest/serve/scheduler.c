@@ -64,9 +64,9 @@ static int begin_entry(struct scheduler *s, size_t i, const struct scheduler_pas
                 rc = zone_find(&s->zones, &spec->full, spec->timezone, &m->full.zone, e);
         if (rc)
                 return err_wrap(e, rc, "mapper %s", spec->name);
-        timer_begin(&m->schedule, past->last_ms, now_ms, &s->random);
-        timer_begin(&m->full, past->last_full_ms ? past->last_full_ms : past->last_ms, now_ms,
-                &s->random);
+        timer_begin(&m->schedule, past->last_ms, past->tried_ms, now_ms, &s->random);
+        timer_begin(&m->full, past->last_full_ms ? past->last_full_ms : past->last_ms,
+                past->tried_ms, now_ms, &s->random);
         return 0;
 }
 

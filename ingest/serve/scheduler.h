@@ -51,11 +51,13 @@ enum scheduler_wait {
 };
 
 /* What is known of a mapper from before. One that never ran begins with its first firing, where
- * its schedule is a cron expression: somebody chose the hour; an interval begins at once. */
+ * its schedule is a cron expression: somebody chose the hour; an interval begins at once. So does
+ * what was tried and never came to an end. */
 struct scheduler_past {
         int64_t last_ms;      /* when its last run began that need not be tried again (RUN_OK,
                                * RUN_REJECTS, RUN_REFUSED); 0: never */
         int64_t last_full_ms; /* when the last one began that read everything; 0: as last_ms */
+        int64_t tried_ms;     /* when its last run began, however it ended; 0: never */
         bool paused;
 };
 

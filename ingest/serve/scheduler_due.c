@@ -50,15 +50,18 @@ void timer_serve(struct timer *t, int64_t now_ms, uint64_t *random)
         timer_set(t, now_ms);
 }
 
-void timer_begin(struct timer *t, int64_t last_ms, int64_t now_ms, uint64_t *random)
+void timer_begin(
+        struct timer *t, int64_t last_ms, int64_t tried_ms, int64_t now_ms, uint64_t *random)
 {
-        bool at_once = last_ms == 0 && schedule_is_set(t->schedule) && !t->schedule->is_cron;
-
         /* A last time that is still to come tells nothing: the clock went back since. */
         timer_serve(t, last_ms > 0 && last_ms < now_ms ? last_ms : now_ms, random);
-        if (at_once)
-                t->fire_ms = t->next_ms = now_ms;
-        t->missed = last_ms > 0 && t->fire_ms <= now_ms;
+        if (last_ms == 0 && t->fire_ms != NEVER) {
+                if (tried_ms)
+                        t->fire_ms = least_ms(tried_ms, now_ms);
+                else if (!t->schedule->is_cron)
+                        t->fire_ms = t->next_ms = now_ms;
+        }
+        t->missed = (last_ms || tried_ms) && t->fire_ms <= now_ms;
         if (t->missed)
                 t->next_ms = t->fire_ms; /* it is late enough */
 }
@@ -152,9 +155,9 @@ int scheduler_firings(const struct config_mapper *mapper, const struct scheduler
                 zone_list_deinit(&zones);
                 return rc;
         }
-        timer_begin(&own, past->last_ms, now_ms, &random);
-        timer_begin(
-                &full, past->last_full_ms ? past->last_full_ms : past->last_ms, now_ms, &random);
+        timer_begin(&own, past->last_ms, past->tried_ms, now_ms, &random);
+        timer_begin(&full, past->last_full_ms ? past->last_full_ms : past->last_ms, past->tried_ms,
+                now_ms, &random);
         for (*count = 0; *count < max; (*count)++) {
                 int64_t at = own.next_ms < full.next_ms ? own.next_ms : full.next_ms;
                 if (at == NEVER)

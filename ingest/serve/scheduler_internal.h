@@ -36,8 +36,10 @@ void timer_set(struct timer *t, int64_t base_ms);
 void timer_serve(struct timer *t, int64_t now_ms, uint64_t *random);
 
 /** timer_begin() - the first firing of a service that began at @now_ms
- * @last_ms: when it was last served, as far as is known; 0: never */
-void timer_begin(struct timer *t, int64_t last_ms, int64_t now_ms, uint64_t *random);
+ * @last_ms: when it was last served, as far as is known; 0: never
+ * @tried_ms: when a run last tried to; 0: never */
+void timer_begin(
+        struct timer *t, int64_t last_ms, int64_t tried_ms, int64_t now_ms, uint64_t *random);
 
 /** timer_inherit() - @t goes on where @old was; of another expression only firings to come count */
 void timer_inherit(struct timer *t, const struct timer *old, int64_t now_ms);

@@ -171,6 +171,20 @@ def test_what_was_missed_is_caught_up_once(project, database):
         assert not service.messages("run begins")
 
 
+def test_a_first_run_that_failed_is_tried_again_after_a_restart(project, database):
+    """Its schedule is years away; but that firing was not served."""
+    project.table_mapper(more='schedule: "0 0 29 2 *"')
+    with Service(project) as service:
+        assert service.mapper("item")["activity"] == "idle", "nothing was tried so far"
+    project.run(code=Exit.CONFIG)
+    database.sql("CREATE TABLE item (id int PRIMARY KEY); INSERT INTO item VALUES (1)")
+    planned = project.erp2couch("schedule", "--json", "--count", "1").expect(Exit.OK).json
+    assert planned["runs"][0]["missed"]
+    with Service(project, "-v") as service:
+        service.wait_log("run begins: catch-up")
+        service.wait_log("run ended: ok")
+
+
 # ---- a run that takes too long
 
 

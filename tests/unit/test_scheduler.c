@@ -139,6 +139,7 @@ static void first_firings(void **state)
                 int64_t last; /* before the service began; 0: never */
                 int64_t first;
                 const char *start;
+                int64_t tried; /* before the service began; 0: never */
         } cases[] = {
                 {"30s", 0, 0, "m0:schedule"},
                 {"30s", 10 * S, 20 * S, "m0:schedule"},
@@ -149,6 +150,11 @@ static void first_firings(void **state)
                 {"0 3 * * *", 22 * HOUR, 0, "m0:catch-up"},
                 {"0 3 * * *", 30 * DAY, 0, "m0:catch-up"},
                 {"0 0 * * *", 0, DAY, "m0:schedule"},
+                /* a run that failed, or was killed, and none that went well */
+                {"0 3 * * *", 0, 0, "m0:catch-up", HOUR},
+                {"30s", 0, 0, "m0:catch-up", HOUR},
+                {"0 3 * * *", 0, 0, "m0:catch-up", -HOUR},
+                {"0 3 * * *", 20 * HOUR, 3 * HOUR, "m0:schedule", HOUR},
         };
 
         (void)state;
@@ -157,6 +163,7 @@ static void first_firings(void **state)
                 world_init(&w, 4, 0);
                 add(&w, 0, cases[i].schedule, NULL, 0);
                 w.past[0].last_ms = cases[i].last ? START - cases[i].last : 0;
+                w.past[0].tried_ms = cases[i].tried ? START - cases[i].tried : 0;
                 begin(&w, START);
                 int64_t at = START + cases[i].first;
                 if (cases[i].first) {
