@@ -1,5 +1,5 @@
-/* {"run": {...}, "success": "2026-...", "begun": "2026-..."}, written aside and renamed: it is
- * never half there. */
+/* {"run": {...}, "success": "2026-...", "success_end": "2026-...", "begun": "2026-..."}, written
+ * aside and renamed: it is never half there. */
 #include "ingest/pipeline/last_run.h"
 
 #include <errno.h>
@@ -10,6 +10,7 @@
 
 #include "ingest/base/buf.h"
 #include "ingest/base/cleanup.h"
+#include "ingest/base/clock.h"
 
 #define FILE_NAME "last-run.json"
 #define FILE_MAX  (64 << 10) /* the longest error and all counters are far below it */
@@ -44,6 +45,7 @@ void last_run_read(const struct config *config, const char *mapper, struct last_
 
         *out = (struct last_run){.run = cJSON_DetachItemFromObjectCaseSensitive(file, "run")};
         snprintf(out->success, sizeof(out->success), "%s", text_of(file, "success"));
+        snprintf(out->success_end, sizeof(out->success_end), "%s", text_of(file, "success_end"));
         snprintf(out->begun, sizeof(out->begun), "%s", text_of(file, "begun"));
         cJSON_Delete(file);
         if (*text_of(out->run, "started"))
@@ -80,6 +82,8 @@ static void store(const struct config *config, const char *mapper, const struct 
                 cJSON_AddItemReferenceToObject(file, "run", l->run);
         if (l->success[0])
                 cJSON_AddStringToObject(file, "success", l->success);
+        if (l->success_end[0])
+                cJSON_AddStringToObject(file, "success_end", l->success_end);
         if (l->begun[0])
                 cJSON_AddStringToObject(file, "begun", l->begun);
         char *text = cJSON_PrintUnformatted(file);
@@ -107,8 +111,10 @@ void last_run_write(const struct config *config, const char *mapper, const cJSON
 
         last_run_read(config, mapper, &l);
         l.begun[0] = '\0';
-        if (finished)
+        if (finished) {
                 snprintf(l.success, sizeof(l.success), "%s", text_of(run, "started"));
+                clock_rfc3339(clock_wall_us(), l.success_end);
+        }
         if (run) {
                 cJSON_Delete(l.run);
                 l.run = cJSON_Duplicate(run, true);

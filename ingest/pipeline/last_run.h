@@ -22,9 +22,10 @@ void last_run_write(const struct config *config, const char *mapper, const cJSON
         bool finished, const struct log *log);
 
 struct last_run {
-        cJSON *run;       /* owned; NULL: none, or none that can be read */
-        char success[40]; /* when the last run that finished began; "" for none */
-        char begun[40];   /* when one began that has not ended; "" for none */
+        cJSON *run;           /* owned; NULL: none, or none that can be read */
+        char success[40];     /* when the last run that finished began; "" for none */
+        char success_end[40]; /* when it ended; "" where that is not known */
+        char begun[40];       /* when one began that has not ended; "" for none */
 };
 
 /** last_run_read() - last_run_deinit() in any case */

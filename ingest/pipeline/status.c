@@ -119,14 +119,21 @@ static void take_newer(struct status *out, cJSON *run)
         cJSON_Delete(run);
 }
 
+static void take_success(struct status *out, const char *began, const char *ended)
+{
+        if (strcmp(began, out->success) <= 0)
+                return;
+        snprintf(out->success, sizeof(out->success), "%s", began);
+        snprintf(out->success_end, sizeof(out->success_end), "%s", ended);
+}
+
 /* What the last run of this machine left. */
 static void read_here(const struct config *config, const char *name, struct status *out)
 {
         struct last_run here;
 
         last_run_read(config, name, &here);
-        if (strcmp(here.success, out->success) > 0)
-                memcpy(out->success, here.success, sizeof(out->success));
+        take_success(out, here.success, here.success_end);
         take_newer(out, TAKE(here.run));
         if (here.begun[0] && !out->busy)
                 take_newer(out, dead_run(here.begun));
@@ -168,8 +175,7 @@ int status_add_control(struct control *control, const struct config_mapper *mapp
         struct status there = {.last = NULL};
         int rc = read_control(control, mapper->spec->name, &there, e);
 
-        if (strcmp(there.success, out->success) > 0)
-                memcpy(out->success, there.success, sizeof(out->success));
+        take_success(out, there.success, there.success_end);
         take_newer(out, TAKE(there.last));
         out->asked = rc == 0;
         out->rejects = there.rejects;

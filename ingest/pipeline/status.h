@@ -12,14 +12,16 @@
 #include "ingest/pipeline/state_tool.h"
 
 struct status {
-        cJSON *last;      /* owned: the document of the last run; NULL: none */
-        char success[40]; /* when the last run that finished began; "" for none */
-        int64_t lag_s;    /* since then; -1: never */
-        int64_t full_us;  /* when everything was read last, as the state has it; 0: never */
-        bool asked;       /* the control database answered: @rejects is known */
-        uint64_t rejects; /* in the control database */
-        uint64_t records; /* in the state */
-        long busy;        /* pid of the run that is under way; 0: none */
+        cJSON *last;          /* owned: the document of the last run; NULL: none */
+        char success[40];     /* when the last run that finished began; "" for none */
+        char success_end[40]; /* when it ended, if that was on this machine; "": not known */
+        int64_t lag_s;        /* since then; -1: never */
+        int64_t full_us;      /* when everything was read last, as the state has it; 0: never */
+        bool asked;           /* the control database answered: @rejects is known */
+        uint64_t rejects;     /* in the control database */
+        uint64_t records;     /* in the state */
+        uint64_t state_bytes; /* that it takes on disk */
+        long busy;            /* pid of the run that is under way; 0: none */
         enum state_condition state;
 };
 

@@ -30,12 +30,14 @@ struct scheduler_past past_of(const struct status *status)
 {
         const cJSON *last = is_of_all(status->last) ? status->last : NULL;
         int64_t good_ms = time_of(status->success), tried_ms = time_of(text_of(last, "started"));
+        int64_t good_end_ms = time_of(status->success_end);
         bool refused = strcmp(text_of(last, "outcome"), run_outcome_name(RUN_REFUSED)) == 0;
         int64_t refused_ms = refused ? tried_ms : 0;
 
         return (struct scheduler_past){
                 .last_ms = good_ms > refused_ms ? good_ms : refused_ms,
                 .last_full_ms = status->full_us / 1000,
+                .good_ms = good_end_ms > good_ms ? good_end_ms : good_ms,
                 .tried_ms = tried_ms,
         };
 }

@@ -33,6 +33,29 @@ const char *run_trigger_name(enum run_trigger t)
         return names[t];
 }
 
+/* ---- wishes ---- */
+
+static void add_wish(struct entry *m, enum run_trigger trigger, int64_t since_ms)
+{
+        m->wish.manual |= trigger == TRIGGER_MANUAL;
+        if (m->wish.is_set && m->wish.since_ms <= since_ms)
+                return;
+        m->wish.is_set = true;
+        m->wish.trigger = trigger;
+        m->wish.since_ms = since_ms;
+}
+
+/* What ended well and was not followed: the service went down before, or with the run that did. One
+ * that began before that end may have missed what was written last. */
+static void follow_past(struct scheduler *s, struct entry *m)
+{
+        for (size_t i = 0; m->follows && i < m->mapper->after_count; i++) {
+                int64_t good_ms = s->entries[m->mapper->after[i]].good_ms;
+                if (good_ms > m->last_ms)
+                        add_wish(m, TRIGGER_CATCH_UP, least_ms(good_ms, s->now_ms));
+        }
+}
+
 /* ---- making one ---- */
 
 static size_t find_mapper(const struct config *config, const char *name)
@@ -58,6 +81,8 @@ static int begin_entry(struct scheduler *s, size_t i, const struct scheduler_pas
         m->schedule.jitter_ms = m->full.jitter_ms = spec->schedule.jitter_ms;
         m->follows = mapper->after_count > 0 && !schedule_is_set(&spec->schedule);
         m->paused = past->paused;
+        m->last_ms = past->last_ms;
+        m->good_ms = past->good_ms;
         retry_init(&m->retry, &back_off_policy, random_next(&s->random));
         int rc = zone_find(&s->zones, &spec->schedule, spec->timezone, &m->schedule.zone, e);
         if (rc == 0)
@@ -89,9 +114,12 @@ int scheduler_new(const struct config *config, const struct scheduler_past *past
                 return err_nomem(e, "the scheduler");
         for (size_t i = 0; i < s->count && rc == 0; i++)
                 rc = begin_entry(s, i, &past[i], now_ms, e);
-        if (rc == 0)
-                *out = TAKE(s);
-        return rc;
+        if (rc)
+                return rc;
+        for (size_t i = 0; i < s->count; i++)
+                follow_past(s, &s->entries[i]);
+        *out = TAKE(s);
+        return 0;
 }
 
 struct scheduler *scheduler_free(struct scheduler *s)
@@ -104,18 +132,6 @@ struct scheduler *scheduler_free(struct scheduler *s)
                 free(s);
         }
         return NULL;
-}
-
-/* ---- wishes ---- */
-
-static void add_wish(struct entry *m, enum run_trigger trigger, int64_t since_ms)
-{
-        m->wish.manual |= trigger == TRIGGER_MANUAL;
-        if (m->wish.is_set && m->wish.since_ms <= since_ms)
-                return;
-        m->wish.is_set = true;
-        m->wish.trigger = trigger;
-        m->wish.since_ms = since_ms;
 }
 
 static void count_run(struct scheduler *s, const struct entry *m, int by)
@@ -131,6 +147,7 @@ static void inherit(struct scheduler *s, struct entry *m, const struct entry *ol
         struct due due = entry_due(old, now_ms);
 
         m->wish = old->wish;
+        m->good_ms = old->good_ms;
         m->running = old->running;
         m->held = old->held;
         m->paused = old->paused;
@@ -154,6 +171,9 @@ void scheduler_inherit(struct scheduler *s, const struct scheduler *old)
                 if (at < s->count)
                         inherit(s, &s->entries[at], &old->entries[i], s->now_ms);
         }
+        for (size_t i = 0; i < s->count; i++)
+                if (find_mapper(old->config, s->entries[i].mapper->spec->name) == old->count)
+                        follow_past(s, &s->entries[i]);
         s->coming->valid = false;
 }
 
@@ -284,6 +304,7 @@ void scheduler_ended(struct scheduler *s, size_t mapper, enum run_outcome outcom
         case RUN_OK:
         case RUN_REJECTS:
                 succeed(m);
+                m->good_ms = now_ms;
                 wake_followers(s, mapper);
                 break;
         case RUN_REFUSED: /* source and CouchDB answered; it is for an operator to look */

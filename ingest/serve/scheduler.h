@@ -31,7 +31,8 @@ struct scheduler;
 /* Why a run was, or will be, started. */
 enum run_trigger {
         TRIGGER_SCHEDULE,
-        TRIGGER_CATCH_UP, /* a firing that was missed while the service was down */
+        TRIGGER_CATCH_UP, /* a firing, or a wake-up by one that it comes after, that was missed
+                           * while the service was down */
         TRIGGER_AFTER,
         TRIGGER_NOTIFY,
         TRIGGER_MANUAL,
@@ -52,11 +53,14 @@ enum scheduler_wait {
 
 /* What is known of a mapper from before. One that never ran begins with its first firing, where
  * its schedule is a cron expression: somebody chose the hour; an interval begins at once. So does
- * what was tried and never came to an end. */
+ * what was tried and never came to an end, and one that has no schedule of its own and has not run
+ * since a mapper that it comes `after` ended well. */
 struct scheduler_past {
         int64_t last_ms;      /* when its last run began that need not be tried again (RUN_OK,
                                * RUN_REJECTS, RUN_REFUSED); 0: never */
         int64_t last_full_ms; /* when the last one began that read everything; 0: as last_ms */
+        int64_t good_ms;      /* when the last one ended that others follow (RUN_OK, RUN_REJECTS);
+                               * 0: never */
         int64_t tried_ms;     /* when its last run began, however it ended; 0: never */
         bool paused;
 };
@@ -71,7 +75,7 @@ struct scheduler *scheduler_free(struct scheduler *s);
 DEFINE_CLEANUP(struct scheduler *, scheduler_free);
 
 /** scheduler_inherit() - a reload: what @old knew of mappers of the same name goes on in @s: times,
- * pauses, back-offs, wake-ups, and runs under way */
+ * pauses, back-offs, wake-ups, and runs under way; new ones follow what they come after */
 void scheduler_inherit(struct scheduler *s, const struct scheduler *old);
 
 struct scheduler_start {

@@ -73,6 +73,8 @@ struct entry {
         bool follows;  /* it has no schedule of its own: it runs when one that it comes after has */
         struct timer schedule, full;
         struct wish wish;
+        int64_t last_ms; /* of its past: before it was here */
+        int64_t good_ms; /* when its last run ended that others follow; 0: never */
 
         bool running, held, paused;
         int64_t run_since_ms;  /* of the run under way: since when it was due */

@@ -1,5 +1,6 @@
 """The service: it runs mappers by their schedules, and takes signals, reloads and faults."""
 
+import json
 import re
 import signal
 import socket
@@ -152,15 +153,20 @@ def test_a_killed_service_goes_on_where_it_was(item, database, gate):
     assert {rev[:2] for rev in item.db("catalog").revs().values()} == {"1-"}
 
 
+def backdate(project, mapper, began):
+    """Its last run began then, as far as its file tells."""
+    file = project.state / mapper / "last-run.json"
+    text = file.read_text()
+    file.write_text(re.sub(r'("(?:started|success)":\s*)"[^"]*"', rf'\1"{began}"', text))
+
+
 def test_what_was_missed_is_caught_up_once(project, database):
     """Daily, and a run two days ago: it is due when the service comes up, and once."""
     database.sql("CREATE TABLE item (id int PRIMARY KEY); INSERT INTO item VALUES (1)")
     project.table_mapper(more="schedule: {every: 1d}")
     project.run()
-    file = project.state / "item/last-run.json"
-    text = file.read_text()
-    old = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(time.time() - 2 * 86400))
-    file.write_text(re.sub(r'("(?:started|success)":\s*)"[^"]*"', rf'\1"{old}"', text))
+    backdate(project, "item",
+             time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(time.time() - 2 * 86400)))
     with Service(project, "-v") as service:
         service.wait_log("run begins: catch-up")
         service.wait_log("run ended: ok")
@@ -169,6 +175,45 @@ def test_what_was_missed_is_caught_up_once(project, database):
     with Service(project, "-v") as service:
         time.sleep(0.3)
         assert not service.messages("run begins")
+
+
+@pytest.fixture
+def pair(project, database):
+    """`down` follows `up` and has no hour of its own; that of `up` is years away."""
+    database.sql("CREATE TABLE up (id int PRIMARY KEY); CREATE TABLE down (id int PRIMARY KEY)")
+    project.table_mapper("up", more='schedule: "0 0 29 2 *"')
+    project.table_mapper("down", more="after: up")
+    return project
+
+
+def test_one_that_came_after_is_caught_up_after_a_restart(pair, database):
+    pair.run("down")
+    held = database.connect()
+    with Service(pair, "-v") as service:
+        held.cursor().execute("BEGIN; LOCK TABLE down")
+        service.post("/api/v1/mappers/up/run", 202)
+        service.wait_log("run begins: after", "down")
+        service.kill()
+    held.close()
+    with Service(pair, "-v") as service:
+        service.wait_log("run begins: catch-up", "down")
+        service.wait_log("run ended: ok", "down")
+        assert not service.messages("run begins", "up")
+    with Service(pair, "-v") as service:
+        assert service.mapper("down")["activity"] == "idle", "it has followed"
+        assert service.mapper("down")["next_run"] is None
+        assert not service.messages("run begins")
+
+
+def test_a_run_beside_the_one_before_has_not_followed_it(pair):
+    """Both began at the same time: what `up` wrote last, `down` may have missed."""
+    pair.run("up")
+    up = json.loads((pair.state / "up/last-run.json").read_text())
+    pair.run("down")
+    backdate(pair, "down", up["success"])
+    with Service(pair, "-v") as service:
+        service.wait_log("run begins: catch-up", "down")
+        service.wait_log("run ended: ok", "down")
 
 
 def test_a_first_run_that_failed_is_tried_again_after_a_restart(project, database):

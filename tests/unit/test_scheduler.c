@@ -397,6 +397,42 @@ static void one_that_is_always_due_holds_nobody_up(void **state)
         end(&w);
 }
 
+static void what_was_not_followed_is_caught_up(void **state)
+{
+        static const struct {
+                int64_t good; /* the end of a good run of the one before: so long ago; 0: never */
+                int64_t last; /* the begin of one that followed it */
+                const char *starts;
+        } cases[] = {
+                {20 * HOUR, 0, "m1:catch-up"}, {20 * HOUR, 2 * DAY, "m1:catch-up"},
+                {20 * HOUR, 20 * HOUR + S, "m1:catch-up"}, /* while that was still at work */
+                {20 * HOUR, 20 * HOUR, ""}, {20 * HOUR, HOUR, ""},
+                {0, 2 * DAY, ""}, /* refused ever since: nobody follows that */
+                {0, 0, ""}, {-HOUR, DAY, "m1:catch-up"}, /* the clock went back since */
+        };
+
+        (void)state;
+        for (size_t i = 0; i < COUNT(cases); i++) {
+                struct world w;
+                world_init(&w, 4, 0);
+                add(&w, 0, "0 3 * * *", NULL, 0);
+                add(&w, 0, NULL, NULL, 1);
+                add(&w, 0, "0 3 * * *", NULL, 1); /* it waits for its own hour */
+                w.past[0].last_ms = w.past[2].last_ms = START - 19 * HOUR;
+                w.past[0].good_ms = cases[i].good ? START - cases[i].good : 0;
+                w.past[1].last_ms = cases[i].last ? START - cases[i].last : 0;
+                begin(&w, START);
+                expect_starts(&w, START, cases[i].starts);
+                if (cases[i].starts[0]) {
+                        scheduler_ended(w.scheduler, 1, RUN_UNAVAILABLE, START);
+                        expect_starts(&w, START + 10 * S, "m1:retry");
+                        finish(&w, 1, START + 10 * S);
+                }
+                expect_starts(&w, START + MINUTE, "");
+                end(&w);
+        }
+}
+
 static void failures_back_off(void **state)
 {
         struct world w;
@@ -503,7 +539,9 @@ static void a_reload_goes_on_where_it_was(void **state)
         add(&w, 0, "0 11 * * *", NULL, 0); /* another hour: that of today was never promised */
         add(&w, 0, "0 3 * * *", NULL, 0);
         add(&w, 0, "1h", NULL, 0);
-        add(&w, 0, "1h", NULL, 0); /* new */
+        add(&w, 0, "1h", NULL, 0);      /* new */
+        add(&w, 0, NULL, NULL, 1 << 1); /* new, after one that has run */
+        add(&w, 0, NULL, NULL, 1 << 2); /* new, after one that has not */
         int64_t now = START + 12 * HOUR;
         expect_starts(&old, now, "m3:retry m1:schedule");
         finish(&old, 1, now);
@@ -516,7 +554,7 @@ static void a_reload_goes_on_where_it_was(void **state)
         assert_int_equal(look(&w, 3, now).failures, 2);
         assert_int_equal(look(&w, 3, now).wait, WAIT_BACK_OFF);
         assert_int_equal(look(&w, 1, now).next_ms, START + 35 * HOUR);
-        expect_starts(&w, now, "m4:schedule");
+        expect_starts(&w, now, "m4:schedule m5:catch-up");
         finish(&w, 0, now);
         expect_starts(&w, now, "m0:schedule");
         end(&w);
@@ -737,6 +775,7 @@ int main(void)
                 cmocka_unit_test(some_come_after_others),
                 cmocka_unit_test(some_come_after_what_is_about_to_run),
                 cmocka_unit_test(one_that_is_always_due_holds_nobody_up),
+                cmocka_unit_test(what_was_not_followed_is_caught_up),
                 cmocka_unit_test(failures_back_off),
                 cmocka_unit_test(pauses_hold_but_for_operators),
                 cmocka_unit_test(what_holds_a_mapper_is_no_run),
