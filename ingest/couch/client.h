@@ -22,6 +22,11 @@ struct couch {
         char *base; /* URL without a slash at its end */
         struct session session;
         bool speaks_json; /* a JSON reply has come: whatever comes now is no wrong URL */
+
+        /* couch_patience(); monotonic. */
+        int64_t patience_ms;           /* 0: none */
+        int64_t asked_ms, deadline_ms; /* since when, and until when an answer is waited for */
+        bool patience_is_renewed;
         struct couch_stats stats;
 };
 
@@ -44,13 +49,16 @@ struct couch_result {
 int couch_try(struct couch *c, const struct couch_request *request, struct couch_result *out,
         struct err *e) __attribute__((warn_unused_result));
 
-/** couch_retry_init() - with the policy of the options */
-void couch_retry_init(const struct couch *c, struct retry *retry);
+/** couch_retry_init() - before a question: with the policy of the options; patience is renewed */
+void couch_retry_init(struct couch *c, struct retry *retry);
 
 /** couch_back_off() - sleeps after a failure that may pass
  * @e: the failure      Return: 0 try again; -ERR_RETRY the budget is spent; -ERR_CANCEL. */
 int couch_back_off(struct couch *c, struct retry *retry, int64_t retry_after_ms, struct err *e)
         __attribute__((warn_unused_result));
+
+/** couch_patience_renew() - CouchDB has answered something, or is asked something new */
+void couch_patience_renew(struct couch *c);
 
 /** couch_json_text() - member @name of @object where it is a string, else "" */
 const char *couch_json_text(const cJSON *object, const char *name);

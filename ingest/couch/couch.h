@@ -63,6 +63,12 @@ extern const struct option_table couch_option_table;
 int couch_open(const struct couch_options *options, struct loop *loop, const struct log *log,
         struct couch **out, struct err *e) __attribute__((warn_unused_result));
 struct couch *couch_close(struct couch *c);
+
+/** couch_patience() - from now on single requests and scans (not bulk writes) wait no longer, with
+ * all their tries, whatever the server does: then they end with -ERR_RETRY
+ * @ms: counted from now; 0: retry_for and the client's time-outs alone, as after couch_open()
+ * @renewed: counted anew with each question, and with each part of a scan that comes */
+void couch_patience(struct couch *c, int64_t ms, bool renewed);
 DEFINE_CLEANUP(struct couch *, couch_close);
 
 struct couch_server {

@@ -1,4 +1,8 @@
-/* A scan ends early by an error of its callback: that error stays in here. */
+/*
+ * Opening is bounded as a whole; then the patience begins anew with whatever CouchDB answers, so
+ * that a long list may take its time. A scan ends early by an error of its callback: that error
+ * stays in here.
+ */
 #include "ingest/pipeline/control.h"
 
 #include <string.h>
@@ -14,11 +18,15 @@ int control_open_within(const struct config *config, struct loop *loop, const st
                 out->options.retry_for_ms = patience_ms;
         int rc = couch_open(&out->options, loop, log, &out->couch, e);
         if (!rc)
+                couch_patience(out->couch, patience_ms, false);
+        if (!rc)
                 rc = couch_server(out->couch, &out->server, e);
         if (!rc)
                 rc = couch_database(out->couch, out->database, &db, e);
         couch_database_deinit(&db);
         out->absent = rc == COUCH_ABSENT;
+        if (rc >= 0)
+                couch_patience(out->couch, patience_ms, true);
         return rc < 0 ? rc : 0;
 }
 

@@ -2,7 +2,8 @@
  * control.h: the control database for operators' commands.
  *
  * A client of its own, without a run. Somebody waits for the answer, so that a server that does
- * not answer is given up after CONTROL_PATIENCE_MS, where a run tries for couchdb.retry_for.
+ * not answer, or accepts and is silent, is given up after CONTROL_PATIENCE_MS, where a run tries
+ * for couchdb.retry_for. That is the whole time for opening; after it, the longest silence.
  * Functions run the loop; one thread.
  */
 #pragma once

@@ -363,6 +363,17 @@ def test_without_couchdb_it_waits_for_it(item, couch, proxy):
         service.wait_log("run ended: ok", "item", seconds=40)
 
 
+def test_a_couchdb_that_accepts_and_is_silent_does_not_hold_up_the_start(item):
+    """The first question has ten seconds in all, not as long as HTTP waits: the service manager
+    gives up a service that is not ready in time."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        item.configure(couchdb={"url": f"http://127.0.0.1:{silent.getsockname()[1]}"},
+                       serve={"stop_timeout": "1s"})
+        with Service(item, ready=None) as service:
+            service.wait_log("^degraded: .*no answer within", seconds=45)
+            assert "no answer" in service.get("/readyz", 503)["reason"]
+
+
 # ---- what survives
 
 

@@ -306,6 +306,44 @@ static void nobody_answers(void **state)
         end_stage(&s);
 }
 
+/* Tries and silence count together: retry_for alone would begin with the end of a silent one. */
+static void patience_ends_silence(void **state)
+{
+        struct couch_server server;
+        struct err e;
+
+        (void)state;
+        STAGE(s, {.status = 503}, {.fault = FAKE_HANG}, {.fault = FAKE_HANG}, {.fault = FAKE_HANG});
+        int64_t start_ms = clock_monotonic_ms();
+        couch_patience(s.couch, 800, false);
+        assert_int_equal(couch_server(s.couch, &server, &e), -ERR_RETRY);
+        assert_in_range(clock_monotonic_ms() - start_ms, 800, 5000);
+        assert_non_null(strstr(e.text, "no answer within"));
+        end_stage(&s);
+}
+
+/* A server that answers slowly has it for each question only where it is renewed. */
+static void patience_is_for_all_or_for_each(void **state)
+{
+        static const struct fake_reply slow = {.status = 404, .delay_ms = 1000};
+        const struct fake_reply script[] = {slow, slow, {.status = 404}};
+        struct couch_database db;
+        struct stage s;
+        struct err e;
+
+        (void)state;
+        for (int renewed = 0; renewed < 2; renewed++) {
+                set_stage(&s, script, 3);
+                couch_patience(s.couch, 1800, renewed);
+                for (int i = 0; i < 2; i++)
+                        assert_int_equal(couch_database(s.couch, "a", &db, &e),
+                                renewed || i < 1 ? COUCH_ABSENT : -ERR_RETRY);
+                couch_patience(s.couch, 0, false);
+                assert_int_equal(couch_database(s.couch, "a", &db, &e), COUCH_ABSENT);
+                end_stage(&s);
+        }
+}
+
 /* ---- requests ---- */
 
 static void retries_until_it_works(void **state)
@@ -509,6 +547,8 @@ int main(void)
                 cmocka_unit_test(credentials_that_are_ignored),
                 cmocka_unit_test(not_a_couchdb),
                 cmocka_unit_test(nobody_answers),
+                cmocka_unit_test(patience_ends_silence),
+                cmocka_unit_test(patience_is_for_all_or_for_each),
                 cmocka_unit_test(retries_until_it_works),
                 cmocka_unit_test(retry_after_beyond_the_budget),
                 cmocka_unit_test(statuses_have_classes),
