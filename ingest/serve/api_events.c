@@ -264,6 +264,8 @@ static void ask_history(struct api *a, struct http_exchange *x, struct str id)
 {
         cleanup_(history_freep) struct history *h = calloc(1, sizeof(*h));
         const struct service_task task = {.what = "looking for a run in the history",
+                .is_public = true,
+                .only_reads = true,
                 .work = find_run,
                 .on_done = on_found,
                 .ctx = h};

@@ -154,8 +154,12 @@ static bool read_query(struct http_exchange *x, struct page *p)
 void api_get_rejects(struct api *a, struct http_exchange *x, struct str part)
 {
         cleanup_(page_freep) struct page *p = calloc(1, sizeof(*p));
-        const struct service_task task = {
-                .what = "reading rejects", .work = read_page, .on_done = on_page, .ctx = p};
+        const struct service_task task = {.what = "reading rejects",
+                .is_public = true,
+                .only_reads = true,
+                .work = read_page,
+                .on_done = on_page,
+                .ctx = p};
 
         (void)part;
         if (!p)
@@ -291,8 +295,11 @@ static void on_key(void *ctx, int rc, const struct err *e)
 void api_post_retry(struct api *a, struct http_exchange *x, struct str part)
 {
         cleanup_(one_freep) struct one *o = one_new(x, part);
-        const struct service_task task = {
-                .what = "looking for the reject", .work = find_key, .on_done = on_key, .ctx = o};
+        const struct service_task task = {.what = "looking for the reject",
+                .only_reads = true,
+                .work = find_key,
+                .on_done = on_key,
+                .ctx = o};
         size_t index;
 
         if (!o)

@@ -133,6 +133,8 @@ void api_get_runs(struct api *a, struct http_exchange *x, struct str part)
         static const char *const names[] = {"mapper", "limit"};
         cleanup_(runs_freep) struct runs *r = calloc(1, sizeof(*r));
         const struct service_task task = {.what = "reading the run history",
+                .is_public = true,
+                .only_reads = true,
                 .work = read_history,
                 .on_done = on_history,
                 .ctx = r};

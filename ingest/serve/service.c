@@ -118,7 +118,7 @@ static int make_served(struct service *s, struct err *e)
 /* No thread is at work; some may listen. */
 static bool is_at_rest(const struct service *s)
 {
-        return !s->running && !s->tasks && !s->facts && !s->questions && !s->reload;
+        return !s->running && tasks_at_rest(s) && !s->facts && !s->questions && !s->reload;
 }
 
 static void finish_stop(struct service *s)
@@ -209,7 +209,7 @@ int service_new(struct loop *l, const struct service_options *options, const str
         s->log = log;
         s->options = *options;
         s->requests_end = &s->requests;
-        s->waiting_tasks_end = &s->waiting_tasks;
+        tasks_init(s);
         s->config_path = str_dup(str_of(options->config_path));
         s->current = shared_config_new(NULL);
         if (!s->current || !s->config_path)
@@ -266,7 +266,7 @@ static void interrupt_all(void *ctx)
         struct service *s = ctx;
 
         runs_interrupt(s);
-        tasks_interrupt(s);
+        tasks_interrupt(s, false);
 }
 
 static void begin_stop(struct service *s)
@@ -281,7 +281,7 @@ static void begin_stop(struct service *s)
         listen_stop(s);
         reload_stop(s);
         requests_stop(s);
-        wake_stop(s);
+        tasks_interrupt(s, true);
         if (s->running_count)
                 log_info(s->log, "stopping: %u run%s may go on for %g s", s->running_count,
                         s->running_count == 1 ? "" : "s", (double)patience / 1000);

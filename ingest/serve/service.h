@@ -151,6 +151,9 @@ void service_look_again(struct service *s, size_t mapper);
 /* A piece of work on a thread and loop of its own, a few at a time; more wait in order. */
 struct service_task {
         const char *what; /* for errors: "reading rejects" */
+        bool is_public;   /* anybody may ask for it: no other task waits for those, and what waited
+                           * for them for some seconds ends with -ERR_RETRY */
+        bool only_reads;  /* a stop interrupts it at once */
 
         /* On the thread. @config lives until on_done returned. Return: 0; -class. */
         int (*work)(void *ctx, const struct config *config, struct loop *loop,

@@ -29,9 +29,11 @@ void service_queue(const struct service *s, enum service_queue_name name, struct
                         .waiting = s->request_count};
                 break;
         default:
-                *out = (struct service_queue){.running = (unsigned)s->task_count,
-                        .limit = TASKS_MAX,
-                        .waiting = s->waiting_task_count};
+                *out = (struct service_queue){.limit = TASK_LANES * TASKS_MAX};
+                for (size_t i = 0; i < TASK_LANES; i++) {
+                        out->running += (unsigned)s->lanes[i].count;
+                        out->waiting += s->lanes[i].waiting_count;
+                }
         }
 }
 

@@ -29,7 +29,7 @@
 #define ENDED_KEPT            300 /* runs that are remembered: a day of one every five minutes */
 #define BAD_RUNS              3   /* so many one after the other: it fails for good */
 #define REQUEST_RUNS_MAX      16  /* at a time: each has a thread, and connections */
-#define TASKS_MAX             4   /* at a time: each has a connection to CouchDB */
+#define TASKS_MAX             4   /* at a time in a lane: each has a connection to CouchDB */
 
 /* A configuration and how many still need it: the service, runs, tasks. */
 struct shared_config {
@@ -106,9 +106,18 @@ struct task {
         struct shared_config *config;
         struct service_task what;
         struct served *held; /* no run of it is under way meanwhile; NULL: that is not needed */
+        int64_t asked_ms;    /* monotonic */
         int rc;
         struct err err;
         struct task *next;
+};
+
+enum { LANE_OF_TOKEN, LANE_OF_ANYBODY, TASK_LANES };
+
+struct task_lane {
+        struct task *tasks; /* on their threads */
+        struct task *waiting, **waiting_end;
+        size_t count, waiting_count;
 };
 
 struct service_watch {
@@ -154,9 +163,7 @@ struct service {
 
         struct waiting_request *requests, **requests_end;
         size_t request_count;
-        struct task *tasks; /* on their threads */
-        struct task *waiting_tasks, **waiting_tasks_end;
-        size_t task_count, waiting_task_count;
+        struct task_lane lanes[TASK_LANES];
 
         struct facts *facts; /* being read; NULL: none are */
         int64_t facts_ms;    /* monotonic: when all were read last */
@@ -238,8 +245,10 @@ void served_healthy(struct service *s, const struct served *m);
  * @held: the scheduler holds it already, and gets it back when the task has ended; may be NULL */
 int task_start(struct service *s, const struct service_task *task, struct served *held,
         struct err *e) __attribute__((warn_unused_result));
+void tasks_init(struct service *s);
+bool tasks_at_rest(const struct service *s);
 void tasks_end_waiting(struct service *s); /* the service stops: they never begin */
-void tasks_interrupt(struct service *s);
+void tasks_interrupt(struct service *s, bool only_reads);
 
 /* ---- service_facts.c ---- */
 void facts_want_all(struct service *s);

@@ -12,7 +12,8 @@ import jsonschema
 import pytest
 import requests
 
-from support import faultproxy, openapi
+from support import faultproxy, openapi, project as projects
+from support.metrics import Metrics
 from support.process import wait_until
 from support.project import Exit
 from support.service import PATIENCE, TOKEN, Service
@@ -434,9 +435,8 @@ def test_runs_of_other_processes_stand_where_they_belong(item, api):
         ("manual", False), (None, False), (None, False), ("manual", False)]
 
 
-@pytest.mark.parametrize("signals", [1, 2], ids=["patient", "impatient"])
-def test_a_stop_while_the_history_is_asked(item, couch, proxy, signals):
-    """What the question had made is given back, whether it is waited for or interrupted."""
+def test_a_stop_while_the_history_is_asked(item, couch, proxy):
+    """Who only reads is not waited for; what the question had made is given back."""
     gate, front = faultproxy.Gate(), proxy("http", couch.host, couch.port)
     item.configure(couchdb={"url": front.url})
     with Service(item) as service, ThreadPoolExecutor() as pool:
@@ -447,14 +447,9 @@ def test_a_stop_while_the_history_is_asked(item, couch, proxy, signals):
         front.on(".*", "/_all_docs", gate.fault, times=None)
         asked = pool.submit(api.get, "/api/v1/runs")
         gate.wait()
-        for number in range(signals):
-            service.send(signal.SIGTERM)
-            service.wait_log("Terminated", count=number + 1)
-        if signals == 1:
-            gate.open()
+        assert service.stop() < 15  # half of stop_timeout
         answer = asked.result(PATIENCE)
-        assert answer["complete"] is (signals == 1) and len(answer["runs"]) == 1
-        service.process.wait(PATIENCE)
+        assert answer["complete"] is False and len(answer["runs"]) == 1
 
 
 def test_what_is_asked_while_the_service_stops(item, database):
@@ -688,6 +683,56 @@ def test_without_couchdb(item):
                    service.session.get(api.url + "/readyz").json()["status"] == "degraded", 0.2)
         assert "CouchDB" in api.get("/readyz", 503)["reason"]
         assert api.mapper()["rejects"] is None
+
+
+@pytest.fixture
+def silent(item):
+    """A service whose CouchDB accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        item.configure(couchdb={"url": f"http://127.0.0.1:{listener.getsockname()[1]}"})
+        with Service(item, ready=None) as service:
+            yield Api(service)
+
+
+def test_a_silent_couchdb_is_given_up_in_time(silent):
+    """More than there are slots: those that waited for one have waited enough."""
+    asked = ["/api/v1/rejects", "/api/v1/runs/item:2020-01-01T00:00:00.000Z/events"] * 3
+    began = time.monotonic()
+    with ThreadPoolExecutor(len(asked)) as pool:
+        for reply in pool.map(lambda path: silent("GET", path, 503), asked):
+            assert int(reply.headers["Retry-After"]) > 0
+    assert time.monotonic() - began < 25
+
+
+def test_strangers_hold_up_no_push_and_no_stop(silent):
+    """They ask without an end for what anybody may read, and CouchDB never answers."""
+    def read(_):
+        codes = set()
+        try:
+            while not silent.service.ended():
+                reply = requests.get(silent.url + "/api/v1/rejects", timeout=PATIENCE)
+                codes.add(reply.status_code)
+        except requests.ConnectionError:
+            pass
+        return codes
+
+    def all_wait():
+        found = Metrics(requests.get(silent.url + "/metrics", timeout=PATIENCE).text)
+        return found.get("queue_waiting", queue="questions") == 16
+
+    def push():
+        began = time.monotonic()
+        silent.refused("POST", "/api/v1/mappers/item/records", 400, "bad_request", data=large,
+                       headers={**RIGHT, **NDJSON})
+        return time.monotonic() - began
+
+    large = json.dumps({"id": 1, "v": "x" * 300_000}) + "\n{"
+    with ThreadPoolExecutor(20) as pool:
+        readers = [pool.submit(read, n) for n in range(20)]
+        wait_until("there is no slot", PATIENCE, all_wait, 0.01)
+        assert min(push() for _ in range(3)) < 3  # a slot becomes free after four
+        assert silent.service.stop() < 15  # half of stop_timeout
+        assert set().union(*(reader.result() for reader in readers)) == {503}
 
 
 # ---- `erp2couch status`
