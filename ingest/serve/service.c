@@ -393,7 +393,7 @@ void service_mapper_at(const struct service *s, size_t index, struct service_map
                 .success_us = m->success_us,
                 .rejects = m->rejects,
                 .records = m->records,
-                .rejects_known = m->rejects_known,
+                .rejects_known = m->rejects_known && !s->couch_trouble,
                 .state_bytes = m->state_bytes,
                 .state = state_condition_name(m->state),
                 .totals = m->totals};

@@ -87,7 +87,7 @@ static void ask_ended(struct work *w)
                         if (q->list[i].status.asked)
                                 facts_take_control(q->list[i].served, &q->list[i].status);
                         else
-                                q->list[i].served->ask_control = true;
+                                facts_lose_control(q->list[i].served);
                 }
                 note_couch(s, q);
         }

@@ -74,6 +74,8 @@ void served_healthy(struct service *s, const struct served *m)
         for (size_t i = 0; i < s->served_count; i++)
                 if (config->mappers[i].source == config->mappers[m->index].source)
                         s->served[i]->is_unavailable = false;
+        if (s->couch_trouble && s->control_waits)
+                loop_timer_soon(s->control_timer); /* what was asked in vain is not known */
         replace_text(&s->couch_trouble, NULL);
 }
 

@@ -74,6 +74,13 @@ void facts_take_control(struct served *m, struct status *status)
         status_deinit(status);
 }
 
+/* Also when a run proves that CouchDB is back, the count is that of before. */
+void facts_lose_control(struct served *m)
+{
+        m->rejects_known = false;
+        m->ask_control = true;
+}
+
 /* ---- on the thread ---- */
 
 static void facts_thread(struct work *w, struct loop *loop)

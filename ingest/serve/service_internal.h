@@ -259,6 +259,9 @@ void facts_stop(struct service *s);
 void facts_take_here(struct served *m, struct status *status);
 void facts_take_control(struct served *m, struct status *status);
 
+/** facts_lose_control() - it was asked for in vain: not known until it is asked again */
+void facts_lose_control(struct served *m);
+
 /** facts_read() - what is known of @mapper on this machine; any thread
  * @past: what the scheduler wants to know of it      @status: status_deinit() */
 void facts_read(const struct config *config, const struct config_mapper *mapper,

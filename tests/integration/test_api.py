@@ -777,6 +777,32 @@ def test_status_asks_the_service(item, make_project, couch, database):
         "lag_seconds"]}.items()
 
 
+def test_counts_are_unknown_while_couchdb_is_away(item, couch, proxy):
+    """Of before the outage they are no more than a guess: the service tells none."""
+    front = proxy("http", couch.host, couch.port)
+    item.configure(couchdb={"url": front.url, "retry_for": "0s"})
+
+    def told(api):
+        found = Metrics(requests.get(api.url + "/metrics", timeout=PATIENCE).text)
+        return api.mapper()["rejects"], found.get("rejects", mapper="item")
+
+    with Service(item) as service:
+        api = Api(service)
+        api.run()
+        wait_until("they are known", PATIENCE, lambda: told(api) == (1, 1), 0.05)
+        item.erp2couch("status").expect(Exit.OK)
+        front.refuse()
+        assert api.run()["outcome"] == "unavailable"
+        wait_until("they are not", PATIENCE, lambda: told(api) == (None, None), 0.05)
+        assert api.get("/api/v1/status")["mappers"][0]["rejects"] is None
+        result = item.erp2couch("status", "--json").expect(Exit.UNAVAILABLE)
+        result.says("does not know how many rejects")
+        assert result.json["mappers"][0]["rejects"] is None
+        front.refuse(False)
+        api.run()
+        wait_until("they are again", PATIENCE, lambda: told(api) == (1, 1), 0.05)
+
+
 def test_status_is_not_held_up_by_what_listens_and_is_silent(item):
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
