@@ -70,7 +70,7 @@ FRAGMENTS = {
     "strings": lambda o: with_minimum("#/$defs/texts", "minItems", o),
 }
 # Strings that have a form of their own.
-OWN_FORM = {"url", "from", "each", "timezone", "file"}
+OWN_FORM = {"url", "from", "each", "timezone", "file", "token"}
 
 
 def default_of(option):
