@@ -29,9 +29,7 @@ BUILDS = {
     "release": ["--buildtype=release"],
 }
 STEP_SECONDS = 1200  # of one step; CI as a whole has 20 minutes
-CORES = os.cpu_count() or 1
-AT_A_TIME = min(8, 2 * CORES)  # unit tests: some wait
-WORKERS = min(8, 3 * CORES)  # integration tests: much of each is waiting
+AT_A_TIME = min(8, 2 * (os.cpu_count() or 1))  # tests: much of each is waiting
 
 # Servers of tests make and remove thousands of files, which a disk takes much longer for. A step
 # needs up to 2 GB.
@@ -254,7 +252,7 @@ def integration(tally, name, folder, only, chosen):
     words = [sys.executable, "-m", "pytest", "-q", "--tb=short", "--durations=10",
              f"--junitxml={report}", "-o", "junit_family=xunit1"]
     if importlib.util.find_spec("xdist"):
-        words += ["-n", str(WORKERS), "--dist", "loadgroup"]
+        words += ["-n", str(AT_A_TIME), "--dist", "loadgroup"]
     if only:
         words += ["-k", only]
     if chosen:
