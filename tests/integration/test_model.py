@@ -77,7 +77,7 @@ def search(folder, world, *without):
     """The promise that breaks in `world` without these rules, or None."""
     options = ["-D" + bound for bound in WORLDS[world].split()]
     options += [f"-DNO_{rule}" for rule in without]
-    compiler = ["gcc", "-O1", "-w", "-DSAFETY", "-DCOLLAPSE", "-DMEMLIM=3000", "-o", "pan", "pan.c"]
+    compiler = ["gcc", "-O0", "-w", "-DSAFETY", "-DCOLLAPSE", "-DMEMLIM=3000", "-o", "pan", "pan.c"]
     for words in (["spin", "-a", *options, str(MODEL)], compiler):
         subprocess.run(words, cwd=folder, check=True, timeout=SECONDS, stdout=subprocess.DEVNULL)
     found = subprocess.run(["./pan", "-m10000"], cwd=folder, check=True, timeout=SECONDS,
