@@ -8,6 +8,8 @@ import pytest
 from support import faultproxy
 from support.project import Exit
 
+pytestmark = pytest.mark.once
+
 ROWS = 50
 
 

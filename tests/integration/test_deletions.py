@@ -7,6 +7,8 @@ import pytest
 
 from support.project import Exit
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def catalog(project, database):

@@ -8,6 +8,8 @@ import pytest
 from support import faultproxy
 from support.project import Exit
 
+pytestmark = pytest.mark.once
+
 
 def load(project, database, rows="generate_series(1, 20) n", fields="", **options):
     database.sql(f"CREATE TABLE item AS SELECT n AS id, 'v' || n AS v FROM {rows}")
@@ -295,7 +297,6 @@ def growing(project, database):
     return mapper
 
 
-@pytest.mark.once
 def test_a_row_that_grew_too_large_keeps_its_document(project, database, growing):
     """Read with the others or again by key, because it is a reject, or was called deleted."""
     database.sql("UPDATE base SET large = true, version = 100 WHERE id = 5")
@@ -312,7 +313,6 @@ def test_a_row_that_grew_too_large_keeps_its_document(project, database, growing
     assert project.rejects() == []
 
 
-@pytest.mark.once
 def test_a_row_too_large_hides_no_deletions(project, database, growing):
     database.sql("UPDATE base SET large = true WHERE id = 5; DELETE FROM base WHERE id IN (7, 8)")
     project.run("--full", code=Exit.REJECTS).counts(deleted=2, rejected=1, unchanged=27)
