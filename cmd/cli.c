@@ -10,8 +10,9 @@
 #include "ingest/loop/http.h"
 
 static const struct cli_command *const commands[] = {&command_check, &command_test,
-        &command_preview, &command_diff, &command_run, &command_verify, &command_schedule,
-        &command_status, &command_rejects, &command_state, &command_discover, &command_init};
+        &command_preview, &command_diff, &command_run, &command_serve, &command_verify,
+        &command_schedule, &command_status, &command_rejects, &command_state, &command_discover,
+        &command_init};
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

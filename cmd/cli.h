@@ -61,5 +61,5 @@ int cli_print_json(cJSON *json, int code);
 cJSON *cli_error_json(const struct err *e);
 
 extern const struct cli_command command_check, command_diff, command_discover, command_init,
-        command_preview, command_rejects, command_run, command_schedule, command_state,
-        command_status, command_test, command_verify;
+        command_preview, command_rejects, command_run, command_schedule, command_serve,
+        command_state, command_status, command_test, command_verify;

@@ -7,8 +7,8 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <malloc.h>
-#include <signal.h>
 #include <netdb.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -155,6 +155,17 @@ static int take_signals(struct serve *s, struct err *e)
 }
 
 /* ---- from beginning to end ---- */
+
+/* The usual 1024 are for programs that select(2): connections and runs may need more. */
+static void raise_descriptors(void)
+{
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= DESCRIPTORS)
+                return;
+        limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
 
 #define HOST_MAX 64 /* an address in digits */
 

@@ -157,19 +157,7 @@ static void put_lag(int64_t s, char out[32])
 
 static bool is_damaged(const struct status *s)
 {
-        if (s->busy)
-                snprintf(out, size, "running, pid %ld", s->busy);
-        else if (s->state == STATE_IS_DAMAGED || s->state == STATE_IS_FOREIGN)
-                snprintf(out, size, "its state is %s: the next run rebuilds it",
-                        state_condition_name(s->state));
-        else if (cJSON_HasObjectItem(s->last, "keys"))
-                snprintf(out, size, "a retry of rejects%s%s", *text_of(s, "error") ? ": " : "",
-                        text_of(s, "error"));
-        else if (cJSON_HasObjectItem(s->last, "pushed"))
-                snprintf(out, size, "records that were pushed%s%s",
-                        *text_of(s, "error") ? ": " : "", text_of(s, "error"));
-        else
-                snprintf(out, size, "%s", text_of(s, "error"));
+        return s->state == STATE_IS_DAMAGED || s->state == STATE_IS_FOREIGN;
 }
 
 /* What only a service knows comes first. Return: whether there was something. */

@@ -10,14 +10,12 @@
 #include <stdint.h>
 
 #include "ingest/base/cron.h"
-#include "ingest/base/str.h"
 
 struct schedule {
         bool is_set;      /* false: the mapper has none */
         const char *text; /* "0 3 * * *", "every 30s"; NULL: it does not fire by itself */
         bool is_cron;
         struct cron cron;
-        struct str text;  /* ... as written; lives as long as the mapper */
         int64_t every_ms; /* where it is no cron expression: at least 1000 */
 
         const char *timezone; /* of the cron expression; NULL: the mapper's, else UTC */

@@ -86,6 +86,7 @@ static void read_state(
                      : rc == STATE_FOREIGN ? STATE_IS_FOREIGN
                                            : STATE_IS_MISSING;
         out->records = state ? state_count(state) : 0;
+        out->state_bytes = state ? state_size_bytes(state) : 0;
         out->full_us = state ? full_read_us(state) : 0;
 }
 

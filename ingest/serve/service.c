@@ -218,15 +218,14 @@ int service_new(struct loop *l, const struct service_options *options, const str
         configured(s);
         int rc = make_served(s, e);
         rc = rc ? rc : make_timers(s, e);
-        rc = rc ? rc : wake_new(s, e);
+        rc = rc ? rc : listen_new(s, e);
         if (rc) {
                 options->config->couch.meter = NULL;
                 s->current->config = NULL; /* it stays the caller's */
                 return rc;
         }
         warn_without_schedules(s);
-        wake_begin(s);
-        facts_want_all(s);
+        s->facts_ms = clock_monotonic_ms();
         service_later(s);
         *out = TAKE(s);
         return 0;
@@ -236,7 +235,6 @@ struct service *service_free(struct service *s)
 {
         if (!s)
                 return NULL;
-        listeners_free(s->listeners);
         for (size_t i = 0; i < s->served_count; i++)
                 served_free(s->served[i]);
         for (size_t i = 0; i < s->gone_count; i++)
@@ -335,6 +333,16 @@ static void mapper_reason(const struct service *s, struct service_health *out)
                         others == 1 ? "" : "s");
         snprintf(out->reason, sizeof(out->reason), "mapper %s: %s%s", first->name, more,
                 first->trouble ? first->trouble : "its last runs failed");
+}
+
+const char *service_condition_name(enum service_condition condition)
+{
+        static const char *const names[SERVICE_CONDITIONS] = {[SERVICE_STARTING] = "starting",
+                [SERVICE_READY] = "ready",
+                [SERVICE_DEGRADED] = "degraded",
+                [SERVICE_STOPPING] = "stopping"};
+
+        return names[condition];
 }
 
 /* Where schedules do the work all the same, it is a remark: nothing stands still. */

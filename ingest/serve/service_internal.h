@@ -20,7 +20,6 @@
 
 #include "ingest/couch/meter.h"
 #include "ingest/pipeline/status.h"
-#include "ingest/serve/listen.h"
 #include "ingest/serve/service.h"
 #include "ingest/serve/work.h"
 
@@ -188,9 +187,6 @@ struct service {
         char told[700]; /* the last line of on_state */
         bool in_watch;
 
-        struct listeners *listeners; /* owned */
-        bool listeners_stopped;
-
         bool is_stopping;
         struct loop_timer *stop_timer;
         loop_fn on_stopped;
@@ -289,12 +285,6 @@ void watch_free(struct service *s);
 /* ---- service_reload.c ---- */
 void reload_stop(struct service *s);
 void reload_pump(struct service *s);
-
-/* ---- service_wake.c ---- */
-int wake_new(struct service *s, struct err *e) __attribute__((warn_unused_result));
-/** wake_begin() - listens for the current configuration */
-void wake_begin(struct service *s);
-void wake_stop(struct service *s);
 
 /* ---- service_pause.c ---- */
 bool pause_read(const struct config *config, const char *mapper);

@@ -227,7 +227,7 @@ static int swap(struct service *s, struct reload *r, struct err *e)
         }
         commit(s, r, &w);
         requests_reload(s);
-        wake_begin(s);
+        s->listen_again = true;
         facts_want_all(s);
         if (s->options.on_config)
                 s->options.on_config(s->options.ctx, current_config(s));

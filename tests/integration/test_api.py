@@ -75,7 +75,7 @@ def events(reply):
             yield kind, json.loads(line[6:])
 
 
-def with_items(project, database):
+def with_item(project):
     """Three rows of which one is rejected."""
     project.database.sql("CREATE TABLE item (id int PRIMARY KEY, v text);"
                          "INSERT INTO item VALUES (1, '1'), (2, '2'), (3, 'three')")
@@ -84,19 +84,8 @@ def with_items(project, database):
 
 
 @pytest.fixture
-def item(project, database):
-    return with_items(project, database)
-
-
-@pytest.fixture(scope="module")
-def calm(tmp_path_factory, binary, couch, cluster):
-    """One service for all tests whose requests change nothing; it never ran its mapper."""
-    database = cluster.create()
-    project = projects.Project(tmp_path_factory.mktemp("calm"), binary, couch, database)
-    with Service(with_items(project, database)) as running:
-        yield Api(running)
-    project.remove()
-    database.drop()
+def item(project):
+    return with_item(project)
 
 
 @pytest.fixture
@@ -255,12 +244,10 @@ def test_without_a_configured_token_nothing_can_be_changed(item):
     {"Sec-Fetch-Site": "same-site"}, {"Host": "evil.example.com"},
     {"Host": "127.0.0.1.evil.example.com"}, {"Host": "evil.example.com:8090"}],
     ids=lambda headers: " ".join(map(str, headers.items())))
-def test_pages_of_other_sites_get_nothing(calm, headers):
+def test_pages_of_other_sites_get_nothing(web, headers):
     for path in ("/", "/api/v1/status", "/metrics", "/nowhere"):
-        calm.refused("GET", path, 403, "forbidden", headers=headers)
-    calm.refused("POST", "/api/v1/mappers/item/run", 403, "forbidden",
-                 headers={**RIGHT, **headers})
-    assert calm.mapper()["last_run"] is None
+        web.refused("GET", path, 403, "forbidden", headers=headers)
+    web.refused("POST", "/api/v1/mappers/item/run", 403, "forbidden", headers={**RIGHT, **headers})
 
 
 def test_our_own_page_and_listed_names_may_ask(item):
@@ -278,21 +265,23 @@ def test_our_own_page_and_listed_names_may_ask(item):
 # ---- what is not there
 
 
-def test_methods(calm):
+@pytest.mark.once
+def test_methods(web):
     for method, path in sorted(openapi.operations()):
         path = path.replace("{name}", "item").replace("{id}", "reject:item:3")
         allow = "POST, OPTIONS" if method == "POST" else "GET, HEAD, OPTIONS"
         others = {"GET", "POST", "PUT", "DELETE", "PATCH"} - {method}
         for other in sorted(others):
-            assert calm(other, path, 405, headers=RIGHT).headers["Allow"] == allow
-        reply = calm("OPTIONS", path, 204)
+            assert web(other, path, 405, headers=RIGHT).headers["Allow"] == allow
+        reply = web("OPTIONS", path, 204)
         assert reply.headers["Allow"] == allow and reply.content == b""
         assert "Access-Control-Allow-Origin" not in reply.headers
 
 
-def test_options_of_no_path(calm):
+@pytest.mark.once
+def test_options_of_no_path(web):
     for method, status in (b"OPTIONS", 204), (b"GET", 400):
-        found = raw(calm, method + b" * HTTP/1.1\r\nHost: @host@\r\nConnection: close\r\n\r\n")
+        found = raw(web, method + b" * HTTP/1.1\r\nHost: @host@\r\nConnection: close\r\n\r\n")
         assert found.startswith(b"HTTP/1.1 %d " % status), found
         assert (b"Allow: GET, HEAD, POST, OPTIONS\r\n" in found) == (status == 204), found
 
@@ -314,38 +303,38 @@ def raw(api, request):
     "/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/api/v1/../../etc/passwd", "//etc/passwd",
     "/page.css/../index.html", "/..%2f..%2fetc/passwd", "/api/v1/mappers/..%2f..", "/.git/config",
     "/index.html%00", "/api/v1/mappers/%ff"])
-def test_paths_lead_nowhere_else(calm, path):
-    reply = raw(calm, f"GET {path} HTTP/1.1\r\nHost: @host@\r\nConnection: close\r\n\r\n"
-                .encode())
+def test_paths_lead_nowhere_else(web, path):
+    reply = raw(web, f"GET {path} HTTP/1.1\r\nHost: @host@\r\nConnection: close\r\n\r\n".encode())
     assert re.match(rb"HTTP/1.1 40[04] ", reply) and b"root:" not in reply
     assert b'"error"' in reply
 
 
 @pytest.mark.once
 @pytest.mark.parametrize("name", ["a%0d%0aX-Evil:%201", "a%0aX-Evil:%201", "a%00b", "%22%3Cb%3E"])
-def test_names_put_nothing_into_headers(calm, name):
+def test_names_put_nothing_into_headers(web, name):
     for path in (f"/api/v1/mappers/{name}", f"/api/v1/runs/{name}/events",
                  f"/api/v1/rejects?after=reject:{name}:1", f"/api/v1/runs?mapper={name}"):
-        reply = raw(calm, f"GET {path} HTTP/1.1\r\nHost: @host@\r\nConnection: close\r\n\r\n"
+        reply = raw(web, f"GET {path} HTTP/1.1\r\nHost: @host@\r\nConnection: close\r\n\r\n"
                     .encode())
         head, body = reply.split(b"\r\n\r\n", 1)
         assert b"X-Evil" not in head and re.match(rb"HTTP/1.1 40[04] ", head)
         assert set(json.loads(body)) == {"error"}
 
 
-def test_unknown_names(calm):
-    assert '"item"' in calm.refused("GET", "/api/v1/mappers/itme", 404, "not_found")
+@pytest.mark.once
+def test_unknown_names(web):
+    assert '"item"' in web.refused("GET", "/api/v1/mappers/itme", 404, "not_found")
     for verb in ("run", "pause", "resume"):
-        calm.refused("POST", f"/api/v1/mappers/nobody/{verb}", 404, "not_found")
-    calm.refused("POST", "/api/v1/mappers/nobody/records", 404, "not_found", json={"id": 1})
-    calm.refused("GET", "/api/v1/runs?mapper=nobody", 404, "not_found")
-    calm.refused("GET", "/api/v1/rejects?mapper=nobody", 404, "not_found")
-    calm.refused("GET", "/api/v1/runs/item:2020-01-01T00:00:00.000Z/events", 404, "not_found")
+        web.refused("POST", f"/api/v1/mappers/nobody/{verb}", 404, "not_found")
+    web.refused("POST", "/api/v1/mappers/nobody/records", 404, "not_found", json={"id": 1})
+    web.refused("GET", "/api/v1/runs?mapper=nobody", 404, "not_found")
+    web.refused("GET", "/api/v1/rejects?mapper=nobody", 404, "not_found")
+    web.refused("GET", "/api/v1/runs/item:2020-01-01T00:00:00.000Z/events", 404, "not_found")
     for verb in ("retry", "drop"):
         for one in ("reject:item:99", "reject:item:", "x", "run:item:1", "reject:nobody:1"):
-            calm.refused("POST", f"/api/v1/rejects/{one}/{verb}", 404, "not_found")
+            web.refused("POST", f"/api/v1/rejects/{one}/{verb}", 404, "not_found")
     for path in ("/nowhere", "/api/v2/status", "/api/v1/", "/api/v1/status/"):
-        calm.refused("GET", path, 404, "not_found")
+        web.refused("GET", path, 404, "not_found")
 
 
 @pytest.mark.once
@@ -354,8 +343,8 @@ def test_unknown_names(calm):
     "rejects?limit=-1", "rejects?after=x", "rejects?mapper=item&after=reject:other:1",
     "runs?mappr=item", "runs?after=x", "rejects?limit=1&Mapper=item",
     "runs?mapper=A", "runs?mapper=", "rejects?mapper=" + 100 * "a"])
-def test_wrong_queries(calm, path):
-    message = calm.refused("GET", "/api/v1/" + path, 400, "bad_request")
+def test_wrong_queries(web, path):
+    message = web.refused("GET", "/api/v1/" + path, 400, "bad_request")
     assert ('did you mean "mapper"' in message) == ("mappr" in path or "Mapper" in path)
 
 
@@ -370,10 +359,9 @@ def test_wrong_queries(calm, path):
     (b'{"full": "\xff"}', "application/json", 400, "bad_request"),
     (b" " * 20000, "application/json", 413, "too_large")],
     ids=lambda value: str(value)[:20])
-def test_wrong_bodies_of_run(calm, body, kind, code, word):
-    calm.refused("POST", "/api/v1/mappers/item/run", code, word, data=body,
+def test_wrong_bodies_of_run(web, body, kind, code, word):
+    web.refused("POST", "/api/v1/mappers/item/run", code, word, data=body,
                 headers={**RIGHT, "Content-Type": kind})
-    assert calm.mapper()["last_run"] is None
 
 
 # ---- runs
@@ -466,8 +454,12 @@ def test_what_is_asked_while_the_service_stops(item, database):
         incoming = events(stream)
         assert next(incoming)[0] == "progress"
         service.send(15)
-        *_, (kind, run) = incoming
-        assert (kind, run["outcome"]) == ("end", "interrupted")
+        service.wait_log("stopping: 1 run")
+        assert api.get("/readyz", 503)["status"] == "stopping"
+        api.refused("POST", "/api/v1/mappers/item/run", 503, "unavailable")
+        *before, (kind, told) = incoming
+        assert all(one == "progress" for one, _ in before)
+        assert kind == "end" and told["outcome"] == "interrupted"
         held.close()
         service.process.wait(PATIENCE)
 

@@ -196,7 +196,8 @@ def test_log_ins_are_counted(item, couch):
 
 
 def test_a_run_under_way(item, couch, proxy):
-    gate, front = faultproxy.Gate(), proxy("http", couch.host, couch.port)
+    front = proxy("http", couch.host, couch.port)
+    gate = faultproxy.Gate()
     front.on("POST", "/_bulk_docs$", gate.fault)
     item.configure(couchdb={"url": front.url})
     with Service(item, "-v") as service:

@@ -533,6 +533,9 @@ def test_the_real_service_runs_and_is_shown(real, project):
     real.says("Run of item ended: Rejects, 3 read, 2 changed, 1 rejected")
     real.until("on => document.querySelector(on)?.childElementCount > 0",
                real.card("item", ".picture g"))
+    wait_until("the rejects are known", PATIENCE,
+               lambda: real.service.mapper("item")["rejects"] == 1)
+    real.look()
     real.fact("item", "rejects", "1")
     m = real.service.mapper("item")
     assert m["last_run"]["outcome"] == "rejects"

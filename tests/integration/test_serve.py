@@ -27,11 +27,14 @@ def item(project, database):
 
 @pytest.fixture
 def gate(item, couch, proxy):
-    """The same; the first batch is held until the test lets it go: the run is at work so long."""
-    made, front = faultproxy.Gate(), proxy("http", couch.host, couch.port)
+    """The same through a proxy that holds the first batch until the gate is opened."""
+    made = faultproxy.Gate()
+    front = proxy("http", couch.host, couch.port)
     front.on("POST", "/_bulk_docs$", made.fault)
     item.configure(couchdb={"url": front.url})
-    return made
+    made.front = front
+    yield made
+    made.open()
 
 
 def values(project):
@@ -77,10 +80,9 @@ def test_mappers_run_side_by_side(project, database, couch, proxy):
         database.sql(f"CREATE TABLE {name} (id int PRIMARY KEY); INSERT INTO {name} VALUES (1)")
         project.table_mapper(name, more="schedule: {every: 1h}")
     with Service(project, "-v") as service:
-        gate.wait(3)
+        service.wait_log("run begins", count=3)
         gate.open()
-        for name in "abc":
-            service.wait_log("run ended: ok", name)
+        service.wait_log("run ended: ok", count=3)
     order = [line for line in service.log if re.search("run (begins|ended)", line)]
     assert all("begins" in line for line in order[:3])
 
@@ -91,19 +93,12 @@ def test_mappers_run_side_by_side(project, database, couch, proxy):
 def test_a_run_may_end_while_the_service_stops(item, gate):
     with Service(item) as service:
         gate.wait()
-        service.send(signal.SIGTERM)
-        service.wait_log("stopping: 1 run may go on")
+        service.begin_stop()
         gate.open()
-        service.process.wait(60)
-        result = service.result().says("run ended: ok", "stopped")
+        service.process.wait(PATIENCE)
+        result = service.result().says("stopping: 1 run may go on", "run ended: ok", "stopped")
     assert "interrupted" not in result.err
     assert values(item) == {"item:1": "a", "item:2": "b", "item:3": "c"}
-
-
-def turn(service):
-    """Waits until its loop has done what was to be done: it answers in between."""
-    for _ in range(2):
-        assert service.get("/readyz", 503)["status"] == "stopping"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -112,13 +107,11 @@ def test_a_second_signal_interrupts(item, gate, number):
     item.configure(serve={"stop_timeout": "1h"})
     with Service(item) as service:
         gate.wait()
-        service.send(number)
-        service.wait_log("stopping: 1 run")
-        service.send(number)
-        service.wait_log(signal.strsignal(number), count=2)
-        turn(service)
+        service.begin_stop(number)
+        service.begin_stop(number, count=2)
+        assert not service.ended()
         gate.open()
-        service.process.wait(60)
+        service.process.wait(PATIENCE)
         service.result().says("run ended: interrupted", "stopped")
     item.run()
     assert {rev[:2] for rev in item.db("catalog").revs().values()} == {"1-"}
@@ -128,11 +121,9 @@ def test_stop_timeout_interrupts(item, gate):
     item.configure(serve={"stop_timeout": "0s"})
     with Service(item) as service:
         gate.wait()
-        service.send(signal.SIGTERM)
-        service.wait_log("stopping: 1 run")
-        turn(service)
+        service.begin_stop()
         gate.open()
-        service.process.wait(60)
+        service.process.wait(PATIENCE)
         service.result().says("run ended: interrupted", "stopped")
 
 
@@ -143,10 +134,12 @@ def test_an_idle_service_stops_at_once(item):
 
 
 def test_a_killed_service_goes_on_where_it_was(item, database, gate):
+    """CouchDB has its last batch, and nobody has heard of it."""
     with Service(item) as service:
         gate.wait()
         service.kill()
     gate.open()
+    wait_until("the batch is written", PATIENCE, lambda: gate.front.count("POST", "/_bulk_docs$"))
     database.sql("INSERT INTO item VALUES (4, 'd')")
     with Service(item):
         wait_values(item, _1="a", _2="b", _3="c", _4="d")
@@ -287,23 +280,16 @@ def test_a_bad_reload_changes_nothing(item, database):
     with Service(item) as service:
         before = config.read_text()
         service.wait_log("run ended: ok", "item")
-        before = item.path.read_text(), (item.folder / "mappers/item.yaml").read_text()
-        if change == "mapper":
-            item.mapper("item", before[1].replace("schedule:", "shedule:"))
-        elif change == "listen":
-            item.configure(http={"listen": "127.0.0.1:1"})
-        elif change == "state":
-            item.configure(state_dir="other")
-        else:
-            item.path.unlink()
-        text = service.reload("the reload was refused, all goes on as before")
-        assert re.search(says, text), text
-        said = service.get("/readyz", 503)
-        assert said["status"] == "degraded" and re.search(says, said["reason"])
+        for action, says in spoil:
+            action()
+            text = service.reload("the reload was refused, all goes on as before")
+            assert re.search(says, text), text
+            said = service.get("/readyz", 503)
+            assert said["status"] == "degraded" and re.search(says, said["reason"])
+            config.write_text(before)
+            mapper.write_text(right)
         database.sql("INSERT INTO item VALUES (9, 'z')")
         wait_values(item, _1="a", _2="b", _3="c", _9="z")
-        item.path.write_text(before[0])
-        item.mapper("item", before[1])
         service.reload()
         assert service.get("/readyz") == {"status": "ready"}
 

@@ -41,13 +41,11 @@ def item(project, database):
     return project
 
 
-@pytest.fixture
-def gate(item, couch, proxy):
-    """The same; its first batch is held until the test lets it go."""
-    made, front = faultproxy.Gate(), proxy("http", couch.host, couch.port)
-    front.on("POST", "/_bulk_docs$", made.fault)
+def gate_before_couchdb(item, couch, proxy, method, path, times):
+    gate, front = faultproxy.Gate(), proxy("http", couch.host, couch.port)
+    front.on(method, path, gate.fault, times=times)
     item.configure(couchdb={"url": front.url})
-    return made
+    return gate
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -221,9 +219,7 @@ def test_the_manager_is_told(item, manager):
 
 def test_ready_is_said_when_it_is(item, told, couch, proxy):
     """Listening, and CouchDB has answered; a reload before that does not say it too early."""
-    gate, front = faultproxy.Gate(), proxy("http", couch.host, couch.port)
-    front.on("GET", ".", gate.fault, times=None)
-    item.configure(couchdb={"url": front.url})
+    gate = gate_before_couchdb(item, couch, proxy, "GET", ".", None)
     with Service(item, env=told.env, ready=None) as service:
         service.wait_log("^listening on ")
         gate.wait()
@@ -257,19 +253,18 @@ def test_a_refused_reload_is_told(item, told):
 def test_the_watchdog_is_fed_by_the_loop(item, told):
     """Every half of its time; not while the process hangs; not that of another process."""
     with Service(item, env={**told.env, "WATCHDOG_USEC": "400000"}) as service:
-        fed = told.wait("WATCHDOG=1", 6)
+        fed = told.wait("WATCHDOG=1", 4)
         assert all(told.messages[i] == ["WATCHDOG=1"] for i in fed)
         service.send(signal.SIGSTOP)
         os.waitid(os.P_PID, service.process.pid, os.WSTOPPED)
         before = len(told.having("WATCHDOG=1"))
         time.sleep(1)
-        hung = len(told.having("WATCHDOG=1")) - before
+        assert len(told.having("WATCHDOG=1")) == before
         began = time.monotonic()
         service.send(signal.SIGCONT)
         told.wait("WATCHDOG=1", before + 4)
         took = time.monotonic() - began
-    assert hung == 0
-    assert took > 0.4, "four of them, a fifth of a second apart"
+    assert took > 0.5, "one at once, and three of them a fifth of a second apart"
 
 
 def test_a_watchdog_of_another_process_is_not_fed(item, told):
@@ -280,20 +275,20 @@ def test_a_watchdog_of_another_process_is_not_fed(item, told):
 
 
 @pytest.mark.parametrize("timeout, ends", [("1h", "ok"), ("0s", "interrupted")])
-def test_it_drains_within_its_time(item, gate, told, timeout, ends):
+def test_it_drains_within_its_time(item, couch, proxy, told, timeout, ends):
+    gate = gate_before_couchdb(item, couch, proxy, "POST", "/_bulk_docs$", 1)
     item.configure(serve={"stop_timeout": timeout})
     with Service(item, env={**told.env, "WATCHDOG_USEC": "400000"}) as service:
         gate.wait()
-        service.send(signal.SIGTERM)
-        told.wait("STOPPING=1")
-        fed = len(told.having("WATCHDOG=1"))
-        told.wait("WATCHDOG=1", fed + 2)
-        wait_until("it says so", 20, lambda: told.status.endswith("stopping"))
+        service.begin_stop()
+        [stopping] = told.wait("STOPPING=1")
+        told.wait("WATCHDOG=1", len(told.having("WATCHDOG=1")) + 2)  # fed while it drains
         gate.open()
-        service.process.wait(60)
+        service.process.wait(PATIENCE)
         service.result().says(f"run ended: {ends}", "stopped")
     extra = int(told.messages[stopping][1].removeprefix("EXTEND_TIMEOUT_USEC="))
     assert extra == (3600 if timeout == "1h" else 0) * 10**6 + 60 * 10**6
+    assert told.status.endswith("stopping")
 
 
 # ---- sockets
@@ -371,9 +366,10 @@ def test_status_finds_a_port_that_the_kernel_picked(item):
     assert not file.exists()
 
 
-STRANGE = ["", "{", "[]", '{"pid": 1}', '{"pid": "x", "address": "127.0.0.1:1"}',
-           '{"pid": 1, "address": "127.0.0.1:1/x?y@z"}', '{"pid": -1, "address": "127.0.0.1:1"}',
-           '{"pid": 1, "address": "127.0.0.1:1"}', '{"pid": 1, "address": 5}', "x" * 5000]
+STRANGE = [
+    "", "{", "[]", '{"pid": 1}', '{"pid": "x", "address": "127.0.0.1:1"}',
+    '{"pid": 1, "address": "127.0.0.1:1/x?y@z"}', '{"pid": -1, "address": "127.0.0.1:1"}',
+    '{"pid": 1, "address": "127.0.0.1:1"}', '{"pid": 1, "address": 5}', "x" * 5000]
 
 
 def test_a_strange_file_does_no_harm(item):
@@ -381,8 +377,7 @@ def test_a_strange_file_does_no_harm(item):
     item.state.mkdir()
     for text in STRANGE:
         (item.state / ".service.json").write_text(text)
-        item.erp2couch("status", "--json").expect(Exit.OK).says(
-            "no service of this configuration")
+        item.erp2couch("status", "--json").expect(Exit.OK).says("no service of this configuration")
 
 
 # ---- secrets, and the log
@@ -394,8 +389,7 @@ def test_credentials(item, database, tmp_path):
     folder = tmp_path / "credentials"
     folder.mkdir()
     (folder / "token").write_text(TOKEN + "\n")
-    escaped = READER_PASSWORD.replace("\\", "\\\\").replace("'", "\\'")  # it stands in quotes
-    (folder / "erp-password").write_text(escaped + "\n")
+    (folder / "erp-password").write_text(READER_PASSWORD.replace("'", "\\'") + "\n")
     reference = re.search(r"\$\{file:.*/token\}", (UNITS / SERVICES[0]).read_text())[0]
     dsn = "${ERP_DSN} password='" + reference.replace("token", "erp-password") + "'"
     item.env["ERP_DSN"] = database.dsn(password="wrong")  # of two the last one counts

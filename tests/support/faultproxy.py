@@ -19,7 +19,6 @@ from collections import namedtuple
 
 from .process import wait_until
 
-GATE_SECONDS = 120  # a gate that no test opens
 ALERT_SECONDS = 5  # for a client to read why its handshake failed, and to close
 GATE_SECONDS = 300  # a test that failed leaves its gates shut
 
@@ -74,24 +73,29 @@ def rewrite(function):
 
 
 class Gate:
-    """Requests that meet its `fault` wait, before the server hears of them, until open()."""
+    """What meets its fault waits before it, until it is opened: then, and from then on, it passes.
+
+        gate = Gate()
+        proxy.on("POST", "/_bulk_docs$", gate.fault)
+        gate.wait()
+    """
 
     def __init__(self):
         self.held = 0  # how many came
-        self._open = threading.Event()
-        self.fault = make(self._hold)
+        self.fault = make(self._pass)
+        self._opened = threading.Event()
 
-    def _hold(self, _):
+    def _pass(self, _):
         self.held += 1
-        self._open.wait(GATE_SECONDS)
+        self._opened.wait(GATE_SECONDS)
         return Fault()
 
-    def open(self):
-        self._open.set()
+    def wait(self, count=1, seconds=60):
+        """Until that many stand before it."""
+        wait_until(f"{count} stand before the gate", seconds, lambda: self.held >= count)
 
-    def wait(self, count=1):
-        """Until that many requests are held."""
-        wait_until(f"{count} requests are held", 20, lambda: self.held >= count)
+    def open(self):
+        self._opened.set()
 
 
 class Rule:
