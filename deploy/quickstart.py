@@ -445,7 +445,8 @@ def print_next(demo):
             f"  erp2couch preview customer --limit 2\n"
             f"  psql                                 # the ERP\n"
             f"  erp2couch discover erp sales_order   # a first mapper, as for your own tables\n"
-            f"  erp2couch run\n"
+            f"  erp2couch run                        # once\n"
+            f"  erp2couch serve                      # every ten seconds; http://127.0.0.1:8090/\n"
             f"  curl \"$COUCHDB_URL/{demo.prefix}catalog/_all_docs?limit=5\"")
         if demo.couch.status("/_utils/") == 200:
             say(f"  {demo.couch.base}/_utils/        # in a browser; `echo $COUCHDB_URL` has the"

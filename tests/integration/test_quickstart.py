@@ -136,6 +136,7 @@ def test_kept_servers_answer_until_they_are_stopped(quickstart):
                      " erp2couch run --quiet product; echo $COUCHDB_URL"],
         cwd=folder / "erp", capture_output=True, text=True, timeout=60)
     orders, report, url = done.stdout.splitlines()
+    assert f"cd {folder}/erp" in result.out and "erp2couch serve" in result.out
     assert orders == "899" and "unchanged 249" in report, done
     with requests.Session() as http:
         http.trust_env = False
